@@ -1,0 +1,1 @@
+"""Who reads: sign-up, import and export, leaving, and what comes back."""

@@ -1,0 +1,1 @@
+"""From an issue file to a rendered version; pure over what it is given."""

@@ -1,0 +1,1 @@
+"""Hints that there is work. Rows are the truth: a lost hint is found by a sweep."""

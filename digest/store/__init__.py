@@ -1,0 +1,1 @@
+"""The only SQL. Functions take a session first and never commit; their callers do."""
