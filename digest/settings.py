@@ -1,0 +1,270 @@
+"""Settings: read from the environment and from a ``.env`` in the current folder, checked once.
+
+Every name starts with ``DIGEST_``; ``__`` leads into a group. The environment wins over the file.
+``python -m digest.settings`` prints ``.env.example``, which is generated from the fields below.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import re
+import sys
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableSettingError
+
+from digest.errors import SettingsError
+
+if TYPE_CHECKING:
+    from digest.mail.tokens import KeyRing
+
+PREFIX = "DIGEST_"
+ENV_FILE = ".env"
+KEY_LENGTH = 16  # characters; `digest init` writes 43, with 256 bits
+LOOPBACK_NAMES = frozenset({"localhost"})
+DATABASE_SCHEMES = ("sqlite://", "postgresql://", "postgres://")
+_NAME_IN_FILE = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=", re.MULTILINE)
+# Names with our prefix that others read: the tests, and a command line that talks to a server.
+OTHER_NAMES = frozenset({"DIGEST_SERVER", "DIGEST_TEST_REQUIRE"})
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether ``host`` names this machine and nothing else."""
+    if not host:
+        return False
+    if host in LOOPBACK_NAMES or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # a port that is no number shows only when asked for
+    except ValueError:
+        raise ValueError("is not a URL") from None
+    return parts
+
+
+def _public_url(url: str) -> str:
+    parts = _parts(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be like https://news.example.org")
+    if parts.query or parts.fragment or parts.username:
+        raise ValueError("must be a bare address, without query, fragment or user")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError("must start with https:// (http:// is for loopback addresses only)")
+    return url.rstrip("/")
+
+
+def _database_url(url: str) -> str:
+    if not url.startswith(DATABASE_SCHEMES):
+        raise ValueError("must start with sqlite:/// or postgresql://")
+    _parts(url)
+    return url
+
+
+def _secret_key(key: SecretStr | None) -> SecretStr | None:
+    if key is not None and len(key.get_secret_value()) < KEY_LENGTH:
+        raise ValueError(f"must have at least {KEY_LENGTH} characters; `digest init` writes one")
+    return key
+
+
+def _absent_if_empty(value: object) -> object:
+    return None if value == "" else value
+
+
+class SenderSettings(BaseModel):
+    """How the sending process works."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
+
+    unrecorded: Annotated[int, Field(ge=1, le=100_000)] = 500
+    """Messages that may be sent before their outcomes are recorded: after a crash, at most so many
+    (and those in flight) are sent a second time."""
+    unrecorded_ms: Annotated[int, Field(ge=1, le=10_000)] = 200
+    """Milliseconds of sending after which outcomes are recorded at the latest."""
+    grace: Annotated[float, Field(ge=0, le=3600)] = 30.0
+    """Seconds a stopped sender waits for the answers to messages it has handed over."""
+
+
+class Settings(BaseSettings):
+    """What an installation is told; nothing else is read from the environment."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,
+    )
+
+    database_url: Annotated[str, Field(repr=False), AfterValidator(_database_url)] = (
+        "sqlite:///digest.db"
+    )
+    """The database: `sqlite:///digest.db` (a file in the current folder), `sqlite:////var/lib/…` or
+    `postgresql://user:password@host/name`."""
+    relay_url: Annotated[str, Field(repr=False)] = ""
+    """The SMTP server that takes our mail: `smtp://user:password@host:587?connections=8`; several
+    are separated by spaces. Keys: tls (required, opportunistic, none), connections, per_connection,
+    rate, per_hour, per_day, ramp, weight, timeout, profile. Empty: nothing can be sent."""
+    public_url: Annotated[str, AfterValidator(_public_url)] = "http://127.0.0.1:8000"
+    """Where readers reach the pages of this service. `http://` only on loopback addresses."""
+    secret_key: Annotated[
+        SecretStr | None, BeforeValidator(_absent_if_empty), AfterValidator(_secret_key)
+    ] = None
+    """Signs every link and address that comes back: at least 16 random characters; `digest init`
+    writes 43. Keep it: with another key, the links in mail that is out do nothing."""
+    old_secret_keys: SecretStr = SecretStr("")
+    """Earlier keys whose signatures still count, separated by spaces."""
+    state_dir: Path = Path(".digest")
+    """A folder of this machine, for what must not be restored together with the database."""
+    host: str = "127.0.0.1"
+    """The address the web pages are served on."""
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8000
+    """The port the web pages are served on."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important log line that is written."""
+    log_format: Literal["auto", "text", "json"] = "auto"
+    """Log lines for people (text) or machines (json); auto: text on a terminal, else json."""
+    sender: SenderSettings = SenderSettings()
+
+    @property
+    def loopback_only(self) -> bool:
+        """Whether readers' pages can be reached from this machine only."""
+        return is_loopback(urlsplit(self.public_url).hostname)
+
+
+def load_settings(*, env_file: Path | str | None = ENV_FILE) -> Settings:
+    """Read the environment and ``env_file`` (``None``: no file at all).
+
+    Raises SettingsError that names the environment variable and says what to write.
+    """
+    _refuse_misspelt(_names_given(env_file))
+    try:
+        return Settings(_env_file=env_file)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise _explained(first) from None
+    except UnreadableSettingError as error:
+        raise SettingsError(str(error), where=PREFIX + "*", fix="Write it as text.") from None
+
+
+def keyring(settings: Settings) -> KeyRing:
+    """The keys that sign and verify tokens; SettingsError where no key is set."""
+    from digest.mail.tokens import KeyRing
+
+    if settings.secret_key is None:
+        raise SettingsError(
+            "No secret key is set.",
+            where="DIGEST_SECRET_KEY",
+            fix="Run `digest init`, which writes one to .env, or set the key of this database.",
+        )
+    old = settings.old_secret_keys.get_secret_value().split()
+    return KeyRing(settings.secret_key.get_secret_value(), old)
+
+
+def _explained(error: ErrorDetails) -> SettingsError:
+    name = PREFIX + "__".join(str(part) for part in error["loc"]).upper()
+    reason = error["msg"].removeprefix("Value error, ")
+    described = _fields().get(name)
+    fix = f"Meaning: {_one_line(described.description)}" if described is not None else ""
+    return SettingsError(f"{name} {_as_clause(reason)}.", where=name, fix=fix)
+
+
+def _as_clause(reason: str) -> str:
+    """Pydantic says "Input should be …"; after the variable's name that reads "should be …"."""
+    return reason.removeprefix("Input ") if reason.startswith("Input ") else reason
+
+
+def _names_given(env_file: Path | str | None) -> list[str]:
+    names = [name.upper() for name in os.environ]
+    if env_file is not None and Path(env_file).is_file():
+        try:
+            text = Path(env_file).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            raise SettingsError(
+                "The file cannot be read as UTF-8 text.",
+                where=str(env_file),
+                fix="Save it as UTF-8 and make it readable.",
+            ) from None
+        names += [name.upper() for name in _NAME_IN_FILE.findall(text)]
+    return [name for name in names if name.startswith(PREFIX)]
+
+
+def _refuse_misspelt(names: Iterable[str]) -> None:
+    """A name that is nearly one of ours is a mistake, found out only on sending day otherwise."""
+    known = list(_fields())
+    for name in sorted(set(names) - set(known) - OTHER_NAMES):
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.9)
+        if near:
+            raise SettingsError(
+                f"There is no setting {name}.", where=name, fix=f"Did you mean {near[0]}?"
+            )
+
+
+def _fields() -> dict[str, FieldInfo]:
+    """Every environment variable and its field, in the order of the class."""
+    return dict(_walk(PREFIX, Settings.model_fields))
+
+
+def _walk(prefix: str, fields: Mapping[str, FieldInfo]) -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _walk(f"{prefix}{name.upper()}__", field.annotation.model_fields)
+        else:
+            yield prefix + name.upper(), field
+
+
+def _one_line(text: str | None) -> str:
+    return " ".join((text or "").split())
+
+
+_HEADER = """\
+# Settings of digest. Copy to .env (mode 0600) and change, or let `digest init` write it.
+# Every line shows the value that holds where nothing is set.
+# Generated: python -m digest.settings > .env.example
+"""
+
+
+def env_example() -> str:
+    """The text of ``.env.example``: every setting with its meaning and what it is without it."""
+    blocks = [_HEADER]
+    for name, field in _fields().items():
+        meaning = textwrap.wrap(_one_line(field.description), 96, break_long_words=False)
+        comment = "".join(f"# {line}\n" for line in meaning)
+        blocks.append(f"{comment}#{name}={_written(field.default)}\n")
+    return "\n".join(blocks)
+
+
+def _written(default: object) -> str:
+    if default is None:
+        return ""
+    return default.get_secret_value() if isinstance(default, SecretStr) else str(default)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(env_example())
