@@ -1,0 +1,116 @@
+"""``digest``: which command was asked for, run it, and turn what comes of it into an exit code.
+
+Groups are lazy: ``digest --help`` loads neither the database nor the web nor the renderer. Exit
+codes are a contract: 0 done, 1 the answer is "no", paused or held, 2 wrong use or bad input.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from cyclopts import App, CycloptsError, Parameter
+
+from digest import __version__
+from digest.cli import output
+from digest.errors import DigestError
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+BROKEN_PIPE = 141  # 128 + SIGPIPE
+FAULT = 70  # EX_SOFTWARE of sysexits(3): our own fault, not the caller's
+
+GROUPS = {
+    "demo": "Send a whole issue to made-up readers through a relay that keeps everything.",
+    "init": "Set up: a .env with a new key, the database, the first newsletter.",
+    "newsletter": "Newsletters: create, show, list, set.",
+    "issue": "Issues, from the file to the receipt.",
+    "reader": "Readers: add, import, list, show, leave.",
+    "run": "Serve the pages and send, in one process.",
+    "db": "The database: upgrade, check.",
+}
+COMMANDS = frozenset({"demo", "init", "run"})  # groups of one command: a function instead of an App
+
+
+def build_app() -> App:
+    """The command line; a new one each time, so that nothing of an earlier call stays in it."""
+    app = App(
+        name="digest",
+        help="Delivers a curated, recurring email digest, once to every confirmed subscriber.",
+        help_formatter="plain",
+        help_format="plaintext",
+        version=__version__,
+        default_parameter=Parameter(negative=()),
+    )
+    for name, text in GROUPS.items():
+        target = name if name in COMMANDS else "app"
+        app.command(f"digest.cli.{name}:{target}", name=name, help=text)
+    app.register_install_completion_command(
+        "--install-completion", help="Complete commands in this shell from now on."
+    )
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The entry point of the ``digest`` script; ends the process."""
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    output.prepare_streams()
+    code = run(tokens)
+    sys.exit(_flushed(code))
+
+
+def run(tokens: Sequence[str]) -> int:
+    """Run one command line and return its exit code; errors are told on standard error."""
+    as_json = "--json" in tokens
+    try:
+        command, bound, _ = build_app().parse_args(
+            list(tokens), print_error=False, exit_on_error=False
+        )
+        return _call(command, bound)
+    except CycloptsError as error:
+        output.tell_error(_usage(error, tokens), code="usage", as_json=as_json)
+        return DigestError.exit_code
+    except DigestError as error:
+        output.tell_error(error, code=output.error_code(error), as_json=as_json)
+        return error.exit_code
+    except KeyboardInterrupt:
+        output.note("Stopped.")
+        return INTERRUPTED
+    except BrokenPipeError:
+        return _quiet_pipe()
+    except Exception as error:  # noqa: BLE001 - the last door: told with its traceback, exit 70
+        output.tell_fault(error, as_json=as_json)
+        return FAULT
+
+
+def _call(command: Callable[..., Any], bound: inspect.BoundArguments) -> int:
+    if inspect.iscoroutinefunction(command):
+        import uvloop
+
+        result = uvloop.run(command(*bound.args, **bound.kwargs))
+    else:
+        result = command(*bound.args, **bound.kwargs)
+    return result if isinstance(result, int) else 0
+
+
+def _usage(error: CycloptsError, tokens: Sequence[str]) -> DigestError:
+    chain = " ".join(("digest", *(error.command_chain or ())))
+    message = " ".join(str(error).split())
+    asked = " ".join(tokens[:2])
+    return DigestError(message, where=chain or asked, fix=f"See `{chain} --help`.")
+
+
+def _flushed(code: int) -> int:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _quiet_pipe()
+    return code
+
+
+def _quiet_pipe() -> int:
+    """The reader of our output has gone: say nothing, and keep Python from saying it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return BROKEN_PIPE
