@@ -18,6 +18,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
@@ -80,7 +81,7 @@ def _handover() -> tuple[Column[object], ...]:
 installation = Table(
     "installation",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Integer, primary_key=True, autoincrement=False),
     Column("installation_id", String(36), nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("key_fingerprint", String(16), nullable=False),
@@ -131,7 +132,7 @@ newsletter_people = Table(
     _reference("newsletter_id", "newsletters.id"),
     Column("address", String(320), nullable=False),
     Column("role", String(16), nullable=False),
-    UniqueConstraint("newsletter_id", "role", "address"),
+    PrimaryKeyConstraint("newsletter_id", "role", "address"),
     _one_of("role", ("editor", "operator")),
 )
 
@@ -165,7 +166,7 @@ relay_usage = Table(
     _reference("relay_id", "relays.id"),
     _at("hour_at", null=False),
     Column("messages", Integer, nullable=False, server_default="0"),
-    UniqueConstraint("relay_id", "hour_at"),
+    PrimaryKeyConstraint("relay_id", "hour_at"),
 )
 
 subscribers = Table(
@@ -308,14 +309,16 @@ version_media = Table(
     metadata,
     _reference("version_id", "versions.id"),
     Column("sha256", String(64), ForeignKey("media.sha256"), nullable=False),
-    UniqueConstraint("version_id", "sha256"),
+    PrimaryKeyConstraint("version_id", "sha256"),
 )
 
 links = Table(
     "links",
     metadata,
     _id(),
-    Column("canonical_url", Text, nullable=False, unique=True),
+    Column("canonical_url", Text, nullable=False),
+    # Unique by hash: a B-tree entry of PostgreSQL holds 2,704 bytes, an address may be longer.
+    Column("url_sha256", String(64), nullable=False, unique=True),
     Column("status", Integer),  # of the last check; null = never asked
     _at("checked_at"),
 )
@@ -329,7 +332,7 @@ version_links = Table(
     Column("url", Text, nullable=False),
     Column("title", Text, nullable=False),
     Column("sponsor", Boolean, nullable=False, server_default=text("false")),
-    UniqueConstraint("version_id", "position"),
+    PrimaryKeyConstraint("version_id", "position"),
     Index("ix_version_links_link_id", "link_id"),
 )
 

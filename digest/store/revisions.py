@@ -1,0 +1,129 @@
+"""Which form the tables of a database have, and how they are brought up to date.
+
+Alembic does the work from the migrations in the checkout or the wheel; its folder also says which
+revisions this code knows, so that telling the state of a database costs one query and no alembic.
+A migration's file is named ``<revision>_<what>.py`` and revisions sort by name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from enum import StrEnum
+
+from sqlalchemy import Connection, inspect, text
+
+from digest import resources
+from digest.errors import DatabaseError
+from digest.store.engines import Place, check_file, migration_engine, parse_place, translated
+
+_LOCK = 0x64696765_73740001  # "digest", 1: one upgrade at a time on PostgreSQL
+
+
+class RevisionState(StrEnum):
+    """How a database compares with this code."""
+
+    CURRENT = "current"
+    BEHIND = "behind"
+    NEWER = "newer"
+    EMPTY = "empty"
+
+
+def known_revisions() -> tuple[str, ...]:
+    """The revisions this code knows, oldest first."""
+    files = (resources.migrations() / "versions").glob("*_*.py")
+    return tuple(sorted(file.name.split("_", 1)[0] for file in files))
+
+
+def compare_revision(connection: Connection) -> RevisionState:
+    """How the database behind ``connection`` compares with this code."""
+    if not inspect(connection).has_table("alembic_version"):
+        return RevisionState.EMPTY
+    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
+    if not found:
+        return RevisionState.EMPTY
+    known = known_revisions()
+    if any(revision not in known for revision in found):
+        return RevisionState.NEWER
+    return RevisionState.CURRENT if known[-1] in found else RevisionState.BEHIND
+
+
+def require_current(state: RevisionState, where: str) -> None:
+    """Raise DatabaseError unless the tables are those this code knows."""
+    if state in (RevisionState.EMPTY, RevisionState.BEHIND):
+        message = (
+            "There are no tables in this database yet."
+            if state is RevisionState.EMPTY
+            else "The tables are those of an older version of digest."
+        )
+        raise DatabaseError(message, where=where, fix="Run: digest db upgrade.")
+    if state is RevisionState.NEWER:
+        raise _newer(where)
+
+
+def _newer(where: str) -> DatabaseError:
+    return DatabaseError(
+        "A newer version of digest has changed this database.",
+        where=where,
+        fix="Install that version again, or restore the backup made before it.",
+    )
+
+
+async def revision_state(url: str) -> RevisionState:
+    """How the database at ``url`` compares with this code; it is not changed, nor created."""
+    return await asyncio.to_thread(_revision_state, parse_place(url))
+
+
+def _revision_state(place: Place) -> RevisionState:
+    check_file(place)
+    if place.path is not None and not place.path.exists():
+        return RevisionState.EMPTY
+    engine = migration_engine(place)
+    with translated(place), engine.connect() as connection:
+        return compare_revision(connection)
+
+
+async def upgrade(url: str) -> None:
+    """Create the tables, or bring them up to date; nothing happens where they are.
+
+    All of it is one transaction, and of several at a time one works while the others wait. Raises
+    DatabaseError where a newer version of digest was here, or the database cannot be used.
+    """
+    await asyncio.to_thread(_upgrade, parse_place(url))
+
+
+def _upgrade(place: Place) -> None:
+    check_file(place)
+    engine = migration_engine(place)
+    with translated(place), engine.connect() as connection, connection.begin():
+        if place.dialect == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        if compare_revision(connection) is RevisionState.NEWER:
+            raise _newer(str(place))
+        _run_migrations(connection)
+        _check_foreign_keys(connection, place)
+
+
+def _run_migrations(connection: Connection) -> None:
+    # Imported here: commands that only look at the revision start faster without it.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    folder = str(resources.migrations()).replace("%", "%%")  # the option is interpolated
+    config.set_main_option("script_location", folder)
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _check_foreign_keys(connection: Connection, place: Place) -> None:
+    """SQLite did not watch them while tables were rebuilt."""
+    if place.dialect != "sqlite":
+        return
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+    if broken is not None:
+        raise DatabaseError(
+            f"A row of {broken[0]} names a row of {broken[2]} that is not there.",
+            where=str(place),
+            fix="Nothing was changed. Restore a backup, or repair the row.",
+        )

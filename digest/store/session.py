@@ -1,0 +1,143 @@
+"""A database and its transactions.
+
+``async with db.begin() as session`` writes, ``async with db.read() as session`` reads; functions of
+this package take the session first and never commit. A session is SQLAlchemy's AsyncConnection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from digest.errors import DatabaseError
+from digest.store.engines import (
+    OLDEST_POSTGRESQL,
+    Place,
+    check_file,
+    parse_place,
+    read_engine,
+    translated,
+    write_engine,
+)
+from digest.store.revisions import (
+    RevisionState,
+    compare_revision,
+    require_current,
+    revision_state,
+    upgrade,
+)
+
+__all__ = ["Database", "RevisionState", "Session", "revision_state", "upgrade"]
+
+Session = AsyncConnection
+
+
+class Database:
+    """An open database, whose tables are those this code knows."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._writer: AsyncEngine = write_engine(place)
+        self._reader: AsyncEngine = read_engine(place, self._writer)
+        # SQLite has one writer: whoever waits does so here, in order, not against busy_timeout.
+        self._turn = asyncio.Lock() if place.dialect == "sqlite" else None
+
+    @classmethod
+    async def open(cls, url: str) -> Self:
+        """Open ``sqlite:///x.db`` or ``postgresql://…``.
+
+        Raises SettingsError for another URL and DatabaseError where the database cannot be reached,
+        is damaged, has no tables yet, or older or newer ones than this code knows.
+        """
+        place = parse_place(url)
+        check_file(place)
+        if place.path is not None and not place.path.exists():
+            require_current(RevisionState.EMPTY, str(place))
+        database = cls(place)
+        try:
+            await database._check()
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    async def _check(self) -> None:
+        async with self.read() as session:
+            if self.dialect == "postgresql":
+                version = (await session.exec_driver_sql("SHOW server_version_num")).scalar_one()
+                if int(version) < OLDEST_POSTGRESQL * 10_000:
+                    raise DatabaseError(
+                        f"PostgreSQL {int(version) // 10_000} is too old.",
+                        where=str(self._place),
+                        fix=f"Version {OLDEST_POSTGRESQL} or newer is needed.",
+                    )
+            require_current(await session.run_sync(compare_revision), str(self._place))
+
+    @property
+    def dialect(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return self._place.dialect
+
+    @property
+    def path(self) -> Path | None:
+        """The file of a SQLite database."""
+        return self._place.path
+
+    def __str__(self) -> str:
+        """Where it is, without a password."""
+        return str(self._place)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Session]:
+        """A writing transaction: committed at the end, rolled back when the block raises.
+
+        Raises DatabaseError when the database fails; a broken constraint comes as it is.
+        """
+        if self._turn is None:
+            async with self._transaction(self._writer) as session:
+                yield session
+            return
+        async with self._turn, self._transaction(self._writer) as session:
+            yield session
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Session]:
+        """A reading transaction: sees the database as of one moment and cannot change it."""
+        async with self._transaction(self._reader) as session:
+            yield session
+
+    @asynccontextmanager
+    async def _transaction(self, engine: AsyncEngine) -> AsyncIterator[Session]:
+        with translated(self._place):
+            async with engine.begin() as session:
+                yield session
+
+    async def clock_offset(self) -> timedelta:
+        """How far PostgreSQL's clock is ahead of this machine's; SQLite has no clock of its own."""
+        if self.dialect == "sqlite":
+            return timedelta(0)
+        async with self.read() as session:
+            before = datetime.now(UTC)
+            theirs = (await session.execute(text("SELECT clock_timestamp()"))).scalar_one()
+            after = datetime.now(UTC)
+        offset: timedelta = theirs - (before + (after - before) / 2)
+        return offset
+
+    async def close(self) -> None:
+        """Close every connection; the object is of no use afterwards."""
+        await self._writer.dispose()
+        if self._reader is not self._writer:
+            await self._reader.dispose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self.close()

