@@ -1,0 +1,25 @@
+"""A curated email digest, delivered once to everyone who asked for it. A map of this tree:
+
+    errors, clock, resources, logs, settings    the ground everything stands on
+    mail/       what the RFCs say: addresses, messages, tokens, replies; pure, bytes and values
+    rules/      what we decide: states, verdicts, retries, relay profiles; pure tables
+    content/    one issue file becomes one rendered version: parse, look, lint
+    store/      the only SQL: functions(session, …) that never commit
+    audience/   who reads: import, leave
+    delivery/   publish → plan → sender (claim, compose, send, record) → smtp
+    jobs/       what runs by itself
+    runtime     the one place that picks implementations
+    web/        what readers, editors and operators see in a browser
+    cli/        one module per noun of the ``digest`` command
+
+Imports point down this list reversed: cli → web → runtime → jobs → delivery → audience →
+store, content → rules → mail → the ground (``./run check`` holds it).
+
+One path to read first: ``cli/issue.py`` → ``delivery/publish.py`` → ``delivery/plan.py`` →
+``delivery/sender.py`` → ``delivery/smtp.py``. The words are in docs/glossary.md, the files that
+are no Python in templates/ (looks and pages), alembic/ (migrations) and examples/ (issues).
+"""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
