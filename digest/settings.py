@@ -108,8 +108,8 @@ class SenderSettings(BaseModel):
     grace: Annotated[float, Field(ge=0, le=3600)] = 30.0
     """Seconds a stopped sender waits for the answers to messages it has handed over."""
     in_doubt: Literal["resend", "hold"] = "resend"
-    """What happens to a message that a crashed sender may have handed over: it is sent again with the
-    same Message-ID (resend), or waits for the operator (hold)."""
+    """What happens to a message that a crashed sender may have handed over: it is sent again with
+    the same Message-ID (resend), or waits for the operator (hold)."""
 
 
 class Settings(BaseSettings):
