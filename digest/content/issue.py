@@ -1,0 +1,119 @@
+"""What an issue is once its file has been read: values only.
+
+The words are those of the issue file (``docs/reference/issue-file.md``). Markdown stays Markdown
+here, with ``{name|fallback}`` as written; :mod:`digest.content.markdown` reads it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+TODO = "TODO"
+"""The placeholder: valid as a link, a heading or text, and never sent."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where something stands in the file: line and column, both from 1."""
+
+    line: int
+    column: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A piece of Markdown and the line of the file it starts at (0 when there is none)."""
+
+    text: str = ""
+    line: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """The picture of an item: a path beside the file, an http(s) URL or ``TODO``."""
+
+    alt: str
+    source: str
+    place: Place
+
+
+class ItemKind(StrEnum):
+    """What an item is, from its label or else from its link."""
+
+    ARTICLE = "article"
+    REPOSITORY = "repository"
+    PAPER = "paper"
+    SPONSOR = "sponsor"
+    DATASET = "dataset"
+    JOB = "job"
+    EVENT = "event"
+    VIDEO = "video"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One linked thing. ``title`` is plain text; ``byline`` is inline Markdown.
+
+    ``body`` is Markdown of blocks, or of one line (inline) where ``short`` is set: an entry of a
+    list of links.
+    """
+
+    title: str
+    url: str
+    kind: ItemKind
+    byline: Fragment
+    figure: Figure | None
+    body: Fragment
+    short: bool
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A ``##`` with its text and items. ``number`` counts from 1; 0 for a ``{later}`` section."""
+
+    heading: str
+    number: int
+    later: bool
+    text: Fragment
+    items: tuple[Item, ...]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """A finding of the check that the editor has decided to live with, and why."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """A whole issue file. Either ``number`` or ``slug`` (or both) is set."""
+
+    number: int | None
+    slug: str | None
+    title: str
+    subject: str
+    preview: str
+    date: dt.date | None
+    editor: str | None
+    listed: bool
+    utm: bool | None
+    ignore: tuple[Ignore, ...]
+    opening: Fragment
+    sections: tuple[Section, ...]
+    closing: Fragment
+    path: str
+    todo: tuple[Place, ...] = field(default=(), repr=False)
+
+    @property
+    def rendered_sections(self) -> tuple[Section, ...]:
+        """The sections that readers get: all but those kept for later."""
+        return tuple(section for section in self.sections if not section.later)
