@@ -1,0 +1,145 @@
+"""Tokens that say who a letter, a link or a bounce belongs to, and that nobody else can make.
+
+A token is 25 bytes: key id (1), kind (1), id (7, big-endian) and the first 16 bytes of an
+HMAC-SHA256 (RFC 2104, truncated as its §5 allows) over the nine bytes before it. Written in base32
+(RFC 4648 §6) in lower case it is exactly 40 characters without padding, so it fits a local part (64
+octets, RFC 5321 §4.5.3.1.1) and survives relays that change its case.
+
+A key is never stored: the database knows its fingerprint only. Key id, fingerprint and MAC are each
+derived from the secret in a way of their own.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from digest.errors import SettingsError
+
+SECRET_MIN = 32  # characters; as many as HMAC-SHA256 has bytes of output (RFC 2104 §3)
+TOKEN_LENGTH = 40
+
+_ID_BYTES = 7
+_HEAD = 2 + _ID_BYTES
+_MAC_BYTES = 16
+_BLOCK = 64  # of SHA-256
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+# Ten bits at a time: half the cost of base64.b32encode, which is Python and pads.
+_PAIRS = tuple(first + second for first in _ALPHABET for second in _ALPHABET)
+_SHIFTS = tuple(range(190, -1, -10))
+
+
+class TokenKind(IntEnum):
+    """What a token lets its bearer do; the numbers are on the wire and never change."""
+
+    DELIVERY = 1
+    NOTICE = 2
+    LEAVE = 3
+    PREFERENCES = 4
+    TEST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a token that verified says: its kind and the id of the row it belongs to."""
+
+    kind: TokenKind
+    id: int
+
+
+class _Key:
+    """One secret, ready to sign: the two halves of its HMAC are computed once and copied."""
+
+    __slots__ = ("_inner", "_outer", "fingerprint", "number")
+
+    def __init__(self, secret: bytes) -> None:
+        self.number = _derive(secret, "key id")[0]
+        self.fingerprint = _derive(secret, "key fingerprint").hex()[:16]
+        block = _derive(secret, "token signing").ljust(_BLOCK, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def mac(self, head: bytes) -> bytes:
+        inner = self._inner.copy()
+        inner.update(head)
+        outer = self._outer.copy()
+        outer.update(inner.digest())
+        return outer.digest()[:_MAC_BYTES]
+
+
+class KeyRing:
+    """The key that signs and the old ones that still verify.
+
+    ``current`` and ``old`` are secrets of at least 32 characters, else SettingsError.
+    ``fingerprint`` (16 hexadecimal characters) names the current key, ``fingerprints`` all of them,
+    the current one first.
+    """
+
+    __slots__ = ("_current", "_heads", "_keys", "fingerprint", "fingerprints")
+
+    def __init__(self, current: str | bytes, old: Sequence[str | bytes] = ()) -> None:
+        self._current = _Key(_secret(current, "DIGEST_SECRET_KEY"))
+        keys = [self._current, *(_Key(_secret(key, "DIGEST_OLD_SECRET_KEYS")) for key in old)]
+        self.fingerprint = self._current.fingerprint
+        self.fingerprints = tuple(key.fingerprint for key in keys)
+        # A key id is one byte, so two keys may share it: then both are tried.
+        self._keys: dict[int, list[_Key]] = {}
+        for key in keys:
+            self._keys.setdefault(key.number, []).append(key)
+        self._heads = {kind: bytes((self._current.number, kind)) for kind in TokenKind}
+
+    def __repr__(self) -> str:
+        return f"KeyRing({', '.join(self.fingerprints)})"
+
+    def sign(self, kind: TokenKind, row_id: int) -> str:
+        """The token of row ``row_id``: 40 characters of ``a-z2-7``.
+
+        The id is at least 0 and below 2**56, else ValueError.
+        """
+        try:
+            head = self._heads[kind] + row_id.to_bytes(_ID_BYTES, "big")
+        except OverflowError as error:
+            raise ValueError(f"an id is at least 0 and below 2**56, not {row_id}") from error
+        number = int.from_bytes(head + self._current.mac(head), "big")
+        return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
+
+    def read(self, token: str) -> Token | None:
+        """What ``token`` says, in whatever case it came back; None for anything that is not ours.
+
+        Decoded and encoded again to compare, so that one token has one spelling only.
+        """
+        if len(token) != TOKEN_LENGTH or not token.isascii():
+            return None
+        try:
+            data = base64.b32decode(token, casefold=True)
+        except binascii.Error:
+            return None
+        if base64.b32encode(data).decode("ascii").lower() != token.lower():
+            return None
+        head, mac = data[:_HEAD], data[_HEAD:]
+        if not any(hmac.compare_digest(key.mac(head), mac) for key in self._keys.get(head[0], ())):
+            return None
+        try:
+            kind = TokenKind(head[1])
+        except ValueError:  # signed by a newer version of this program
+            return None
+        return Token(kind, int.from_bytes(head[2:], "big"))
+
+
+def _derive(secret: bytes, purpose: str) -> bytes:
+    return hmac.digest(secret, b"digest " + purpose.encode("ascii"), "sha256")
+
+
+def _secret(key: str | bytes, name: str) -> bytes:
+    if len(key) < SECRET_MIN:
+        raise SettingsError(
+            f"The secret key has {len(key)} characters; it needs at least {SECRET_MIN}.",
+            where=name,
+            fix="Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'",
+        )
+    return key.encode("utf-8") if isinstance(key, str) else bytes(key)
