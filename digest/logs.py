@@ -51,7 +51,11 @@ def configure_logs(
             ],
         )
     )
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    # Libraries tell what they do at "info"; ours is what an operator asked to see.
+    logging.basicConfig(
+        handlers=[handler], level="DEBUG" if level == "debug" else "WARNING", force=True
+    )
+    logging.getLogger("digest").setLevel(level.upper())
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

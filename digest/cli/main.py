@@ -42,7 +42,7 @@ def build_app() -> App:
         help_formatter="plain",
         help_format="plaintext",
         version=__version__,
-        default_parameter=Parameter(negative=()),
+        default_parameter=Parameter(negative=(), show_default=False),
     )
     for name, text in GROUPS.items():
         target = name if name in COMMANDS else "app"

@@ -1,0 +1,212 @@
+"""``digest newsletter``: who sends, in whose name, when."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, cast
+
+from cyclopts import Parameter
+
+from digest.cli import output
+from digest.cli.connection import connected
+from digest.cli.options import Json, Many, OfNewsletter, group
+from digest.errors import InputError
+from digest.rules.schedule import parse_schedule
+from digest.store.newsletters import (
+    Newsletter,
+    NewsletterFields,
+    add_person,
+    create_newsletter,
+    get_newsletter,
+    list_newsletters,
+    people,
+    return_path_of_domain,
+    set_newsletter,
+)
+from digest.store.session import Session
+
+app = group("newsletter", "Newsletters: create, show, list, set.")
+
+_MAILBOX = re.compile(r"\s*(?P<name>[^<>]*?)\s*<(?P<address>[^<>]+)>\s*")
+_FLAGS = {"from_address": "--from", "from_name": "--from", "slug": "NEWSLETTER"}
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What can be said of a newsletter; None leaves it as it is."""
+
+    name: str | None = None
+    """What readers call it."""
+    sender: Annotated[str | None, Parameter(name="--from")] = None
+    """The From header: 'A Weekly <hello@news.example.org>'."""
+    reply_to: str | None = None
+    """Where answers go, when not to --from. Empty: to --from."""
+    postal_address: str | None = None
+    """The sender's postal address; an issue without it is not sent."""
+    return_path_domain: str | None = None
+    """A domain that receives nothing but bounces."""
+    return_path: str | None = None
+    """Or a mailbox for them: 'bounces+{token}@example.org'."""
+    list_id: str | None = None
+    """The List-Id header; NEWSLETTER.<domain of --from> by itself."""
+    description: str | None = None
+    """One sentence for the archive and the sign-up page."""
+    language: str | None = None
+    """The language of its issues, like en or de-AT."""
+    timezone: str | None = None
+    """The time zone of its schedule, like Europe/Berlin."""
+    schedule: str | None = None
+    """When it goes out: 'thu 09:00', 'mon,thu 09:00', 'monthly 1 09:00' or 'cron 0 9 * * thu'."""
+    undo_window: int | None = None
+    """Seconds between a send slot and the first message."""
+    theme: str | None = None
+    """The look of its issues."""
+    logo: str | None = None
+    """The URL of its logo. Empty: none."""
+    utm: str | None = None
+    """Parameters for links, where they have none: 'source=weekly,medium=email'. Empty: none."""
+    sections: Annotated[tuple[str, ...], Many] = ()
+    """The headings an issue usually has, for `issue new`."""
+    editor: Annotated[tuple[str, ...], Many] = ()
+    """Addresses of editors, added to those there are."""
+    operator: Annotated[tuple[str, ...], Many] = ()
+    """Addresses of operators, added to those there are."""
+
+    def fields(self) -> NewsletterFields:
+        """The columns these traits set."""
+        fields: dict[str, Any] = {
+            key: getattr(self, key)
+            for key in (
+                *("name", "postal_address", "return_path", "list_id", "description"),
+                *("language", "timezone", "schedule", "undo_window", "theme", "reply_to"),
+            )
+            if getattr(self, key) is not None
+        }
+        if self.sender is not None:
+            fields |= _sender(self.sender)
+        if self.return_path_domain is not None:
+            fields["return_path"] = return_path_of_domain(self.return_path_domain)
+        if self.schedule:
+            parse_schedule(self.schedule)
+        settings = self._settings()
+        if settings:
+            fields["settings"] = settings
+        return cast("NewsletterFields", fields)
+
+    def _settings(self) -> dict[str, Any]:
+        settings: dict[str, Any] = {}
+        if self.logo is not None:
+            settings["logo_url"] = self.logo or None
+        if self.utm is not None:
+            settings["utm"] = _utm(self.utm)
+        if self.sections:
+            settings["sections"] = list(self.sections)
+        return settings
+
+
+def _sender(text: str) -> dict[str, str]:
+    """``Name <address>`` or a bare address, which keeps the name that is there."""
+    match = _MAILBOX.fullmatch(text)
+    if match is None:
+        return {"from_address": text}
+    name = match["name"].strip('"').strip()
+    return {"from_address": match["address"]} | ({"from_name": name} if name else {})
+
+
+def _utm(text: str) -> dict[str, str] | None:
+    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+    if not all(key.strip() and value.strip() for key, _, value in pairs):
+        raise InputError(
+            "This cannot be read.", where="--utm", fix="Like 'source=weekly,medium=email'."
+        )
+    return {
+        f"utm_{key.strip().removeprefix('utm_')}": value.strip() for key, _, value in pairs
+    } or None
+
+
+@contextmanager
+def _flags_named() -> Iterator[None]:
+    """An error about a column names the option it came from."""
+    try:
+        yield
+    except InputError as error:
+        flag = _FLAGS.get(error.where) or f"--{error.where.replace('_', '-')}"
+        where = error.where if error.where.startswith("--") else flag
+        raise InputError(error.message, where=where, fix=error.fix) from None
+
+
+@app.command
+async def create(newsletter: str, /, *, traits: Traits | None = None, as_json: Json = False) -> int:
+    """Create a newsletter called NEWSLETTER, as in its List-Id and in links."""
+    traits = traits or Traits()
+    async with connected() as found:
+        async with found.db.begin() as session:
+            with _flags_named():
+                created = await create_newsletter(
+                    session, newsletter, now=found.clock.now(), **traits.fields()
+                )
+                await _add_people(session, created, traits)
+        text = f"Created. Next: digest reader import FILE --newsletter {created.slug} --consent '…'"
+        async with found.db.read() as session:
+            output.result(await _row(session, created), as_json=as_json, text=text)
+    return 0
+
+
+@app.command(name="set")
+async def change(newsletter: str, /, *, traits: Traits | None = None, as_json: Json = False) -> int:
+    """Change what is given; the rest stays."""
+    traits = traits or Traits()
+    async with connected() as found, found.db.begin() as session:
+        current = await get_newsletter(session, newsletter)
+        with _flags_named():
+            changed = await set_newsletter(session, current.id, **traits.fields())
+            await _add_people(session, changed, traits)
+        output.result(await _row(session, changed), as_json=as_json, text="Changed.")
+    return 0
+
+
+@app.command
+async def show(newsletter: OfNewsletter = None, /, *, as_json: Json = False) -> int:
+    """Show all that is set of a newsletter."""
+    async with connected() as found, found.db.read() as session:
+        output.result(
+            await _row(session, await get_newsletter(session, newsletter)), as_json=as_json
+        )
+    return 0
+
+
+@app.command(name="list")
+async def list_all(*, as_json: Json = False) -> int:
+    """List the newsletters."""
+    async with connected() as found, found.db.read() as session:
+        rows = [await _row(session, one) for one in await list_newsletters(session)]
+    columns = ("newsletter", "name", "from_address", "schedule", "timezone")
+    empty = "There is no newsletter yet. Run: digest newsletter create."
+    output.rows(rows, as_json=as_json, columns=columns, empty=empty)
+    return 0
+
+
+async def _add_people(session: Session, newsletter: Newsletter, traits: Traits) -> None:
+    for role, addresses in (("editor", traits.editor), ("operator", traits.operator)):
+        for address in addresses:
+            await add_person(session, newsletter.id, role=role, address=address)
+
+
+async def _row(session: Session, newsletter: Newsletter) -> dict[str, object]:
+    everyone = await people(session, newsletter.id)
+    fields = asdict(newsletter)
+    hidden = ("id", "slug", "ended_at")
+    return {
+        "newsletter": newsletter.slug,
+        **{key: value for key, value in fields.items() if key not in hidden},
+        "editors": _having("editor", everyone),
+        "operators": _having("operator", everyone),
+    }
+
+
+def _having(role: str, everyone: Sequence[Any]) -> list[str]:
+    return [person.address for person in everyone if person.role == role]
