@@ -211,6 +211,7 @@ def _subscribers() -> None:
         sa.Column("language", sa.String(length=16)),
         sa.Column("destination_id", _ID, nullable=False),
         sa.Column("attributes", _JSON),
+        sa.Column("suppressed_at", _AT),
         sa.Column("created_at", _AT, nullable=False),
         _fk("subscribers", "destination_id", "destinations.id"),
         _pk("subscribers"),

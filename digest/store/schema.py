@@ -179,6 +179,7 @@ subscribers = Table(
     Column("language", String(16)),
     _reference("destination_id", "destinations.id"),
     Column("attributes", Json),
+    _at("suppressed_at"),  # while one of suppressions names this address for every newsletter
     _at("created_at", null=False),
     Index("ix_subscribers_destination_id", "destination_id"),
     sqlite_autoincrement=True,

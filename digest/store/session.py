@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -48,6 +48,7 @@ class Database:
         self._reader: AsyncEngine = read_engine(place, self._writer)
         # SQLite has one writer: whoever waits does so here, in order, not against busy_timeout.
         self._turn = asyncio.Lock() if place.dialect == "sqlite" else None
+        self._holder: asyncio.Task[Any] | None = None
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -90,6 +91,11 @@ class Database:
         """The file of a SQLite database."""
         return self._place.path
 
+    @property
+    def engine(self) -> AsyncEngine:
+        """The engine that writes, for a connection of one's own (a session advisory lock)."""
+        return self._writer
+
     def __str__(self) -> str:
         """Where it is, without a password."""
         return str(self._place)
@@ -104,8 +110,14 @@ class Database:
             async with self._transaction(self._writer) as session:
                 yield session
             return
+        if self._holder is asyncio.current_task():
+            raise RuntimeError("a writing transaction inside another one would wait for itself")
         async with self._turn, self._transaction(self._writer) as session:
-            yield session
+            self._holder = asyncio.current_task()
+            try:
+                yield session
+            finally:
+                self._holder = None
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Session]:

@@ -1,4 +1,4 @@
-"""Column types that mean the same on SQLite and PostgreSQL."""
+"""Column types and an INSERT that mean the same on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, String, TypeDecorator
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import insert as insert  # noqa: PLC0414 (see below)
+
+# ``insert`` has ON CONFLICT, which SQLite took over from PostgreSQL: the one form compiles for both.
 
 Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only in INTEGER PRIMARY KEY
 # None is NULL, not the JSON word null.

@@ -1,0 +1,268 @@
+"""Deliveries: one row per issue, reader and ordinal; planned, claimed, recorded.
+
+Promise 1: progress is these rows, never a cursor. A claim is bounded and committed before anything is
+sent; it counts the attempt and fixes the Date. PostgreSQL: ``FOR UPDATE SKIP LOCKED``, so senders never
+wait for each other; SQLite: one ``UPDATE … RETURNING``, since there is one writer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    exists,
+    func,
+    insert,
+    literal,
+    literal_column,
+    select,
+    text,
+    update,
+)
+
+from digest.rules.delivery import DeliveryState, IssueState, StateReason
+from digest.rules.subscription import SubscriptionState
+from digest.store import handover
+from digest.store.handover import Outcome
+from digest.store.schema import deliveries, issues, subscribers, subscriptions
+from digest.store.session import Session
+
+__all__ = [
+    "Claimed",
+    "Outcome",
+    "cancel_departed",
+    "claim_deliveries",
+    "defer_waiting",
+    "next_due",
+    "plan_deliveries",
+    "record_outcomes",
+    "sending_count",
+]
+
+# Written out, not bound: only so does the planner see that the partial index of open rows serves.
+_TO_DO = "{name}.state IN ('queued', 'deferred')"
+_DUE = deliveries.alias("due")
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A row that is ours to send, with all that composing needs."""
+
+    row_id: int
+    version_id: int
+    subscription_id: int
+    destination_id: int
+    address: str
+    name: str
+    muted: tuple[str, ...]  # headings of sections this reader does not want
+    attempts: int
+    first_claimed_at: datetime
+    maybe_sent: bool
+
+
+async def plan_deliveries(
+    session: Session, *, issue_id: int, version_id: int, now: datetime, ordinal: int = 0
+) -> int:
+    """Write one row for every active subscription of the issue's newsletter; how many are new.
+
+    One ``INSERT … SELECT``; the unique (issue, subscriber, ordinal) makes it idempotent. A suppressed
+    address is known by a keyed hash only, which SQL cannot compute: whoever suppresses sets
+    ``suppressed_at`` of the subscriber in the same transaction, and that decides here. Sets
+    ``planned`` and ``planned_at`` of the issue.
+    """
+    audience = (
+        select(
+            literal(issue_id, issues.c.id.type),
+            subscriptions.c.subscriber_id,
+            literal(ordinal),
+            literal(version_id, issues.c.id.type),
+            subscriptions.c.id,
+            subscribers.c.destination_id,
+            literal(DeliveryState.QUEUED.value),
+            literal(now, deliveries.c.not_before.type),
+        )
+        .join_from(subscriptions, subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
+        .join(issues, issues.c.newsletter_id == subscriptions.c.newsletter_id)
+        .where(issues.c.id == issue_id, subscriptions.c.state == SubscriptionState.ACTIVE)
+        .where(subscribers.c.suppressed_at.is_(None))
+        .where(~_planned_already(issue_id, ordinal))
+    )
+    columns = (
+        *("issue_id", "subscriber_id", "ordinal", "version_id"),
+        *("subscription_id", "destination_id", "state", "not_before"),
+    )
+    planned = (await session.execute(insert(deliveries).from_select(columns, audience))).rowcount
+    await session.execute(
+        update(issues)
+        .where(issues.c.id == issue_id)
+        .values(
+            planned=func.coalesce(issues.c.planned, 0) + planned,
+            planned_at=func.coalesce(issues.c.planned_at, literal(now, issues.c.planned_at.type)),
+        )
+    )
+    return planned
+
+
+def _planned_already(issue_id: int, ordinal: int) -> ColumnElement[bool]:
+    row = deliveries.alias("planned")
+    return exists().where(
+        row.c.issue_id == issue_id,
+        row.c.subscriber_id == subscriptions.c.subscriber_id,
+        row.c.ordinal == ordinal,
+    )
+
+
+async def claim_deliveries(
+    session: Session,
+    *,
+    worker_id: int,
+    issue_id: int,
+    limit: int,
+    now: datetime,
+    due_at: datetime | None = None,
+) -> list[Claimed]:
+    """Take up to ``limit`` rows that are due (by ``due_at``, else ``now``) for ``worker_id``.
+
+    By wave, then by ``not_before``. Nothing where the issue is not ``sending``, and no row of a reader
+    who is not subscribed any more. The attempt is counted here, before any connection is made.
+    """
+    if limit < 1:
+        return []
+    taken = await session.execute(
+        update(deliveries)
+        .where(deliveries.c.id.in_(_due_ids(session, issue_id, due_at or now).limit(limit)))
+        .values(
+            state=DeliveryState.SENDING,
+            owner=worker_id,
+            claimed_at=now,
+            attempts=deliveries.c.attempts + 1,
+            first_claimed_at=func.coalesce(
+                deliveries.c.first_claimed_at, literal(now, deliveries.c.first_claimed_at.type)
+            ),
+            settled_at=None,
+        )
+        .returning(deliveries.c.id)
+    )
+    ids = sorted(taken.scalars())
+    return await _load(session, ids) if ids else []
+
+
+def _due_ids(session: Session, issue_id: int, due_at: datetime) -> Select[tuple[int]]:
+    query = (
+        select(_DUE.c.id)
+        .join(subscriptions, subscriptions.c.id == _DUE.c.subscription_id)
+        .join(subscribers, subscribers.c.id == _DUE.c.subscriber_id)
+        .where(
+            text(_TO_DO.format(name="due")),
+            _DUE.c.issue_id == issue_id,
+            _DUE.c.not_before <= due_at,
+            subscriptions.c.state == SubscriptionState.ACTIVE,
+            subscribers.c.suppressed_at.is_(None),
+            exists().where(issues.c.id == issue_id, issues.c.state == IssueState.SENDING),
+        )
+        .order_by(_DUE.c.wave, _DUE.c.not_before, _DUE.c.id)
+    )
+    if session.dialect.name == "postgresql":
+        query = query.with_for_update(of=_DUE, skip_locked=True)
+    return query
+
+
+async def _load(session: Session, ids: Sequence[int]) -> list[Claimed]:
+    rows = await session.execute(
+        select(
+            deliveries.c.id,
+            deliveries.c.version_id,
+            deliveries.c.subscription_id,
+            deliveries.c.destination_id,
+            subscribers.c.address,
+            subscribers.c.name,
+            subscriptions.c.muted,
+            deliveries.c.attempts,
+            deliveries.c.first_claimed_at,
+            deliveries.c.maybe_sent,
+        )
+        .join_from(deliveries, subscribers, subscribers.c.id == deliveries.c.subscriber_id)
+        .join(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
+        .where(deliveries.c.id.in_(ids))
+        .order_by(deliveries.c.wave, deliveries.c.id)
+    )
+    return [Claimed(*row[:6], tuple(row[6] or ()), *row[7:]) for row in rows]
+
+
+async def record_outcomes(
+    session: Session, worker_id: int, outcomes: Sequence[Outcome], now: datetime
+) -> int:
+    """Write what became of deliveries ``worker_id`` still holds; how many rows that were."""
+    return await handover.record(
+        session, deliveries, worker_id=worker_id, outcomes=outcomes, now=now
+    )
+
+
+async def next_due(session: Session, issue_id: int) -> datetime | None:
+    """When the next row of the issue that waits is due; None when none waits."""
+    waiting = select(func.min(_DUE.c.not_before)).where(
+        text(_TO_DO.format(name="due")), _DUE.c.issue_id == issue_id
+    )
+    due: datetime | None = (await session.execute(waiting)).scalar()
+    return due
+
+
+async def sending_count(session: Session, issue_id: int) -> int:
+    """How many rows of the issue some worker holds."""
+    held = select(func.count()).where(
+        literal_column("deliveries.state") == literal_column("'sending'"),
+        deliveries.c.issue_id == issue_id,
+    )
+    return int((await session.execute(held)).scalar_one())
+
+
+async def cancel_departed(session: Session, issue_id: int, now: datetime) -> int:
+    """Settle rows that wait for readers who are no longer subscribed; how many there were.
+
+    Leaving cancels its rows itself; this is for a row that was ``sending`` at that moment and came
+    back. Who left is ``cancelled(left)``, who is suppressed is ``suppressed``, who is paused is
+    ``skipped``.
+    """
+    settled = 0
+    for condition, values in _DEPARTED:
+        departed = (
+            select(_DUE.c.id)
+            .join(subscriptions, subscriptions.c.id == _DUE.c.subscription_id)
+            .join(subscribers, subscribers.c.id == _DUE.c.subscriber_id)
+            .where(text(_TO_DO.format(name="due")), _DUE.c.issue_id == issue_id, condition)
+        )
+        statement = (
+            update(deliveries)
+            .where(deliveries.c.id.in_(departed), text(_TO_DO.format(name="deliveries")))
+            .values(settled_at=now, owner=None, **values)
+        )
+        settled += (await session.execute(statement)).rowcount
+    return settled
+
+
+_DEPARTED: tuple[tuple[ColumnElement[bool], dict[str, Any]], ...] = (
+    (
+        subscriptions.c.state.in_((SubscriptionState.ENDED, SubscriptionState.PENDING)),
+        {"state": DeliveryState.CANCELLED, "reason": StateReason.LEFT},
+    ),
+    (subscribers.c.suppressed_at.is_not(None), {"state": DeliveryState.SUPPRESSED}),
+    (subscriptions.c.state == SubscriptionState.PAUSED, {"state": DeliveryState.SKIPPED}),
+)
+
+
+async def defer_waiting(session: Session, issue_id: int, *, until: datetime, reply: str) -> int:
+    """Defer every queued row of the issue, because the relay cannot be reached; how many.
+
+    No attempt is counted: nothing was tried for any of them.
+    """
+    statement = (
+        update(deliveries)
+        .where(deliveries.c.issue_id == issue_id, deliveries.c.state == DeliveryState.QUEUED)
+        .values(state=DeliveryState.DEFERRED, not_before=until, reply_text=reply)
+    )
+    return (await session.execute(statement)).rowcount

@@ -1,0 +1,86 @@
+"""The one row about this installation: its key, its epoch, the pepper of its hashes."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import select, update
+
+from digest.errors import DatabaseError, SettingsError
+from digest.store import schema
+from digest.store.session import Session
+from digest.store.types import insert
+
+_PEPPER_BYTES = 32
+
+_t = schema.installation
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Who we are: ``pepper`` keys the hashes of suppressed addresses and never changes."""
+
+    installation_id: str
+    epoch: int
+    key_fingerprint: str
+    pepper: bytes = field(repr=False)
+    created_at: datetime
+
+
+async def get_installation(session: Session) -> Installation | None:
+    """The row, or None in a database nobody has started on."""
+    query = select(
+        _t.c.installation_id, _t.c.epoch, _t.c.key_fingerprint, _t.c.pepper, _t.c.created_at
+    )
+    row = (await session.execute(query)).one_or_none()
+    return None if row is None else Installation(*row)
+
+
+async def ensure_installation(
+    session: Session, *, key_fingerprint: str, now: datetime, old_fingerprints: Collection[str] = ()
+) -> Installation:
+    """The row, made on the first call, for who holds the key with ``key_fingerprint``.
+
+    ``old_fingerprints`` are those of ``DIGEST_OLD_SECRET_KEYS``: when the database was made with one
+    of them, the key has been changed on purpose and the new one is remembered. Raises SettingsError
+    for any other key, since nothing it signs would be recognised in mail that is already out.
+    """
+    fresh = {
+        "id": 1,
+        "installation_id": str(uuid.uuid4()),
+        "epoch": 0,
+        "key_fingerprint": key_fingerprint,
+        "pepper": secrets.token_bytes(_PEPPER_BYTES),
+        "created_at": now,
+    }
+    found = await get_installation(session)
+    if found is None:
+        await session.execute(insert(_t).values(fresh).on_conflict_do_nothing())
+        found = await get_installation(session)
+    if found is None:
+        raise DatabaseError("The row of this installation could not be written.")
+    if found.key_fingerprint == key_fingerprint:
+        return found
+    if found.key_fingerprint not in old_fingerprints:
+        raise SettingsError(
+            "This database was made with another secret key.",
+            where="DIGEST_SECRET_KEY",
+            fix="Set the key it was made with, or put that one into DIGEST_OLD_SECRET_KEYS.",
+        )
+    await session.execute(update(_t).values(key_fingerprint=key_fingerprint))
+    return Installation(
+        found.installation_id, found.epoch, key_fingerprint, found.pepper, found.created_at
+    )
+
+
+async def next_epoch(session: Session) -> int:
+    """Count one more start of a scheduler or a sender; the number of this one."""
+    raised = await session.execute(update(_t).values(epoch=_t.c.epoch + 1).returning(_t.c.epoch))
+    epoch: int | None = raised.scalar_one_or_none()
+    if epoch is None:
+        raise DatabaseError("This installation has no row yet.", fix="Run: digest db upgrade.")
+    return epoch

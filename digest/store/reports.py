@@ -1,0 +1,112 @@
+"""What an issue has come to: counts by state, which always add up to what was planned."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+
+from digest.rules.delivery import DeliveryState, StateReason
+from digest.store.schema import attempts, deliveries
+from digest.store.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The rows of an issue by state, one per reader (the latest ordinal).
+
+    ``in_doubt`` counts rows that may have been sent and are not settled, or are held for that; they
+    are counted in their state too.
+    """
+
+    accepted: int = 0
+    rejected: int = 0
+    deferred: int = 0
+    in_doubt: int = 0
+    expired: int = 0
+    cancelled: int = 0
+    suppressed: int = 0
+    skipped: int = 0
+    held: int = 0
+    queued: int = 0
+    sending: int = 0
+
+    @property
+    def planned(self) -> int:
+        """The sum of all states."""
+        return sum(getattr(self, state.value) for state in DeliveryState)
+
+    @property
+    def waiting(self) -> int:
+        """Rows that are not settled."""
+        return self.queued + self.sending + self.deferred
+
+    def as_dict(self) -> dict[str, int]:
+        """The counts in the order the command line prints them."""
+        return {"planned": self.planned, **asdict(self)}
+
+
+async def issue_totals(session: Session, issue_id: int) -> Totals:
+    """Count the rows of an issue; all zero where it was not planned yet."""
+    resent = select(exists().where(deliveries.c.issue_id == issue_id, deliveries.c.ordinal > 0))
+    query = _by_state(issue_id)
+    if (await session.execute(resent)).scalar():  # only then is the latest ordinal a question
+        query = query.where(~_later_exists())
+    counts: dict[str, int] = {}
+    in_doubt = 0
+    for state, rows, doubtful in await session.execute(query):
+        counts[state.value] = rows
+        in_doubt += doubtful
+    return Totals(in_doubt=in_doubt, **counts)
+
+
+def _by_state(issue_id: int) -> Select[tuple[DeliveryState, int, int]]:
+    open_states = (DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.DEFERRED)
+    doubtful = or_(
+        and_(deliveries.c.maybe_sent, deliveries.c.state.in_(open_states)),
+        and_(
+            deliveries.c.state == DeliveryState.HELD,
+            deliveries.c.reason == StateReason.IN_DOUBT,
+        ),
+    )
+    return (
+        select(deliveries.c.state, func.count(), func.count().filter(doubtful))
+        .where(deliveries.c.issue_id == issue_id)
+        .group_by(deliveries.c.state)
+    )
+
+
+def _later_exists() -> ColumnElement[bool]:
+    later = deliveries.alias("later")
+    return exists().where(
+        later.c.issue_id == deliveries.c.issue_id,
+        later.c.subscriber_id == deliveries.c.subscriber_id,
+        later.c.ordinal > deliveries.c.ordinal,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyCount:
+    """How often an issue's attempts got the same answer."""
+
+    phase: str
+    blame: str
+    code: int | None
+    status: str | None
+    text: str
+    attempts: int
+
+
+async def replies_of_issue(session: Session, issue_id: int, *, limit: int = 20) -> list[ReplyCount]:
+    """The answers other than "accepted" an issue got, the most frequent first."""
+    words = func.coalesce(attempts.c.text, "")
+    key = (attempts.c.phase, attempts.c.blame, attempts.c.code, attempts.c.status, words)
+    rows = await session.execute(
+        select(*key, func.count().label("attempts"))
+        .join_from(attempts, deliveries, deliveries.c.id == attempts.c.delivery_id)
+        .where(deliveries.c.issue_id == issue_id)
+        .group_by(*key)
+        .order_by(func.count().desc(), words)
+        .limit(limit)
+    )
+    return [ReplyCount(*row) for row in rows]

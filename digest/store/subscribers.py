@@ -1,0 +1,336 @@
+"""Subscribers, and their subscriptions with what they agreed to.
+
+A subscription that ended is never opened again from here: only its reader can, by signing up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, func, insert, select, update
+
+from digest.errors import RefusedError
+from digest.mail.address import address_key, clean_name, parse_address
+from digest.rules.delivery import DeliveryState, StateReason
+from digest.rules.subscription import SubscriptionState
+from digest.store import schema
+from digest.store.destinations import destination_ids
+from digest.store.session import Session
+from digest.store.suppressions import suppression_of
+from digest.store.types import insert as upsert
+
+_r = schema.subscribers
+_s = schema.subscriptions
+_d = schema.deliveries
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One reader of one newsletter; ``newsletter`` is its slug."""
+
+    id: int
+    newsletter_id: int
+    newsletter: str
+    subscriber_id: int
+    state: SubscriptionState
+    muted: list[str] | None
+    cadence: str
+    created_at: datetime
+    confirmed_at: datetime | None
+    paused_until: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A subscriber with every subscription, by the newsletter's name."""
+
+    id: int
+    address: str
+    name: str
+    language: str | None
+    created_at: datetime
+    suppressed_at: datetime | None
+    subscriptions: tuple[Subscription, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderRow:
+    """A line of a newsletter's list of readers."""
+
+    subscriber_id: int
+    subscription_id: int
+    address: str
+    name: str
+    state: SubscriptionState
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderDelivery:
+    """One mail to a reader, for showing."""
+
+    newsletter: str
+    issue: str
+    ordinal: int
+    state: DeliveryState
+    reason: StateReason | None
+    reply_code: int | None
+    reply_text: str | None
+    first_claimed_at: datetime | None
+    settled_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What came of adding a reader; ``new`` is false when the subscription was there as asked."""
+
+    subscription_id: int
+    subscriber_id: int
+    new: bool
+
+
+async def add_reader(
+    session: Session,
+    newsletter_id: int,
+    *,
+    address: str,
+    name: str = "",
+    state: SubscriptionState = SubscriptionState.ACTIVE,
+    source: str = "",
+    now: datetime,
+) -> Added:
+    """Subscribe one reader; ``source`` says how they agreed, and is kept.
+
+    A pending subscription becomes active. Raises AddressError, and RefusedError for who left or
+    whose address is suppressed: neither can be brought back by anyone but the reader.
+    """
+    parsed = parse_address(address.strip())
+    key = address_key(parsed)
+    reason = await suppression_of(session, newsletter_id, key)
+    if reason is not None:
+        raise RefusedError(f"This address is not mailed any more: {reason}.", where=str(parsed))
+    subscriber_id = await _subscriber(session, str(parsed), key, clean_name(name), now=now)
+    existing = await _subscription_of(session, newsletter_id, subscriber_id)
+    if existing is not None:
+        return await _again(session, existing, state, source=source, now=now)
+    confirmed = now if state is SubscriptionState.ACTIVE else None
+    row = {
+        "subscriber_id": subscriber_id,
+        "newsletter_id": newsletter_id,
+        "state": state,
+        "created_at": now,
+        "confirmed_at": confirmed,
+    }
+    statement = upsert(_s).values(row).on_conflict_do_nothing().returning(_s.c.id)
+    subscription_id = (await session.execute(statement)).scalar_one_or_none()
+    if subscription_id is None:  # somebody else was quicker
+        existing = await _subscription_of(session, newsletter_id, subscriber_id)
+        assert existing is not None
+        return await _again(session, existing, state, source=source, now=now)
+    await add_consent(session, subscription_id, kind="added", source=source, now=now)
+    return Added(subscription_id, subscriber_id, new=True)
+
+
+async def _subscriber(
+    session: Session, address: str, key: str, name: str, *, now: datetime
+) -> int:
+    destination = (await destination_ids(session, [address.rpartition("@")[2]])).popitem()[1]
+    row = {
+        "address": address,
+        "address_key": key,
+        "name": name,
+        "destination_id": destination,
+        "created_at": now,
+    }
+    await session.execute(upsert(_r).values(row).on_conflict_do_nothing())
+    found: int = (await session.execute(select(_r.c.id).where(_r.c.address_key == key))).scalar_one()
+    return found
+
+
+async def _subscription_of(
+    session: Session, newsletter_id: int, subscriber_id: int
+) -> Subscription | None:
+    query = _subscriptions().where(
+        _s.c.newsletter_id == newsletter_id, _s.c.subscriber_id == subscriber_id
+    )
+    row = (await session.execute(query)).one_or_none()
+    return None if row is None else Subscription(*row)
+
+
+async def _again(
+    session: Session,
+    existing: Subscription,
+    state: SubscriptionState,
+    *,
+    source: str,
+    now: datetime,
+) -> Added:
+    if existing.state is SubscriptionState.ENDED:
+        raise RefusedError(
+            "This reader has left.", fix="Only they themselves can subscribe again, by signing up."
+        )
+    unchanged = Added(existing.id, existing.subscriber_id, new=False)
+    if not (existing.state is SubscriptionState.PENDING and state is SubscriptionState.ACTIVE):
+        return unchanged
+    change = update(_s).where(_s.c.id == existing.id, _s.c.state == SubscriptionState.PENDING)
+    await session.execute(change.values(state=state, confirmed_at=now))
+    await add_consent(session, existing.id, kind="added", source=source, now=now)
+    return Added(existing.id, existing.subscriber_id, new=True)
+
+
+async def add_consent(
+    session: Session, subscription_id: int, *, kind: str, source: str, now: datetime
+) -> None:
+    """Write down what happened to a consent; such a row is never changed."""
+    row = {"subscription_id": subscription_id, "kind": kind, "source": source, "at": now}
+    await session.execute(insert(schema.consent_events).values(row))
+
+
+async def get_subscription(session: Session, subscription_id: int) -> Subscription | None:
+    """The subscription with this id."""
+    row = (await session.execute(_subscriptions().where(_s.c.id == subscription_id))).one_or_none()
+    return None if row is None else Subscription(*row)
+
+
+async def find_reader(session: Session, address: str) -> Reader | None:
+    """Who reads at this address, however its local part is spelt; AddressError if it is none."""
+    key = address_key(parse_address(address.strip()))
+    row = (await session.execute(select(_r).where(_r.c.address_key == key))).one_or_none()
+    if row is None:
+        return None
+    query = _subscriptions().where(_s.c.subscriber_id == row.id).order_by(schema.newsletters.c.slug)
+    subscriptions = tuple(Subscription(*one) for one in await session.execute(query))
+    return Reader(
+        id=row.id,
+        address=row.address,
+        name=row.name,
+        language=row.language,
+        created_at=row.created_at,
+        suppressed_at=row.suppressed_at,
+        subscriptions=subscriptions,
+    )
+
+
+async def list_readers(
+    session: Session,
+    newsletter_id: int,
+    *,
+    state: SubscriptionState | None = None,
+    after: int = 0,
+    limit: int = 1_000,
+) -> list[ReaderRow]:
+    """A page of a newsletter's readers; the next one is ``after`` the last ``subscriber_id``."""
+    query = (
+        select(_r.c.id, _s.c.id, _r.c.address, _r.c.name, _s.c.state, _s.c.created_at)
+        .join_from(_s, _r)
+        .where(_s.c.newsletter_id == newsletter_id, _s.c.subscriber_id > after)
+        .order_by(_s.c.subscriber_id)
+        .limit(limit)
+    )
+    if state is not None:
+        query = query.where(_s.c.state == state)
+    return [ReaderRow(*row) for row in await session.execute(query)]
+
+
+async def count_readers(session: Session, newsletter_id: int) -> dict[SubscriptionState, int]:
+    """How many subscriptions there are in each state; every state is named."""
+    query = select(_s.c.state, func.count()).where(_s.c.newsletter_id == newsletter_id)
+    counted = {state: number for state, number in await session.execute(query.group_by(_s.c.state))}
+    return {state: counted.get(state, 0) for state in SubscriptionState}
+
+
+async def reader_deliveries(
+    session: Session, subscriber_id: int, *, limit: int = 10
+) -> list[ReaderDelivery]:
+    """The last mails to a reader, newest first."""
+    issues, newsletters = schema.issues, schema.newsletters
+    columns = (newsletters.c.slug, issues.c.number, issues.c.slug, _d.c.ordinal, _d.c.state)
+    reply = (_d.c.reason, _d.c.reply_code, _d.c.reply_text, _d.c.first_claimed_at, _d.c.settled_at)
+    subscribed = select(_s.c.newsletter_id).where(_s.c.subscriber_id == subscriber_id)
+    query = (
+        select(*columns, *reply)
+        .join_from(_d, issues)
+        .join(newsletters, newsletters.c.id == issues.c.newsletter_id)
+        # Through the issues: (issue, subscriber, ordinal) is the index there is.
+        .where(issues.c.newsletter_id.in_(subscribed), _d.c.subscriber_id == subscriber_id)
+        .order_by(_d.c.id.desc())
+        .limit(limit)
+    )
+    return [_delivery(row) for row in await session.execute(query)]
+
+
+def _delivery(row: Row[Any]) -> ReaderDelivery:
+    newsletter, number, slug, *rest = row
+    return ReaderDelivery(newsletter, slug if number is None else str(number), *rest)
+
+
+async def leave_subscription(
+    session: Session, subscription_id: int, now: datetime, *, source: str = ""
+) -> bool:
+    """End a subscription and cancel what of it has not begun; False when there was nothing to end.
+
+    A delivery some sender holds stays ``sending``: whoever acknowledges waits for it
+    (``sending_claims``).
+    """
+    ended = await session.execute(
+        update(_s)
+        .where(_s.c.id == subscription_id, _s.c.state != SubscriptionState.ENDED)
+        .values(state=SubscriptionState.ENDED, ended_at=now)
+        .returning(_s.c.newsletter_id, _s.c.subscriber_id)
+    )
+    row = ended.one_or_none()
+    if row is None:
+        return False
+    await add_consent(session, subscription_id, kind="left", source=source, now=now)
+    await session.execute(
+        update(_d)
+        .where(
+            _d.c.issue_id.in_(_issues_of(row.newsletter_id)),
+            _d.c.subscriber_id == row.subscriber_id,
+            _d.c.state.in_((DeliveryState.QUEUED, DeliveryState.DEFERRED)),
+        )
+        .values(state=DeliveryState.CANCELLED, reason=StateReason.LEFT, settled_at=now)
+    )
+    return True
+
+
+async def sending_claims(session: Session, subscription_id: int) -> list[tuple[int, datetime]]:
+    """Who holds a delivery of this subscription, as (worker's id, since when)."""
+    subscription = await get_subscription(session, subscription_id)
+    if subscription is None:
+        return []
+    query = select(_d.c.owner, _d.c.claimed_at).where(
+        _d.c.issue_id.in_(_issues_of(subscription.newsletter_id)),
+        _d.c.subscriber_id == subscription.subscriber_id,
+        _d.c.state == DeliveryState.SENDING,
+    )
+    return [(owner, claimed_at) for owner, claimed_at in await session.execute(query)]
+
+
+def _issues_of(newsletter_id: int) -> Any:
+    """The issues that may still have deliveries to do.
+
+    Through them the unique index (issue, subscriber, ordinal) finds a reader's rows; a reader has no
+    index of their own, which every planned row would have to pay for.
+    """
+    return select(schema.issues.c.id).where(schema.issues.c.newsletter_id == newsletter_id)
+
+
+def _subscriptions() -> Any:
+    newsletters = schema.newsletters
+    return select(
+        _s.c.id,
+        _s.c.newsletter_id,
+        newsletters.c.slug,
+        _s.c.subscriber_id,
+        _s.c.state,
+        _s.c.muted,
+        _s.c.cadence,
+        _s.c.created_at,
+        _s.c.confirmed_at,
+        _s.c.paused_until,
+        _s.c.ended_at,
+    ).join_from(_s, newsletters)

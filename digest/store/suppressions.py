@@ -1,0 +1,76 @@
+"""Addresses that are never mailed, kept as keyed hashes so that an erased one can be recognised.
+
+A hash is HMAC-SHA-256 of the address key with the installation's pepper (RFC 2104); without the
+pepper nobody can try addresses against it. A suppression for every newsletter also marks the
+subscriber (``suppressed_at``), since planning cannot compute a hash in SQL.
+"""
+
+from __future__ import annotations
+
+import hmac
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, insert, or_, select, update
+
+from digest.errors import DatabaseError
+from digest.rules.subscription import SuppressionReason
+from digest.store import schema
+from digest.store.session import Session
+
+_t = schema.suppressions
+
+
+def address_hash(pepper: bytes, address_key: str) -> str:
+    """What stands for an address in ``suppressions``: 64 hexadecimal digits."""
+    return hmac.digest(pepper, address_key.encode(), "sha256").hex()
+
+
+async def read_pepper(session: Session) -> bytes:
+    """The installation's pepper; DatabaseError where the installation has no row yet."""
+    found = await session.execute(select(schema.installation.c.pepper))
+    pepper: bytes | None = found.scalar_one_or_none()
+    if pepper is None:
+        raise DatabaseError("This installation has no row yet, and so no pepper.")
+    return pepper
+
+
+def in_force(newsletter_id: int) -> ColumnElement[bool]:
+    """The condition on ``suppressions`` that hold for a newsletter now."""
+    everywhere = or_(_t.c.newsletter_id.is_(None), _t.c.newsletter_id == newsletter_id)
+    return everywhere & _t.c.lifted_at.is_(None)
+
+
+async def any_suppression(session: Session, newsletter_id: int) -> bool:
+    """Whether any address at all is suppressed for this newsletter."""
+    found = await session.execute(select(_t.c.id).where(in_force(newsletter_id)).limit(1))
+    return found.first() is not None
+
+
+async def suppression_of(
+    session: Session, newsletter_id: int, address_key: str
+) -> SuppressionReason | None:
+    """Why an address is not mailed by this newsletter, if so."""
+    if not await any_suppression(session, newsletter_id):
+        return None
+    hashed = address_hash(await read_pepper(session), address_key)
+    query = select(_t.c.reason).where(_t.c.address_hash == hashed, in_force(newsletter_id))
+    found: SuppressionReason | None = (await session.execute(query.limit(1))).scalar_one_or_none()
+    return found
+
+
+async def suppress(
+    session: Session, address_key: str, *, reason: SuppressionReason, now: datetime, evidence: str = ""
+) -> bool:
+    """Never mail this address again, from any newsletter; False when it was suppressed already."""
+    hashed = address_hash(await read_pepper(session), address_key)
+    already = select(_t.c.id).where(
+        _t.c.address_hash == hashed, _t.c.newsletter_id.is_(None), _t.c.lifted_at.is_(None)
+    )
+    if (await session.execute(already.limit(1))).first() is not None:
+        return False
+    row = {"address_hash": hashed, "reason": reason, "evidence": evidence, "created_at": now}
+    await session.execute(insert(_t).values(row))
+    readers = schema.subscribers
+    mark = update(readers).where(readers.c.address_key == address_key)
+    await session.execute(mark.values(suppressed_at=now))
+    return True

@@ -1,0 +1,207 @@
+"""Who is sending: one lease per process, and how the others see that it has died.
+
+SQLite: a worker is alive while it holds ``flock`` on a file beside the database; the kernel frees it at
+``kill -9``, and there is one such file, so one sending process. PostgreSQL: a session advisory lock on
+a connection of its own, and a heartbeat on that same connection. A worker is dead as soon as its
+lock is free, or its heartbeat is older than 15 s whatever the lock says: a process that is stopped, or
+whose cable is cut, keeps its lock until TCP gives up.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import uuid
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Self
+
+from sqlalchemy import delete, insert, text, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from digest.clock import Clock
+from digest.errors import DatabaseError, RefusedError
+from digest.store import handover
+from digest.store.schema import workers
+from digest.store.session import Database, Session
+
+BEAT = timedelta(seconds=5)
+DEAD_AFTER = timedelta(seconds=15)
+_LOCK_SPACE = 0x64696765  # the upper half of our advisory lock numbers: "dige"
+
+# The advisory locks of living workers: a bigint key shows as classid (upper) and objid (lower half).
+_LIVING_SQL = text(
+    """
+    SELECT workers.id FROM workers JOIN pg_locks ON pg_locks.locktype = 'advisory'
+        AND pg_locks.classid = CAST(:space AS bigint)::oid AND pg_locks.objsubid = 1
+        AND pg_locks.objid = (workers.id & 4294967295)::oid AND pg_locks.granted
+        AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    WHERE workers.heartbeat_at > CAST(:since AS timestamptz)
+    """
+)
+
+
+class Lease:
+    """The right of this process to send, until ``release`` or death. ``worker_id`` owns its rows."""
+
+    def __init__(self, worker_id: int) -> None:
+        self.worker_id = worker_id
+        self.lost = False
+
+    @classmethod
+    async def acquire(cls, db: Database, clock: Clock) -> Lease:
+        """Register as a worker. RefusedError where a SQLite database has a sender already."""
+        if db.path is not None:
+            return await _FileLease.take(db, db.path, clock)
+        return await _SessionLease.take(db, clock)
+
+    async def beat(self, now: datetime) -> None:
+        """Show that we live. ``lost`` is set once others may think otherwise."""
+        raise NotImplementedError
+
+    async def dead_owners(self, session: Session, now: datetime) -> set[int]:
+        """The owners of rows that are being sent, as they say, by workers that are dead."""
+        raise NotImplementedError
+
+    async def release(self) -> None:
+        """Stop being a worker. Rows still held count as those of a dead one."""
+        raise NotImplementedError
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self.release()
+
+
+async def _register(session: Session, now: datetime) -> int:
+    added = await session.execute(
+        insert(workers)
+        .values(
+            token=str(uuid.uuid4()),
+            host=socket.gethostname()[:255],
+            pid=os.getpid(),
+            started_at=now,
+            heartbeat_at=now,
+        )
+        .returning(workers.c.id)
+    )
+    return int(added.scalar_one())
+
+
+async def forget_dead(session: Session, now: datetime) -> None:
+    """Drop workers that were last seen a day ago; rows that name them are rescued all the same."""
+    await session.execute(delete(workers).where(workers.c.heartbeat_at < now - timedelta(days=1)))
+
+
+class _FileLease(Lease):
+    """SQLite: the lock on a file."""
+
+    def __init__(self, worker_id: int, db: Database, descriptor: int) -> None:
+        super().__init__(worker_id)
+        self._db = db
+        self._descriptor = descriptor
+
+    @classmethod
+    async def take(cls, db: Database, path: Path, clock: Clock) -> _FileLease:
+        descriptor = _lock(path.with_name(path.name + ".sender"))
+        try:
+            async with db.begin() as session:
+                await forget_dead(session, clock.now())
+                worker_id = await _register(session, clock.now())
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return cls(worker_id, db, descriptor)
+
+    async def beat(self, now: datetime) -> None:
+        async with self._db.begin() as session:
+            await session.execute(
+                update(workers).where(workers.c.id == self.worker_id).values(heartbeat_at=now)
+            )
+
+    async def dead_owners(self, session: Session, now: datetime) -> set[int]:
+        return await handover.owners(session) - {self.worker_id}
+
+    async def release(self) -> None:
+        if not self.lost:
+            self.lost = True
+            os.close(self._descriptor)  # frees the lock
+
+
+def _lock(path: Path) -> int:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise DatabaseError(
+            f"The lock of the sender cannot be opened: {error.strerror}.",
+            where=str(path),
+            fix="Make the folder of the database writable.",
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise RefusedError(
+            "Another process is sending from this database.",
+            where=str(path),
+            fix="It goes on by itself; on SQLite there is one sender.",
+        ) from None
+    return descriptor
+
+
+class _SessionLease(Lease):
+    """PostgreSQL: the advisory lock of a session."""
+
+    def __init__(self, worker_id: int, connection: AsyncConnection) -> None:
+        super().__init__(worker_id)
+        self._connection = connection
+
+    @classmethod
+    async def take(cls, db: Database, clock: Clock) -> _SessionLease:
+        connection = await db.engine.connect()
+        try:
+            async with connection.begin():  # nobody sees the row before its lock is held
+                worker_id = await _register(connection, clock.now())
+                await connection.execute(
+                    text("SELECT pg_advisory_lock(:key)"), {"key": _lock_key(worker_id)}
+                )
+                await forget_dead(connection, clock.now())
+        except BaseException:
+            await connection.close()
+            raise
+        return cls(worker_id, connection)
+
+    async def beat(self, now: datetime) -> None:
+        beat = update(workers).where(workers.c.id == self.worker_id).values(heartbeat_at=now)
+        try:
+            async with self._connection.begin():
+                seen = (await self._connection.execute(beat)).rowcount
+        except (SQLAlchemyError, OSError):
+            seen = 0
+        if seen == 0:
+            self.lost = True
+
+    async def dead_owners(self, session: Session, now: datetime) -> set[int]:
+        found = await handover.owners(session) - {self.worker_id}
+        if not found:
+            return found
+        living = await session.scalars(
+            _LIVING_SQL, {"space": _LOCK_SPACE, "since": now - DEAD_AFTER}
+        )
+        return found - set(living)
+
+    async def release(self) -> None:
+        self.lost = True
+        # The connection goes back to a pool: without this its next user would keep us alive.
+        with suppress(SQLAlchemyError, OSError):
+            await self._connection.invalidate()
+        with suppress(SQLAlchemyError, OSError):
+            await self._connection.close()
+
+
+def _lock_key(worker_id: int) -> int:
+    return (_LOCK_SPACE << 32) | (worker_id & 0xFFFFFFFF)
