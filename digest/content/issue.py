@@ -95,7 +95,11 @@ class Ignore:
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """A whole issue file. Either ``number`` or ``slug`` (or both) is set."""
+    """A whole issue file. ``number``, ``slug`` or both are set.
+
+    ``todo`` is where ``TODO`` still stands, ``pictures`` what the texts and figures show (paths
+    beside the file, http(s) URLs or ``TODO``); neither counts ``{later}`` sections.
+    """
 
     number: int | None
     slug: str | None
@@ -112,6 +116,7 @@ class Issue:
     closing: Fragment
     path: str
     todo: tuple[Place, ...] = field(default=(), repr=False)
+    pictures: tuple[tuple[str, Place], ...] = field(default=(), repr=False)
 
     @property
     def rendered_sections(self) -> tuple[Section, ...]:

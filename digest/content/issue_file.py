@@ -68,6 +68,7 @@ def placeholders(issue: Issue) -> tuple[Place, ...]:
 class _Reader:
     outline: Outline
     todo: list[Place] = field(default_factory=list)
+    pictures: list[tuple[str, Place]] = field(default_factory=list)
     items: int = 0
 
     @property
@@ -102,10 +103,11 @@ class _Reader:
             closing=self.fragment(outline.closing),
             path=self.body.path,
             todo=(*front.todo, *sorted(set(self.todo))),
+            pictures=tuple(self.pictures),
         )
 
     def section(self, part: SectionOutline, number: int) -> Section:
-        todo = len(self.todo)
+        todo, pictures = len(self.todo), len(self.pictures)
         token = part.heading.tokens[1]
         if token.meta.get("label") not in {None, "later"}:
             message = f"The label {{{token.meta['label'][:40]}}} is not known for a section."
@@ -128,6 +130,7 @@ class _Reader:
         items = (*short, *(self.item(item) for item in part.items))
         if part.later:
             del self.todo[todo:]
+            del self.pictures[pictures:]
         return Section(heading, number, part.later, text, items, self.place(part.heading.start))
 
     def item(self, part: ItemOutline) -> Item:
@@ -155,7 +158,7 @@ class _Reader:
         if not blocks or not _is_byline(blocks[0]):
             return Fragment(), blocks
         block = blocks[0]
-        self.note_todo(block)
+        self.note(block)
         written = block.tokens[1].content[1:-1].strip()
         return Fragment(written, self.body.first + block.start), blocks[1:]
 
@@ -163,7 +166,7 @@ class _Reader:
         if not blocks or not _is_picture(blocks[0]):
             return None, blocks
         block = blocks[0]
-        self.note_todo(block)
+        self.note(block)
         image = (block.tokens[1].children or [])[0]
         place = self.place(block.start)
         return Figure(plain_words([image]).strip(), str(image.attrs["src"]), place), blocks[1:]
@@ -187,7 +190,7 @@ class _Reader:
                 fix = "Make it an item of its own: ### [Title](https://…)."
                 raise self.body.error(message, fix, line=(entry[0].map or [block.start])[0])
             items.append(self.short_item(entry[2]))
-        self.note_todo(block)
+        self.note(block)
         return items
 
     def short_item(self, token: Token) -> Item:
@@ -226,7 +229,7 @@ class _Reader:
         if not words:
             raise self.body.error("This heading has no words.", "Write some, or TODO.", line=line)
         if block is not None:
-            self.note_todo(block)
+            self.note(block)
         return words
 
     def kind(self, label: str | None, url: str, line: int) -> ItemKind:
@@ -251,7 +254,7 @@ class _Reader:
         if not blocks:
             return Fragment()
         for block in blocks:
-            self.note_todo(block)
+            self.note(block)
             self.refuse_labels(block)
         text = "\n\n".join(block_text(block, self.body.bare) for block in blocks)
         return Fragment(text, self.body.first + blocks[0].start)
@@ -266,14 +269,20 @@ class _Reader:
                         message, "Write \\{ for a brace.", line=line, column=column
                     )
 
-    def note_todo(self, block: Block) -> None:
+    def note(self, block: Block) -> None:
+        """Keep where ``TODO`` stands in a block, and the pictures it shows."""
         for token in block.tokens:
             for child in token.children or []:
                 offset = _todo_offset(token, child)
                 if offset is not None:
-                    line, column = inline_place(self.body, token, offset)
-                    column = self.body.column(line, column)
-                    self.todo.append(Place(self.body.first + line, column))
+                    self.todo.append(self.place_of(token, offset))
+                if child.type == "image":
+                    place = self.place_of(token, int(child.meta.get("offset", 0)))
+                    self.pictures.append((str(child.attrs["src"]), place))
+
+    def place_of(self, token: Token, offset: int) -> Place:
+        line, column = inline_place(self.body, token, offset)
+        return Place(self.body.first + line, self.body.column(line, column))
 
 
 def _todo_offset(token: Token, child: Token) -> int | None:
