@@ -1,0 +1,44 @@
+"""Health for whoever watches: ``/healthz`` says the process is alive, ``/readyz`` that it can work.
+
+Ready means: the database answers, its tables are those this code knows, and there is a relay to
+hand mail to. What is missing is named in ``failing``. RFC 9110 §15.6.4 (503).
+"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from digest.errors import DatabaseError
+from digest.store.revisions import RevisionState, compare_revision
+from digest.web.page import RETRY_SECONDS
+from digest.web.site import Site, site_of
+
+
+async def alive(_request: Request) -> Response:
+    """Answer ``/healthz``."""
+    return JSONResponse({"status": "alive"})
+
+
+async def ready(request: Request) -> Response:
+    """Answer ``/readyz``: 200 when everything is there, else 503 and what is missing."""
+    checks = await _checks(site_of(request))
+    failing = [name for name, state in checks.items() if state not in ("ok", "current")]
+    body = {"status": "not ready" if failing else "ready", "failing": failing, "checks": checks}
+    if not failing:
+        return JSONResponse(body)
+    return JSONResponse(body, 503, headers={"retry-after": str(RETRY_SECONDS)})
+
+
+async def _checks(site: Site) -> dict[str, str]:
+    relay = "ok" if site.relay_configured else "none configured"
+    try:
+        async with site.db.read() as session:
+            revision: RevisionState = await session.run_sync(compare_revision)
+    except DatabaseError:
+        return {"database": "no answer", "migrations": "unknown", "relay": relay}
+    return {"database": "ok", "migrations": str(revision), "relay": relay}
+
+
+ROUTES = (Route("/healthz", alive), Route("/readyz", ready))

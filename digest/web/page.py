@@ -1,0 +1,184 @@
+"""Our own pages: Jinja2 with autoescape, the assets that go with them, and the error pages.
+
+Templates get values, never the request. Assets are read once and served under a path that holds
+their hash, so that they are cached for ever and no request ever names a file. RFC 9110 §15.5–15.6
+(status codes), §10.2.3 (Retry-After).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import structlog
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from digest.errors import DatabaseError, NotFoundError
+from digest.resources import templates
+
+log = structlog.get_logger(__name__)
+
+FOR_EVER = "public, max-age=31536000, immutable"
+RETRY_SECONDS = 30  # after a 503; short, as a mailbox provider that asks again finds us up
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+_WORDS = {
+    400: ("That request could not be understood", "Go back and try again."),
+    404: ("There is nothing here", "The address may be incomplete. Copy it whole from your mail."),
+    405: ("That is not possible here", "Open the page instead and use its buttons."),
+    408: ("The request took too long", "Try again."),
+    413: ("That was too much at once", "This page only needs a few words."),
+    500: ("Something went wrong on our side", "It has been written down. Try again in a while."),
+    503: ("We are out for a moment", "Nothing is lost. Please try again in a minute."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file that goes with our pages."""
+
+    data: bytes
+    media_type: str
+    digest: str
+
+
+@cache
+def assets() -> Mapping[str, Asset]:
+    """Every asset by its name."""
+    found: dict[str, Asset] = {}
+    for path in sorted((templates() / "web" / "static").iterdir()):
+        if path.suffix in _TYPES:
+            data = path.read_bytes()
+            digest = hashlib.sha256(data).hexdigest()[:12]
+            found[path.name] = Asset(data, _TYPES[path.suffix], digest)
+    return found
+
+
+def asset_url(name: str) -> str:
+    """The path under which the asset ``name`` is served."""
+    return f"/static/{assets()[name].digest}/{name}"
+
+
+async def asset(request: Request) -> Response:
+    """Answer ``/static/<hash>/<name>``."""
+    found = assets().get(request.path_params["name"])
+    if found is None or found.digest != request.path_params["digest"]:
+        raise HTTPException(404)
+    headers = {"cache-control": FOR_EVER}
+    return Response(found.data, media_type=found.media_type, headers=headers)
+
+
+ASSET_ROUTE = Route("/static/{digest}/{name}", asset)
+
+
+def page(
+    template: str,
+    values: Mapping[str, Any] | None = None,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> HTMLResponse:
+    """The page ``template`` filled with ``values``."""
+    text = template_text(template, **(values or {}))
+    return HTMLResponse(text, status, headers=dict(headers or {}))
+
+
+def template_text(template: str, **values: Any) -> str:
+    """The HTML of ``template`` filled with ``values``."""
+    return _environment().get_template(template).render(values)
+
+
+def error_page(status: int, headers: Mapping[str, str] | None = None) -> HTMLResponse:
+    """The page that says what is wrong, the same bytes whatever was asked for."""
+    title, advice = _WORDS.get(status, ("That did not work", "Go back and try again."))
+    sent = dict(headers or {})
+    if status == 503:
+        sent.setdefault("retry-after", str(RETRY_SECONDS))
+    values = {"status": status, "title": title, "advice": advice}
+    return page("error.html", values, status=status, headers=sent)
+
+
+async def on_http_error(_request: Request, error: Exception) -> Response:
+    """Starlette's handler for an HTTPException raised by a route or by the router."""
+    if not isinstance(error, HTTPException):
+        raise error
+    return error_page(error.status_code, error.headers)
+
+
+class Faults:
+    """Turns whatever an application raises into a page, so that errors too are ours to look at.
+
+    A database that is away is a 503 with Retry-After; anything unexpected is a 500 and a
+    traceback in the log, which names the kind of page but not its path: that may be a token.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched_send)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            if started or scope["type"] != "http":
+                raise
+            await _fault(scope, error)(scope, receive, send)
+
+
+def _fault(scope: Scope, error: Exception) -> Response:
+    if isinstance(error, HTTPException):
+        return error_page(error.status_code, error.headers)
+    if isinstance(error, NotFoundError):
+        return error_page(404)
+    kind = "/" + str(scope["path"]).split("/")[1]
+    if isinstance(error, DatabaseError):
+        log.warning("page_without_database", page=kind, error=str(error))
+        return error_page(503)
+    log.error("page_failed", page=kind, exc_info=error)
+    return error_page(500)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(templates() / "web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["asset"] = asset_url
+    environment.filters["day"] = _day
+    environment.filters["number"] = _number
+    return environment
+
+
+def _day(when: datetime | None) -> str:
+    """``26 November 2026``."""
+    return f"{when.day} {when:%B %Y}" if when else ""
+
+
+def _number(value: float) -> str:
+    """``1,234``."""
+    return f"{value:,}"
