@@ -1,0 +1,203 @@
+"""The only door to ``mjml2html``: MJML in, HTML out, and nothing of an author's text reinterpreted.
+
+mjml-python writes attribute values with Rust's debug escaping: a newline, tab, ``"``, ``\\``, a
+no-break space, joiner or combining mark comes out as text such as ``\\u{a0}``, and ``\\"`` ends the
+attribute in a browser, so that the rest of the value becomes attributes of its own. It also copies
+unknown tags, reads files named by ``mj-include`` and knows no line numbers. So here the document is
+parsed by lxml, checked, written again with numeric entities in every attribute value, and only then
+handed over; fonts, includes and social icons from elsewhere are switched off.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from xml.parsers import expat
+
+from lxml import etree
+from mjml import mjml2html  # noqa: TID251 - this module is the one door to it
+
+from digest.errors import ThemeError
+
+__all__ = ["check_template", "to_html"]
+
+# tag → the tags it may stand in. None: anywhere in the body where content may stand.
+_HEAD: Final = frozenset({"mj-head"})
+_COLUMNS: Final = frozenset({"mj-column", "mj-hero"})
+PARENTS: Final[dict[str, frozenset[str]]] = {
+    "mjml": frozenset(),
+    "mj-head": frozenset({"mjml"}),
+    "mj-body": frozenset({"mjml"}),
+    "mj-title": _HEAD,
+    "mj-preview": _HEAD,
+    "mj-style": _HEAD,
+    "mj-attributes": _HEAD,
+    "mj-breakpoint": _HEAD,
+    "mj-all": frozenset({"mj-attributes"}),
+    "mj-class": frozenset({"mj-attributes"}),
+    "mj-wrapper": frozenset({"mj-body"}),
+    "mj-section": frozenset({"mj-body", "mj-wrapper"}),
+    "mj-hero": frozenset({"mj-body", "mj-wrapper"}),
+    "mj-group": frozenset({"mj-section"}),
+    "mj-column": frozenset({"mj-section", "mj-group"}),
+    "mj-text": _COLUMNS | {"mj-attributes"},
+    "mj-image": _COLUMNS | {"mj-attributes"},
+    "mj-button": _COLUMNS | {"mj-attributes"},
+    "mj-divider": _COLUMNS | {"mj-attributes"},
+    "mj-spacer": _COLUMNS | {"mj-attributes"},
+    "mj-table": _COLUMNS | {"mj-attributes"},
+    "mj-raw": _COLUMNS | _HEAD | {"mj-body", "mj-wrapper", "mj-section"},
+}
+# Defaults for these may be set in mj-attributes too.
+_DEFAULTED: Final = frozenset({"mj-body", "mj-section", "mj-wrapper", "mj-column", "mj-hero"})
+# Inside these stands HTML, not MJML.
+_HTML_INSIDE: Final = frozenset(
+    {"mj-text", "mj-raw", "mj-table", "mj-button", "mj-title", "mj-preview", "mj-style"}
+)
+_REFUSED_HTML: Final = frozenset({"script", "iframe", "object", "embed", "form", "link", "base"})
+
+_JINJA: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_STAND_IN: Final = "\ue010"  # for the two ASCII characters debug escaping touches
+_BACKSLASH: Final = re.compile(r"[\\\x7f]")
+_STYLE: Final = re.compile(r"<style[^>]*>.*?</style>", re.DOTALL)
+_ENTITY: Final = re.compile(r"&#(\d+);")
+_PARSER: Final = etree.XMLParser(
+    resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=False
+)
+
+
+def to_html(source: str, *, path: str) -> str:
+    """HTML of the MJML document ``source``; ``path`` names its theme in messages.
+
+    Raises ThemeError with path:line:column where the document is not well-formed.
+    """
+    if "<!DOCTYPE" in source or "<!ENTITY" in source:
+        raise ThemeError("A theme declares no entities.", where=path, fix="Remove the DOCTYPE.")
+    try:
+        root = etree.fromstring(source.encode(), _PARSER)
+    except etree.XMLSyntaxError as error:
+        line, column = error.position
+        raise ThemeError(_reason(error.msg), where=f"{path}:{line}:{column}", fix=_FIX) from None
+    _check_tree(root, path)
+    try:
+        html = mjml2html(_with_entities(root), fonts={}, include_loader=None)
+    except (ValueError, OSError) as error:
+        raise ThemeError(f"MJML refuses this theme: {error}.", where=path, fix=_FIX) from None
+    return _STYLE.sub(_stylesheet, _ENTITY.sub(_literal, html))
+
+
+_FIX: Final = "Every tag of a theme must be closed, known and in its place."
+
+
+def _reason(message: str | None) -> str:
+    """The parser's words without its own ``, line 3, column 7`` (the place stands before)."""
+    return f"This is no well-formed MJML: {(message or 'empty').split(', line ')[0]}."
+
+
+def _with_entities(root: etree._Element) -> str:
+    """The document again, with no character left in an attribute that debug escaping touches.
+
+    Written as ASCII, lxml turns all others into numeric entities itself; for a backslash and DEL
+    it would not, so they travel as a private-use character.
+    """
+    for element in root.iter(etree.Element):
+        for name, value in element.attrib.items():
+            if "\\" in value or "\x7f" in value:
+                element.set(name, _BACKSLASH.sub(_STAND_IN, value))
+    written = etree.tostring(root, encoding="us-ascii").decode("ascii")
+    return written.replace(f"&#{ord(_STAND_IN)};", "&#92;")
+
+
+def _literal(match: re.Match[str]) -> str:
+    """A numeric entity as its character, unless that character could mean something in HTML."""
+    code = int(match[1])
+    return chr(code) if code >= 0xA0 else match[0]
+
+
+def _stylesheet(match: re.Match[str]) -> str:
+    """HTML decodes nothing in a style element, so ``>`` and ``&`` of XML become themselves."""
+    return match[0].replace("&gt;", ">").replace("&amp;", "&")
+
+
+def _check_tree(root: etree._Element, path: str) -> None:
+    """Refuse what only shows after the templates were filled in."""
+    for element in root.iter(etree.Element):
+        tag = str(element.tag)
+        if tag == "mj-include" or tag in _REFUSED_HTML:
+            where = f"{path}:{element.sourceline or 1}:1"
+            raise ThemeError(f"<{tag}> is not allowed in a theme.", where=where, fix=_INCLUDE_FIX)
+
+
+_INCLUDE_FIX: Final = "A theme's own parts are joined with {% include %}."
+
+
+def check_template(source: str, *, path: str) -> None:
+    """Check one template file of a theme, before anything is filled in.
+
+    ``source`` is MJML with Jinja tags in it; each file, and each branch of an ``{% if %}``, is
+    well-formed by itself. Raises ThemeError with path:line:column on an unclosed or unknown tag, on
+    a tag where MJML does not know it, on an attribute written twice and on ``mj-include``.
+    """
+    _TemplateCheck(path).run(_JINJA.sub(_blank, source))
+
+
+def _blank(match: re.Match[str]) -> str:
+    """Spaces in place of a Jinja tag, so that every line and column stays where it was."""
+    return re.sub(r"[^\n]", " ", match[0])
+
+
+class _TemplateCheck:
+    """Walks one template with expat, which knows line and column of every tag."""
+
+    # One line that is not the author's goes before; the file may hold several elements.
+    _OPEN: Final = "<theme-file>"
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.open: list[str] = []
+        self.parser = expat.ParserCreate()
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+
+    def run(self, masked: str) -> None:
+        try:
+            self.parser.Parse(f"{self._OPEN}{masked}</theme-file>".encode(), True)
+        except expat.ExpatError as error:
+            reason = expat.ErrorString(error.code)
+            raise self._error(f"This is no well-formed MJML: {reason}.", error.lineno, error.offset)
+
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        parent = self.open[-1] if self.open else ""
+        self.open.append(tag)
+        if len(self.open) == 1:
+            return
+        problem = self._problem(tag, parent)
+        if problem:
+            line, column = self.parser.CurrentLineNumber, self.parser.CurrentColumnNumber
+            raise self._error(problem, line, column)
+
+    def _problem(self, tag: str, parent: str) -> str:
+        if tag == "mj-include" or tag in _REFUSED_HTML:
+            return f"<{tag}> is not allowed in a theme."
+        in_html = parent in _HTML_INSIDE or not parent.startswith(("mj", "theme-file"))
+        if not tag.startswith("mj"):
+            # A file of nothing but HTML is a part that others include in their <mj-text>.
+            outside = not in_html and parent != "theme-file"
+            return f"<{tag}> stands in no <mj-text> or <mj-raw>." if outside else ""
+        if in_html:
+            return f"<{tag}> cannot stand in HTML."
+        if tag not in PARENTS:
+            return f"<{tag}> is no tag of MJML."
+        known = PARENTS[tag] | ({"mj-attributes"} if tag in _DEFAULTED else frozenset())
+        if parent != "theme-file" and parent not in known:
+            return f"<{tag}> cannot stand in <{parent}>."
+        return ""
+
+    def _end(self, tag: str) -> None:
+        self.open.pop()
+
+    def _error(self, message: str, line: int, column: int) -> ThemeError:
+        shift = len(self._OPEN) if line == 1 else 0
+        return ThemeError(
+            message, where=f"{self.path}:{line}:{max(column - shift, 0) + 1}", fix=_FIX
+        )

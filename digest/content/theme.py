@@ -1,0 +1,253 @@
+"""A theme: a folder of MJML templates and one ``theme.toml`` of colours, fonts and words.
+
+Templates are Jinja2 in its immutable sandbox with autoescape on and undefined names as errors: a
+theme can neither reach Python nor change what it is given, and what an author wrote is data to it,
+never a template. A theme's folder need only hold what differs from ``default``; the rest comes from
+there. Colours are checked when a theme is loaded: text keeps 4.5:1 against its ground in light and
+in dark (WCAG 2.2, 1.4.3).
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import product
+from pathlib import Path
+from string import Template as StringTemplate
+from typing import Any, Final
+
+from jinja2 import BaseLoader, StrictUndefined, TemplateSyntaxError
+from jinja2.exceptions import TemplateNotFound
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from digest import resources
+from digest.content.mjml import check_template
+from digest.errors import NotFoundError, ThemeError
+
+__all__ = ["Masthead", "Theme", "contrast", "load_theme"]
+
+ENTRY: Final = "index.mjml"
+MINIMUM_CONTRAST: Final = 4.5
+_TABLES: Final = ("colours", "dark", "fonts", "layout", "words", "fragments")
+_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,63}")
+_COLOUR: Final = re.compile(r"#[0-9a-f]{6}", re.IGNORECASE)
+# A font stack or a number of pixels stands inside a style attribute: nothing there may end it.
+_PLAIN_VALUE: Final = re.compile(r"[\w .,'%#-]*")
+_TEXT_COLOURS: Final = ("ink", "muted", "accent")
+_GROUNDS: Final = ("page", "panel")
+
+
+@dataclass(frozen=True, slots=True)
+class Masthead:
+    """What a newsletter lends to the look of its issues.
+
+    ``home_url`` is where somebody subscribes (empty: ``public_url``), ``issue_url`` the page of
+    this issue in the archive, ``why`` the sentence that says why a reader gets this (empty: the
+    theme's). ``logo_size`` is width and height in pixels as shown.
+    """
+
+    name: str
+    from_name: str = ""
+    postal_address: str = ""
+    language: str = "en"
+    direction: str = "ltr"
+    logo_url: str | None = None
+    logo_size: tuple[int, int] | None = None
+    home_url: str = ""
+    public_url: str = ""
+    issue_url: str | None = None
+    why: str = ""
+
+    @property
+    def subscribe_url(self) -> str:
+        """Where a friend this was forwarded to can subscribe."""
+        return self.home_url or self.public_url
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """A loaded theme. The mappings are its ``theme.toml``; ``fragments`` maps an HTML tag of an
+    author's Markdown to its inline style."""
+
+    name: str
+    colours: Mapping[str, str]
+    dark: Mapping[str, str]
+    fonts: Mapping[str, str]
+    layout: Mapping[str, int]
+    words: Mapping[str, Any]
+    fragments: Mapping[str, str]
+    environment: ImmutableSandboxedEnvironment = field(repr=False, compare=False)
+
+    @property
+    def width(self) -> int:
+        """Pixels of the column, its padding included."""
+        return self.layout["width"]
+
+    @property
+    def text_width(self) -> int:
+        """Pixels a figure may be wide."""
+        return self.layout["width"] - 2 * self.layout["padding"]
+
+    def word(self, name: str) -> str:
+        """One of the theme's own words, such as the label of a sponsor."""
+        return str(self.words.get(name, ""))
+
+
+def load_theme(
+    name: str = "default",
+    *,
+    folder: Path | None = None,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Theme:
+    """Load and check a theme: ``folder``, or the one called ``name`` that the program ships.
+
+    ``overrides`` replaces single values of ``theme.toml``, table by table. Raises NotFoundError for
+    an unknown name and ThemeError (path:line:column where there is one) for a theme that is broken.
+    """
+    if folder is None and not overrides:
+        return _shipped(name)
+    return _load(name, folder or _folder(name), overrides or {})
+
+
+@lru_cache(maxsize=8)
+def _shipped(name: str) -> Theme:
+    return _load(name, _folder(name), {})
+
+
+def _folder(name: str) -> Path:
+    root = resources.templates() / "issue"
+    folder = root / name
+    if not _NAME.fullmatch(name) or not (folder / "theme.toml").is_file():
+        known = ", ".join(sorted(path.parent.name for path in root.glob("*/theme.toml")))
+        raise NotFoundError(f"There is no theme {name!r}.", fix=f"There are: {known}.")
+    return folder
+
+
+def _load(name: str, folder: Path, overrides: Mapping[str, Mapping[str, Any]]) -> Theme:
+    tables = _tables(folder, overrides)
+    _check_values(tables, str(folder / "theme.toml"))
+    environment = ImmutableSandboxedEnvironment(
+        loader=_ThemeLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    _check_templates(environment, folder)
+    names = {**tables["colours"], **tables["fonts"], **tables["layout"]}
+    fragments = {
+        tag: StringTemplate(style).safe_substitute(names)
+        for tag, style in tables["fragments"].items()
+    }
+    known: dict[str, Any] = {table: tables[table] for table in _TABLES[:-1]}
+    return Theme(name, fragments=fragments, environment=environment, **known)
+
+
+def _tables(
+    folder: Path, overrides: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """``theme.toml`` of ``default``, of the folder and the overrides, the later over the earlier."""
+    layers: list[Mapping[str, Mapping[str, Any]]] = []
+    for path in dict.fromkeys((resources.templates() / "issue" / "default", folder)):
+        if (path / "theme.toml").is_file():
+            layers.append(_read_toml(path / "theme.toml"))
+    tables: dict[str, dict[str, Any]] = {table: {} for table in _TABLES}
+    for layer in [*layers, overrides]:
+        for table, values in layer.items():
+            if table not in tables or not isinstance(values, Mapping):
+                raise ThemeError(
+                    f"A theme has no table {table!r}.",
+                    where=str(folder / "theme.toml"),
+                    fix=f"The tables are {', '.join(_TABLES)}.",
+                )
+            tables[table].update(values)
+    return tables
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        place = re.search(r"at line (\d+), column (\d+)", str(error))
+        where = f"{path}:{place[1]}:{place[2]}" if place else str(path)
+        raise ThemeError(f"This is no TOML: {error}.", where=where) from None
+
+
+def _check_values(tables: Mapping[str, Mapping[str, Any]], path: str) -> None:
+    """Every colour is one, every other value is harmless in a style, and text can be read."""
+    for table in ("colours", "dark"):
+        for key, value in tables[table].items():
+            if not _COLOUR.fullmatch(str(value)):
+                raise ThemeError(
+                    f"{table}.{key} is no colour: {value!r}.", where=path, fix="Write #rrggbb."
+                )
+    for key, value in tables["fonts"].items():
+        if not _PLAIN_VALUE.fullmatch(str(value)):
+            raise ThemeError(f"fonts.{key} is no list of fonts: {value!r}.", where=path)
+    for key, value in tables["layout"].items():
+        if not isinstance(value, int):
+            raise ThemeError(f"layout.{key} is no number of pixels: {value!r}.", where=path)
+    for table, text, ground in product(("colours", "dark"), _TEXT_COLOURS, _GROUNDS):
+        ratio = contrast(tables[table][text], tables[table][ground])
+        if ratio < MINIMUM_CONTRAST:
+            raise ThemeError(
+                f"{table}.{text} on {table}.{ground} has a contrast of {ratio:.1f}:1.",
+                where=path,
+                fix=f"Text needs {MINIMUM_CONTRAST}:1; choose a darker or lighter colour.",
+            )
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast of two ``#rrggbb`` colours, from 1 to 21 (WCAG 2.2, relative luminance)."""
+    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _check_templates(environment: ImmutableSandboxedEnvironment, folder: Path) -> None:
+    """Check and compile every template now, so that a broken one never meets an issue."""
+    shipped = resources.templates() / "issue" / "default"
+    names = {path.name for root in (shipped, folder) for path in root.glob("*.mjml")}
+    for name in sorted(names):
+        path = folder / name if (folder / name).is_file() else shipped / name
+        try:
+            check_template(path.read_text("utf-8"), path=str(path))
+            environment.get_template(name)
+        except UnicodeDecodeError:
+            raise ThemeError("A template is not UTF-8.", where=str(path)) from None
+        except TemplateSyntaxError as error:
+            where = f"{path}:{error.lineno}:1"
+            raise ThemeError(f"{error.message or 'Broken template'}", where=where) from None
+
+
+class _ThemeLoader(BaseLoader):
+    """Templates by plain file name, from the theme's folder or else from ``default``.
+
+    Indentation is for the eye of who writes a theme; it is left out here, once, instead of in
+    every message.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folders = (folder, resources.templates() / "issue" / "default")
+
+    def get_source(
+        self, environment: Any, template: str
+    ) -> tuple[str, str, Callable[[], bool]]:
+        if Path(template).name != template:
+            raise TemplateNotFound(template)
+        for folder in self.folders:
+            path = folder / template
+            if path.is_file():
+                source = path.read_text("utf-8")
+                lean = "\n".join(line.strip() for line in source.splitlines())
+                return lean, str(path), lambda: True
+        raise TemplateNotFound(template)
