@@ -41,15 +41,16 @@ _COMMANDS_HEAD = """\
 From a checkout: `./run digest …`. `--newsletter` may be left out when there is exactly one.
 
 `--json` prints one compact line (lists: one per row) on standard output and nothing else; logs go
-to standard error. Exit code 0: done. 1: the answer is "no", paused or held. 2: wrong use or bad input;
-standard output is then empty, and with `--json` the last line of standard error is
+to standard error. Exit code 0: done. 1: the answer is "no", paused or held. 2: wrong use or bad
+input; standard output is then empty, and with `--json` the last line of standard error is
 `{"error","message","where"}`. A rejected reader is a result, not a failure.
 """
 
 _STATES_HEAD = """\
 # States
 
-What a row may be (the database checks it too) and what it may become: the tables of `digest/rules/`.
+What a row may be (the database checks it too) and what it may become: the tables of
+`digest/rules/`.
 
 """
 
