@@ -1,8 +1,8 @@
 """Runs the migrations on a connection that is handed in.
 
-``digest db upgrade`` is the way in: it opens the connection, holds the lock and the transaction, and
-passes it as ``config.attributes["connection"]``. For writing a new migration, ``alembic revision
---autogenerate`` opens the database of ``DIGEST_DATABASE_URL`` itself.
+``digest db upgrade`` is the way in: it opens the connection, holds the lock and the transaction,
+and passes it as ``config.attributes["connection"]``. For writing a new migration, ``alembic
+revision --autogenerate`` opens the database of ``DIGEST_DATABASE_URL`` itself.
 """
 
 from __future__ import annotations

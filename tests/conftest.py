@@ -1,8 +1,8 @@
 """What tests share: real databases of both kinds, and the folder of real samples.
 
-Every test that takes ``database`` or ``database_url`` runs on SQLite and on PostgreSQL. A PostgreSQL
-server is started once a session from the system's binaries or those of a wheel; each test gets a
-fresh database, copied from one that was migrated once.
+Every test that takes ``database`` or ``database_url`` runs on SQLite and on PostgreSQL. A server of
+PostgreSQL is started once a session from the system's binaries or those of a wheel; each test gets
+a fresh database, copied from one that was migrated once.
 """
 
 from __future__ import annotations
@@ -106,15 +106,18 @@ def database_url(dialect: str, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def empty_database_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def empty_database_url(
+    dialect: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[str]:
     """The URL of a database without any tables; the SQLite file is not there yet."""
     if dialect == "sqlite":
-        return f"sqlite:///{tmp_path / 'empty.db'}"
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+        return
     server: PostgresServer = request.getfixturevalue("postgres_server")
     name = f"empty_{next(_numbers)}"
     server.create_database(name)
-    request.addfinalizer(lambda: server.drop_database(name))
-    return server.url(name)
+    yield server.url(name)
+    server.drop_database(name)
 
 
 @pytest.fixture

@@ -147,11 +147,12 @@ class ReaderFile:
 
 def _spooled(data: IO[bytes]) -> IO[bytes]:
     """A copy that can be read twice, of what comes through a pipe."""
-    copy = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)
+    # Lives as long as the ReaderFile that reads it, and goes with it.
+    copy = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 (see above)
     while block := data.read(_BLOCK):
         copy.write(block)
     copy.seek(0)
-    return copy  # type: ignore[return-value]
+    return copy
 
 
 def _reader(line: int, cells: list[str], layout: _Layout) -> ImportedReader | BadRow:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from sqlalchemy import select
 
@@ -32,8 +33,9 @@ async def destination_ids(session: Session, domains: Collection[str]) -> dict[st
 
 
 async def _look_up(session: Session, domains: list[str]) -> dict[str, int]:
-    rows = await session.execute(select(_t.c.domain, _t.c.id).where(_t.c.domain.in_(domains)))
-    return {domain: id_ for domain, id_ in rows}  # noqa: C416 (a Row is no pair to the type checker)
+    query = select(_t.c.domain, _t.c.id).where(_t.c.domain.in_(domains))
+    rows: Any = await session.execute(query)
+    return dict(rows.all())
 
 
 class DestinationMemo:

@@ -1,9 +1,10 @@
-"""The one door to a database server or file: which URLs we take and how a connection is set up.
+"""The one door to a database: which URLs we take and how a connection is set up.
 
-SQLite: WAL, ``synchronous=FULL`` (an outcome that was committed survives a power cut), foreign keys,
-``BEGIN IMMEDIATE`` for every write, since a deferred transaction that turns into a write fails or
-loses updates when two of them meet; reads go through a second engine that cannot write. PostgreSQL:
-psycopg, UTC, and limits on how long a statement, a lock or an idle transaction may take.
+SQLite: WAL, ``synchronous=FULL`` (an outcome that was committed survives a power cut), foreign
+keys, ``BEGIN IMMEDIATE`` for every write, since a deferred transaction that turns into a write
+fails or loses updates when two of them meet; reads go through a second engine that cannot write.
+PostgreSQL: psycopg, UTC, and limits on how long a statement, a lock or an idle transaction may
+take.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def _sqlite_path(url: URL) -> Path:
 
 def _require_psycopg() -> None:
     try:
-        import psycopg  # noqa: F401, PLC0415  (an extra: installed only where it is wanted)
+        import psycopg  # noqa: F401 (an extra: installed only where it is wanted)
     except ImportError as error:
         raise SettingsError(
             "PostgreSQL needs the package psycopg, which is not installed.",
@@ -106,9 +107,7 @@ def check_file(place: Place) -> None:
             fix=f"Create it, or change {SETTING}.",
         )
     if place.path.exists() and not place.path.is_file():
-        raise DatabaseError(
-            "This is not a file.", where=str(place.path), fix=f"Change {SETTING}."
-        )
+        raise DatabaseError("This is not a file.", where=str(place.path), fix=f"Change {SETTING}.")
 
 
 def write_engine(place: Place) -> AsyncEngine:
@@ -132,9 +131,7 @@ def write_engine(place: Place) -> AsyncEngine:
 def read_engine(place: Place, writer: AsyncEngine) -> AsyncEngine:
     """The engine of reading transactions: each sees one moment, and none can write."""
     if place.path is None:
-        return writer.execution_options(
-            isolation_level="REPEATABLE READ", postgresql_readonly=True
-        )
+        return writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     engine = create_async_engine(
         place.url, connect_args={"isolation_level": None}, pool_size=READERS, max_overflow=READERS
     )
@@ -205,7 +202,7 @@ def _postgresql_arguments(
 def translated(place: Place) -> Iterator[None]:
     """Turn what a driver raises into a DatabaseError that says where and what to do.
 
-    A broken constraint (IntegrityError) passes: it is the business of the function that ran into it.
+    A broken constraint (IntegrityError) passes: it is for the function that ran into it.
     """
     try:
         yield

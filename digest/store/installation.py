@@ -45,9 +45,9 @@ async def ensure_installation(
 ) -> Installation:
     """The row, made on the first call, for who holds the key with ``key_fingerprint``.
 
-    ``old_fingerprints`` are those of ``DIGEST_OLD_SECRET_KEYS``: when the database was made with one
-    of them, the key has been changed on purpose and the new one is remembered. Raises SettingsError
-    for any other key, since nothing it signs would be recognised in mail that is already out.
+    ``old_fingerprints`` are those of ``DIGEST_OLD_SECRET_KEYS``: when the database was made with
+    one of them, the key has been changed on purpose and the new one is remembered. Raises
+    SettingsError for any other key, since mail that is already out carries tokens of the old one.
     """
     fresh = {
         "id": 1,

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, TypedDict, Unpack
 from zoneinfo import ZoneInfo, available_timezones
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import select, update
 
 from digest.errors import AddressError, ConflictError, InputError, NotFoundError
 from digest.mail.address import clean_name, parse_address
@@ -31,7 +31,10 @@ _t = schema.newsletters
 
 @dataclass(frozen=True, slots=True)
 class Newsletter:
-    """One newsletter, as its row says. ``return_path`` holds ``{token}``; ``undo_window`` is seconds."""
+    """One newsletter, as its row says.
+
+    ``return_path`` holds ``{token}``; ``undo_window`` is in seconds.
+    """
 
     id: int
     slug: str
@@ -96,9 +99,9 @@ async def create_newsletter(
 ) -> Newsletter:
     """Create a newsletter.
 
-    ``name``, ``from_address`` and ``return_path`` are needed; ``from_name`` is the name, ``list_id``
-    is ``slug.domain`` where they are not given. Raises InputError naming the field that cannot be
-    used, ConflictError when the slug is taken.
+    ``name``, ``from_address`` and ``return_path`` are needed; ``from_name`` is the name and
+    ``list_id`` is ``slug.domain`` where they are not given. Raises InputError naming the field that
+    cannot be used, ConflictError when the slug is taken.
     """
     if not _SLUG.fullmatch(slug):
         raise InputError(
@@ -146,14 +149,16 @@ async def newsletter_by_id(session: Session, newsletter_id: int) -> Newsletter:
 
 
 async def get_newsletter(session: Session, slug: str | None) -> Newsletter:
-    """The newsletter called ``slug``, or with None the only one there is; NotFoundError lists them."""
+    """The newsletter called ``slug``, or with None the only one; NotFoundError lists them."""
     everything = await list_newsletters(session)
     found = [one for one in everything if slug is None or one.slug == slug]
     if len(found) == 1:
         return found[0]
     if not everything:
         raise NotFoundError(
-            "There is no newsletter yet.", where="--newsletter", fix="Run: digest newsletter create."
+            "There is no newsletter yet.",
+            where="--newsletter",
+            fix="Run: digest newsletter create.",
         )
     names = ", ".join(one.slug for one in everything)
     message = f"There is no newsletter {slug!r}." if slug else "There are several newsletters."
@@ -169,7 +174,9 @@ async def list_newsletters(session: Session) -> list[Newsletter]:
 async def add_person(session: Session, newsletter_id: int, *, role: str, address: str) -> bool:
     """Make somebody ``editor`` or ``operator``; False when they were."""
     if role not in ROLES:
-        raise InputError(f"{role!r} is no part to have.", where="role", fix="Use: editor, operator.")
+        raise InputError(
+            f"{role!r} is no part to have.", where="role", fix="Use: editor, operator."
+        )
     values = {"newsletter_id": newsletter_id, "role": role, "address": _address("address", address)}
     statement = insert(schema.newsletter_people).values(**values).on_conflict_do_nothing()
     return (await session.execute(statement)).rowcount == 1
@@ -185,8 +192,8 @@ async def people(session: Session, newsletter_id: int, role: str | None = None) 
     return [Person(*row) for row in rows]
 
 
-def _newsletter(row: Row[Any]) -> Newsletter:
-    return Newsletter(**row._mapping)  # the columns' names are the fields' names
+def _newsletter(row: Any) -> Newsletter:
+    return Newsletter(*row)  # the fields stand in the order of the columns
 
 
 def _checked(fields: NewsletterFields) -> dict[str, Any]:

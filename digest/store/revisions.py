@@ -105,8 +105,8 @@ def _upgrade(place: Place) -> None:
 
 def _run_migrations(connection: Connection) -> None:
     # Imported here: commands that only look at the revision start faster without it.
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
+    from alembic import command
+    from alembic.config import Config
 
     config = Config()
     folder = str(resources.migrations()).replace("%", "%%")  # the option is interpolated

@@ -1,8 +1,8 @@
 """Every table, for SQLite and PostgreSQL alike.
 
-Times are UTC and end in ``_at`` (``not_before`` and ``paused_until`` too); ids end in ``_id``. States
-are text with a CHECK. The two tables that grow with readers times issues are ``deliveries`` and
-``attempts``; every query on them goes through an index named here.
+Times are UTC and end in ``_at`` (``not_before`` and ``paused_until`` too); ids end in ``_id``.
+States are text with a CHECK. The two tables that grow with readers times issues are ``deliveries``
+and ``attempts``; every query on them goes through an index named here.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from digest.errors import RefusedError
 from digest.mail.address import address_key, clean_name, parse_address
@@ -134,9 +134,7 @@ async def add_reader(
     return Added(subscription_id, subscriber_id, new=True)
 
 
-async def _subscriber(
-    session: Session, address: str, key: str, name: str, *, now: datetime
-) -> int:
+async def _subscriber(session: Session, address: str, key: str, name: str, *, now: datetime) -> int:
     destination = (await destination_ids(session, [address.rpartition("@")[2]])).popitem()[1]
     row = {
         "address": address,
@@ -146,7 +144,9 @@ async def _subscriber(
         "created_at": now,
     }
     await session.execute(upsert(_r).values(row).on_conflict_do_nothing())
-    found: int = (await session.execute(select(_r.c.id).where(_r.c.address_key == key))).scalar_one()
+    found: int = (
+        await session.execute(select(_r.c.id).where(_r.c.address_key == key))
+    ).scalar_one()
     return found
 
 
@@ -238,7 +238,8 @@ async def list_readers(
 async def count_readers(session: Session, newsletter_id: int) -> dict[SubscriptionState, int]:
     """How many subscriptions there are in each state; every state is named."""
     query = select(_s.c.state, func.count()).where(_s.c.newsletter_id == newsletter_id)
-    counted = {state: number for state, number in await session.execute(query.group_by(_s.c.state))}
+    rows: Any = await session.execute(query.group_by(_s.c.state))
+    counted: dict[SubscriptionState, int] = dict(rows.all())
     return {state: counted.get(state, 0) for state in SubscriptionState}
 
 
@@ -262,7 +263,7 @@ async def reader_deliveries(
     return [_delivery(row) for row in await session.execute(query)]
 
 
-def _delivery(row: Row[Any]) -> ReaderDelivery:
+def _delivery(row: Any) -> ReaderDelivery:
     newsletter, number, slug, *rest = row
     return ReaderDelivery(newsletter, slug if number is None else str(number), *rest)
 
@@ -307,14 +308,14 @@ async def sending_claims(session: Session, subscription_id: int) -> list[tuple[i
         _d.c.subscriber_id == subscription.subscriber_id,
         _d.c.state == DeliveryState.SENDING,
     )
-    return [(owner, claimed_at) for owner, claimed_at in await session.execute(query)]
+    return [(row.owner, row.claimed_at) for row in await session.execute(query)]
 
 
 def _issues_of(newsletter_id: int) -> Any:
     """The issues that may still have deliveries to do.
 
-    Through them the unique index (issue, subscriber, ordinal) finds a reader's rows; a reader has no
-    index of their own, which every planned row would have to pay for.
+    Through them the unique index (issue, subscriber, ordinal) finds a reader's rows; a reader has
+    no index of their own, which every planned row would have to pay for.
     """
     return select(schema.issues.c.id).where(schema.issues.c.newsletter_id == newsletter_id)
 

@@ -59,7 +59,12 @@ async def suppression_of(
 
 
 async def suppress(
-    session: Session, address_key: str, *, reason: SuppressionReason, now: datetime, evidence: str = ""
+    session: Session,
+    address_key: str,
+    *,
+    reason: SuppressionReason,
+    now: datetime,
+    evidence: str = "",
 ) -> bool:
     """Never mail this address again, from any newsletter; False when it was suppressed already."""
     hashed = address_hash(await read_pepper(session), address_key)

@@ -9,7 +9,7 @@ from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, String, Typ
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import insert as insert  # noqa: PLC0414 (see below)
 
-# ``insert`` has ON CONFLICT, which SQLite took over from PostgreSQL: the one form compiles for both.
+# ``insert`` has ON CONFLICT, which SQLite took over from PostgreSQL: one form compiles for both.
 
 Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only in INTEGER PRIMARY KEY
 # None is NULL, not the JSON word null.

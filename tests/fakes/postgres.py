@@ -1,11 +1,12 @@
 """A PostgreSQL server for the length of a test session.
 
-``initdb`` and ``postgres`` are run directly. PostgreSQL refuses to be root, so under root they run as
-``postgres`` or ``nobody``, in a folder given to that user; nothing is added to the system.
+``initdb`` and ``postgres`` are run directly. PostgreSQL refuses to be root, so under root they run
+as ``postgres`` or ``nobody``, in a folder given to that user; nothing is added to the system.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import pwd
@@ -20,6 +21,7 @@ from types import TracebackType
 from typing import Any, Self
 
 _START_SECONDS = 60
+_INITDB = ("-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
 
 
 def find_binaries() -> Path | None:
@@ -45,7 +47,8 @@ class PostgresServer:
 
     def __init__(self, binaries: Path) -> None:
         self._binaries = binaries
-        self._folder = Path(tempfile.mkdtemp(prefix="digest-pg-", dir="/tmp"))  # noqa: S108 (a socket's path is ≤ 107 bytes)
+        # Right under /tmp: the path of a Unix socket has at most 107 bytes.
+        self._folder = Path(tempfile.mkdtemp(prefix="digest-pg-", dir="/tmp"))
         self._as_user = self._pick_user()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -63,7 +66,7 @@ class PostgresServer:
 
     def execute(self, statement: str) -> None:
         """Run one statement outside any transaction, as the superuser."""
-        import psycopg  # noqa: PLC0415  (only where PostgreSQL is tested)
+        import psycopg
 
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(statement.encode())
@@ -98,8 +101,7 @@ class PostgresServer:
 
     def _create(self) -> None:
         done = subprocess.run(
-            [self._binaries / "initdb", "-D", self._folder / "data", "-U", "digest"]
-            + ["-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"],
+            [self._binaries / "initdb", "-D", self._folder / "data", "-U", "digest", *_INITDB],
             cwd=self._folder,
             env=self._environment(),
             capture_output=True,
@@ -129,13 +131,13 @@ class PostgresServer:
                 env=self._environment(),
                 stdout=log,
                 stderr=log,
-                preexec_fn=_die_with_parent,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 (one call, which takes no lock)
                 **self._as_user,
             )
         self._wait_until_ready()
 
     def _wait_until_ready(self) -> None:
-        import psycopg  # noqa: PLC0415
+        import psycopg
 
         deadline = time.monotonic() + _START_SECONDS
         while True:
@@ -163,7 +165,5 @@ class PostgresServer:
 
 def _die_with_parent() -> None:
     """When pytest is killed, the server goes too (Linux: prctl PR_SET_PDEATHSIG)."""
-    try:
+    with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGQUIT)
-    except (OSError, AttributeError):
-        pass

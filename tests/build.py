@@ -1,0 +1,104 @@
+"""Plain makers: the least of everything a test needs. People are Anne, Bart and Cris."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from digest.delivery.publish import Published, add_issue
+from digest.store.installation import Installation, ensure_installation
+from digest.store.newsletters import Newsletter, create_newsletter
+from digest.store.session import Database
+from digest.store.subscribers import Added, add_reader
+
+NOW = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
+PUBLIC_URL = "http://127.0.0.1:8000"
+KEY = "k" * 32
+NAMES = ("Anne", "Bart", "Cris")
+
+ISSUE = """\
+---
+number: {number}
+title: A Weekly, Issue #{number}
+preview: What it takes to build a product on it
+---
+Hey {{name|folks}},
+
+This week has {words}.
+
+## Industry
+### [Title of the linked page](https://example.org/page)
+*The Site · 4 min*
+
+The blurb, in Markdown. A second [link](https://example.org/more) is fine.
+
+## Code
+### [owner/repository](https://github.com/owner/repository)
+What it does.
+"""
+
+
+def issue_text(number: int = 182, *, words: str = "two items") -> str:
+    """The text of a small issue; other words make another version."""
+    return ISSUE.format(number=number, words=words)
+
+
+async def an_installation(db: Database, *, fingerprint: str = "0" * 16) -> Installation:
+    """The row every database that is worked on has."""
+    async with db.begin() as session:
+        return await ensure_installation(session, key_fingerprint=fingerprint, now=NOW)
+
+
+async def a_newsletter(db: Database, slug: str = "weekly", **fields: object) -> Newsletter:
+    """A newsletter that may send; ``fields`` as create_newsletter takes them."""
+    given = {
+        "name": "A Weekly",
+        "from_address": "hello@news.example.org",
+        "return_path": "b-{token}@bounces.news.example.org",
+        "postal_address": "1 Main Street, 12345 Springfield",
+    } | fields
+    async with db.begin() as session:
+        return await create_newsletter(session, slug, now=NOW, **given)  # type: ignore[arg-type]
+
+
+async def a_reader(
+    db: Database, newsletter: Newsletter, name: str = "Anne", **fields: object
+) -> Added:
+    """An active reader at example.org."""
+    given = {"address": f"{name.lower()}@example.org", "name": name, "now": NOW} | fields
+    async with db.begin() as session:
+        return await add_reader(session, newsletter.id, **given)  # type: ignore[arg-type]
+
+
+async def readers(db: Database, newsletter: Newsletter, count: int = 3) -> list[Added]:
+    """Anne, Bart, Cris, and then reader4, reader5 …, spread over three domains."""
+    made = []
+    async with db.begin() as session:
+        for number in range(count):
+            name = NAMES[number] if number < len(NAMES) else f"reader{number + 1}"
+            domain = ("example.org", "example.net", "example.com")[number % 3]
+            made.append(
+                await add_reader(
+                    session,
+                    newsletter.id,
+                    address=f"{name.lower()}@{domain}",
+                    name=name.capitalize(),
+                    now=NOW,
+                )
+            )
+    return made
+
+
+async def an_issue(
+    db: Database, newsletter: Newsletter, number: int = 182, *, text: str | None = None
+) -> Published:
+    """A stored draft of an issue."""
+    async with db.begin() as session:
+        return await add_issue(
+            session,
+            newsletter,
+            text or issue_text(number),
+            path="issue.md",
+            media={},
+            public_url=PUBLIC_URL,
+            now=NOW,
+        )
