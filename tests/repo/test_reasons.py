@@ -11,7 +11,7 @@ from tests.repo.tree import ROOT, comments, named, short
 
 IGNORE = re.compile(
     r"#\s*(?:noqa(?P<all>(?!:))|noqa:\s*[A-Z]+\d+(?:\s*,\s*[A-Z]+\d+)*|type:\s*ignore(?:\[[^\]]*\])?"
-    r"|pragma:\s*no cover|fmt:\s*(?:off|skip|on)|ruff:\s*noqa\S*)(?P<rest>.*)"
+    r"|pragma:\s*no cover|fmt:\s*off|ruff:\s*noqa\S*)(?P<rest>.*)"
 )
 REASON = re.compile(r"\W*\w+\W+\w+")  # two words at least
 
