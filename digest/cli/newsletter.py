@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Annotated, Any, cast
 
 from cyclopts import Parameter
@@ -145,11 +146,10 @@ async def create(newsletter: str, /, *, traits: Traits | None = None, as_json: J
     traits = traits or Traits()
     async with connected() as found:
         async with found.db.begin() as session:
-            with _flags_named():
-                created = await create_newsletter(
-                    session, newsletter, now=found.clock.now(), **traits.fields()
-                )
-                await _add_people(session, created, traits)
+            now = found.clock.now()
+            created = await create_with_people(
+                session, newsletter, traits, traits.fields(), now=now
+            )
         text = f"Created. Next: digest reader import FILE --newsletter {created.slug} --consent '…'"
         async with found.db.read() as session:
             output.result(await _row(session, created), as_json=as_json, text=text)
@@ -188,6 +188,16 @@ async def list_all(*, as_json: Json = False) -> int:
     empty = "There is no newsletter yet. Run: digest newsletter create."
     output.rows(rows, as_json=as_json, columns=columns, empty=empty)
     return 0
+
+
+async def create_with_people(
+    session: Session, slug: str, traits: Traits, fields: NewsletterFields, *, now: datetime
+) -> Newsletter:
+    """Create a newsletter with its editors and operators; errors name the options."""
+    with _flags_named():
+        created = await create_newsletter(session, slug, now=now, **fields)
+        await _add_people(session, created, traits)
+    return created
 
 
 async def _add_people(session: Session, newsletter: Newsletter, traits: Traits) -> None:

@@ -72,6 +72,11 @@ def result(data: Row, *, as_json: bool, text: str | None = None) -> None:
             _write(f"{_label(key):<{width}}  {_shown(value)}".rstrip())
 
 
+def document(content: str) -> None:
+    """Print a document that is itself the result."""
+    sys.stdout.write(content)
+
+
 def rows(found: Iterable[Row], *, as_json: bool, columns: Sequence[str], empty: str = "") -> None:
     """Print a list: one JSON line per row, or a table of ``columns`` (``empty`` where none)."""
     if as_json:

@@ -1,0 +1,192 @@
+"""``digest issue check|render|preview``: what readers would get, without sending anything."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+from collections.abc import Iterable
+from dataclasses import replace
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any, cast
+
+from digest.cli import output
+from digest.cli.files import read_bytes, unwritable
+from digest.cli.letters import Look, sample_look, sample_recipient
+from digest.cli.options import Json
+from digest.cli.pictures import read_pictures
+from digest.content.issue import Issue
+from digest.content.issue_file import decode_issue, parse_issue
+from digest.content.lint import Finding, check_issue
+from digest.content.media import Media
+from digest.content.render import Rendered, render_issue
+from digest.errors import RefusedError
+from digest.mail.message import compile_message
+
+
+async def check(file: Path, /, *, newsletter: str | None = None, as_json: Json = False) -> int:
+    """Read a file as strictly as sending does, and look for what readers would find.
+
+    Exit 0: nothing stands in the way of sending it. Exit 1: something does, and is listed.
+
+    Parameters
+    ----------
+    file
+        An issue file.
+    newsletter
+        Check it as an issue of this newsletter; without one no set-up is needed.
+    """
+    issue = _read(file)
+    rendered, _ = _rendered(issue, file, await _look(newsletter, issue))
+    findings = check_issue(issue, rendered=rendered)
+    blocking = any(finding.severity == "error" for finding in findings)
+    sections = issue.rendered_sections
+    data = {
+        "issue": issue.number if issue.number is not None else issue.slug,
+        "ok": not blocking,
+        "sections": len(sections),
+        "items": sum(len(section.items) for section in sections),
+        "findings": [_finding(finding) for finding in findings],
+    }
+    if as_json:
+        output.result(data, as_json=True)
+    else:
+        _tell(findings, file)
+        output.note(f"{data['sections']} sections, {data['items']} items. " + _verdict(findings))
+    return RefusedError.exit_code if blocking else 0
+
+
+def _finding(finding: Finding) -> dict[str, object]:
+    place = finding.place
+    return {
+        "code": finding.code,
+        "severity": finding.severity,
+        "message": finding.message,
+        "line": place.line if place else None,
+        "column": place.column if place else None,
+        "fix": finding.fix,
+    }
+
+
+def _tell(findings: Iterable[Finding], file: Path) -> None:
+    for finding in findings:
+        place = f":{finding.place.line}:{finding.place.column}" if finding.place else ""
+        where = f"{output.printable(file)}{place}"
+        words = f"{finding.severity} [{finding.code}] {finding.message} {finding.fix}"
+        output.document(f"{where}: {output.printable(words).rstrip()}\n")
+
+
+def _verdict(findings: Iterable[Finding]) -> str:
+    errors = sum(finding.severity == "error" for finding in findings)
+    return "It can be sent." if not errors else f"It cannot be sent yet: {errors} to be settled."
+
+
+async def render(
+    file: Path, /, *, out: Path, newsletter: str | None = None, as_json: Json = False
+) -> int:
+    """Write an issue as it is mailed: issue.html, issue.txt, issue.eml and its pictures.
+
+    Parameters
+    ----------
+    file
+        An issue file.
+    out
+        The folder to write to.
+    newsletter
+        In this newsletter's name; without one a sample sender's, and no set-up is needed.
+    """
+    issue = _read(file)
+    look = await _look(newsletter, issue)
+    rendered, pictures = _rendered(issue, file, look)
+    message = _message(rendered, look)
+    parsed = email.message_from_bytes(message, policy=email.policy.default)
+    files: dict[str, bytes] = {
+        "issue.html": _part(parsed, "html"),
+        "issue.txt": _part(parsed, "plain"),
+        "issue.eml": message,
+        **{f"media/{picture.name}": picture.data for picture in pictures.values()},
+    }
+    _write_all(out, files)
+    data: dict[str, Any] = {
+        "issue": issue.number if issue.number is not None else issue.slug,
+        "out": out,
+        "files": list(files),
+        "html_bytes": len(files["issue.html"]),
+        "message_bytes": len(message),
+    }
+    written = f"Written to {output.printable(out)}: {', '.join(files)}"
+    output.result(data, as_json=as_json, text=written)
+    return 0
+
+
+def _message(rendered: Rendered, look: Look) -> bytes:
+    letterhead = replace(look.letterhead, subject=rendered.subject)
+    compiled = compile_message(
+        letterhead, html=rendered.html, plain=rendered.plain, slots=rendered.slots
+    )
+    return compiled.compose(sample_recipient())
+
+
+def _part(message: EmailMessage, kind: str) -> bytes:
+    """The text of a part as a reader's program decodes it, with the line ends of a file."""
+    part = message.get_body(preferencelist=(kind,))
+    assert part is not None  # compile_message writes both
+    data = cast("bytes", part.get_payload(decode=True))
+    return data.replace(b"\r\n", b"\n")
+
+
+def _write_all(folder: Path, files: dict[str, bytes]) -> None:
+    for name, data in files.items():
+        target = folder / name
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        except OSError as error:
+            raise unwritable(target, error) from None
+
+
+async def preview(
+    file: Path, /, *, newsletter: str | None = None, host: str = "127.0.0.1", port: int = 0
+) -> int:
+    """Show a file in the browser while it is being written; it follows every save.
+
+    Parameters
+    ----------
+    file
+        An issue file.
+    newsletter
+        With this newsletter's look; without one a sample's, and no set-up is needed.
+    host
+        A loopback address.
+    port
+        A port; any free one by itself.
+    """
+    from digest.cli.service import until_stopped
+    from digest.web.preview import preview_app
+    from digest.web.server import open_listener, serving
+
+    read_bytes(file)  # a file that is not there is told now, one that is wrong is shown
+    look = await _look(newsletter, None)
+    app = preview_app(file, masthead=look.masthead if newsletter else None, theme=look.theme)
+    async with serving(app, open_listener(host, port)) as url, until_stopped() as stopped:
+        output.note(f"{output.printable(file)} at {url} – Ctrl-C ends it.")
+        await stopped.wait()
+    return 0
+
+
+def _read(file: Path) -> Issue:
+    return parse_issue(decode_issue(read_bytes(file), path=str(file)), path=str(file))
+
+
+def _rendered(issue: Issue, file: Path, look: Look) -> tuple[Rendered, dict[str, Media]]:
+    pictures = read_pictures(issue, file)
+    rendered = render_issue(issue, look.masthead, look.theme, media=pictures, utm=look.utm or None)
+    return rendered, pictures
+
+
+async def _look(newsletter: str | None, issue: Issue | None) -> Look:
+    if newsletter is None:
+        return sample_look()
+    from digest.cli.newsletter_look import newsletter_look
+
+    return await newsletter_look(newsletter, issue)

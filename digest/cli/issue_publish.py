@@ -1,0 +1,222 @@
+"""``digest issue add|list|show|approve|withdraw``: from a file to the version that may go out."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from cyclopts import Parameter
+
+from digest.cli import output
+from digest.cli.connection import connected
+from digest.cli.files import read_bytes
+from digest.cli.options import Json, OfNewsletter
+from digest.cli.pictures import read_pictures
+from digest.content.issue_file import decode_issue, parse_issue
+from digest.delivery.publish import approve_issue, prepare_issue, store_issue
+from digest.errors import RefusedError
+from digest.rules.delivery import IssueState
+from digest.store.issues import StoredIssue, StoredVersion, get_issue, list_issues, move_issue
+from digest.store.newsletters import Newsletter, get_newsletter
+from digest.store.session import Session
+from digest.store.versions import list_versions
+
+
+async def add(
+    file: Path,
+    /,
+    *,
+    newsletter: OfNewsletter = None,
+    sent_at: datetime | None = None,
+    as_json: Json = False,
+) -> int:
+    """Store a file as the next version of its issue.
+
+    An approval stays with the version it was given to. Refused once the issue is planned.
+
+    Parameters
+    ----------
+    file
+        An issue file.
+    sent_at
+        It went out then, by other means: it is finished at once and stands in the archive. A date,
+        or a date and time in the newsletter's time zone.
+    """
+    path = str(file)
+    text = decode_issue(read_bytes(file), path=path)
+    pictures = read_pictures(parse_issue(text, path=path), file)
+    async with connected() as found:
+        async with found.db.read() as session:
+            letter = await get_newsletter(session, newsletter)
+        prepared = prepare_issue(
+            letter,
+            text,
+            path=path,
+            media={name: picture.data for name, picture in pictures.items()},
+            public_url=found.settings.public_url,
+        )
+        async with found.db.begin() as session:
+            stored = await store_issue(
+                session,
+                letter,
+                prepared,
+                now=found.clock.now(),
+                sent_at=None if sent_at is None else _instant(sent_at, letter),
+            )
+    data = {"issue": stored.issue.name, "hash": stored.version.hash}
+    output.result(data, as_json=as_json, text=_next_step(stored.issue, stored.version))
+    return 0
+
+
+def _instant(given: datetime, letter: Newsletter) -> datetime:
+    zoned = given if given.tzinfo else given.replace(tzinfo=ZoneInfo(letter.timezone))
+    return zoned.astimezone(UTC)
+
+
+def _next_step(issue: StoredIssue, version: StoredVersion) -> str:
+    if issue.state is IssueState.FINISHED:
+        return f"Issue {issue.name} stands in the archive."
+    return (
+        f"Issue {issue.name}, version {version.ordinal}, {version.hash}\n"
+        f"Next: digest issue approve {issue.name} {version.hash[:12]}"
+    )
+
+
+async def list_all(*, newsletter: OfNewsletter = None, as_json: Json = False) -> int:
+    """List the issues of a newsletter, the newest first."""
+    async with connected() as found, found.db.read() as session:
+        letter = await get_newsletter(session, newsletter)
+        rows = [_row(issue) for issue in await list_issues(session, letter.id)]
+    columns = ("issue", "state", "planned", "planned_at", "title")
+    output.rows(rows, as_json=as_json, columns=columns, empty="There is no issue yet.")
+    return 0
+
+
+def _row(issue: StoredIssue) -> dict[str, object]:
+    return {
+        "issue": issue.name,
+        "title": issue.title,
+        "state": issue.state,
+        "listed": issue.listed,
+        "planned": issue.planned,
+        "planned_at": issue.planned_at,
+        "finished_at": issue.finished_at,
+        "created_at": issue.created_at,
+    }
+
+
+async def show(
+    issue: str, /, *, newsletter: OfNewsletter = None, source: bool = False, as_json: Json = False
+) -> int:
+    """Show an issue and its versions.
+
+    Parameters
+    ----------
+    issue
+        Its number or slug.
+    source
+        Print the text of its latest version instead.
+    """
+    async with connected() as found, found.db.read() as session:
+        stored = await find_issue(session, newsletter, issue)
+        versions = await list_versions(session, stored.id)
+    if source and not as_json:
+        output.document(versions[-1].source)
+        return 0
+    data: dict[str, Any] = {
+        **_row(stored),
+        "paused_reason": stored.paused_reason,
+        "versions": [_version(version, stored) for version in versions],
+    }
+    if source:
+        data["source"] = versions[-1].source
+    if as_json:
+        output.result(data, as_json=True)
+    else:
+        output.result(
+            {key: value for key, value in data.items() if key != "versions"}, as_json=False
+        )
+        columns = ("version", "hash", "approved", "created_at", "subject")
+        output.rows(data["versions"], as_json=False, columns=columns)
+    return 0
+
+
+def _version(version: StoredVersion, issue: StoredIssue) -> dict[str, object]:
+    return {
+        "version": version.ordinal,
+        "hash": version.hash,
+        "subject": version.subject,
+        "preview": version.preview,
+        "approved": version.id == issue.approved_version_id,
+        "approved_at": version.approved_at,
+        "approved_by": version.approved_by,
+        "created_at": version.created_at,
+    }
+
+
+async def approve(
+    issue: str,
+    hash_: Annotated[str, Parameter(name="HASH")],
+    /,
+    *,
+    newsletter: OfNewsletter = None,
+    by: str | None = None,
+    as_json: Json = False,
+) -> int:
+    """Approve one version, by its hash: this and nothing else goes out.
+
+    Parameters
+    ----------
+    issue
+        Its number or slug.
+    hash_
+        The hash `issue add` printed, or at least 8 digits of it.
+    by
+        Who approves; you by itself.
+    """
+    async with connected() as found, found.db.begin() as session:
+        stored = await find_issue(session, newsletter, issue)
+        version = await approve_issue(session, stored, hash_, by=by or _me(), now=found.clock.now())
+    data = {"issue": stored.name, "hash": version.hash, "state": "approved"}
+    text = f"Approved. Next: digest issue send {stored.name} --wait"
+    output.result(data, as_json=as_json, text=text)
+    return 0
+
+
+def _me() -> str:
+    """The name of whoever runs this, or their number where there is no name for it."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+async def withdraw(issue: str, /, *, newsletter: OfNewsletter = None, as_json: Json = False) -> int:
+    """Take an approval back; the issue is a draft again.
+
+    Parameters
+    ----------
+    issue
+        Its number or slug.
+    """
+    async with connected() as found, found.db.begin() as session:
+        stored = await find_issue(session, newsletter, issue)
+        moved = await move_issue(session, stored.id, IssueState.DRAFT, now=found.clock.now())
+    if not moved and stored.state is not IssueState.DRAFT:
+        raise RefusedError(
+            f"Issue {stored.name} is {stored.state}; its approval cannot be taken back.",
+            where=f"issue {stored.name}",
+        )
+    data = {"issue": stored.name, "state": IssueState.DRAFT}
+    output.result(data, as_json=as_json, text=f"Issue {stored.name} is a draft.")
+    return 0
+
+
+async def find_issue(session: Session, newsletter: str | None, name: str) -> StoredIssue:
+    """The issue called ``name`` of the newsletter given, or of the only one; NotFoundError."""
+    letter = await get_newsletter(session, newsletter)
+    return await get_issue(session, letter.id, name)

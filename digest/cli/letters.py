@@ -1,0 +1,59 @@
+"""In whose name a file is looked at: a newsletter's, or a sample's where none is named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from digest.content.theme import Masthead, Theme, load_theme
+from digest.mail.message import Letterhead, Recipient
+
+SAMPLE_URL = "https://news.example.org"
+SAMPLE_TOKEN = "a" * 40  # as long as a real one, and worth nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What an issue is rendered with, and the headers of its message but for the subject."""
+
+    masthead: Masthead
+    theme: Theme
+    letterhead: Letterhead
+    utm: dict[str, str]
+
+
+def sample_look() -> Look:
+    """The look of a newsletter that does not exist."""
+    masthead = Masthead(
+        name="A Weekly",
+        from_name="A Weekly",
+        postal_address="Sample Street 1, 12345 Sampletown",
+        public_url=SAMPLE_URL,
+        home_url=SAMPLE_URL,
+    )
+    letterhead = Letterhead(
+        from_name="A Weekly",
+        from_address="hello@news.example.org",
+        reply_to=None,
+        subject="",
+        list_id="weekly.news.example.org",
+        list_name="A Weekly",
+        message_id_domain="news.example.org",
+        leave_url=f"{SAMPLE_URL}/u/",
+        leave_mailto=None,
+        help_url=f"{SAMPLE_URL}/help",
+        feedback_id="sample:weekly:issue:digest",
+    )
+    return Look(masthead, load_theme("default"), letterhead, {})
+
+
+def sample_recipient(now: datetime | None = None) -> Recipient:
+    """A reader who does not exist."""
+    return Recipient(
+        address="anne@example.org",
+        name="Anne",
+        token=SAMPLE_TOKEN,
+        leave=SAMPLE_TOKEN,
+        preferences=SAMPLE_TOKEN,
+        date=now or datetime.now(UTC),
+    )

@@ -1,0 +1,314 @@
+"""``digest reader``: who reads, since when, and what they got."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from digest.audience.leave import leave as leave_newsletter
+from digest.audience.transfer import ImportReport, import_readers
+from digest.cli import output
+from digest.cli.connection import Connection, connected
+from digest.cli.files import unreadable
+from digest.cli.options import Json, OfNewsletter, group
+from digest.errors import InputError, NotFoundError
+from digest.rules.delivery import DeliveryState
+from digest.rules.subscription import SubscriptionState
+from digest.store.newsletters import Newsletter, get_newsletter
+from digest.store.subscribers import (
+    Reader,
+    ReaderDelivery,
+    add_reader,
+    find_reader,
+    list_readers,
+    reader_deliveries,
+)
+
+app = group("reader", "Readers: add, import, list, show, leave.")
+
+PAGE = 1_000
+LEFT_ELSEWHERE = "left before, elsewhere"
+SHOWN_BAD_ROWS = 20  # for people; JSON has as many as the report keeps
+_WORDS = {
+    DeliveryState.QUEUED: "waits to be sent",
+    DeliveryState.SENDING: "is being sent",
+    DeliveryState.ACCEPTED: "was accepted by the relay",
+    DeliveryState.DEFERRED: "was put off; it is tried again",
+    DeliveryState.REJECTED: "was rejected",
+    DeliveryState.EXPIRED: "could not be handed over in time",
+    DeliveryState.CANCELLED: "was cancelled",
+    DeliveryState.SUPPRESSED: "was not sent: the address is suppressed",
+    DeliveryState.SKIPPED: "was not sent: nothing in it was wanted",
+    DeliveryState.HELD: "is held for the operator",
+}
+
+
+@app.command
+async def add(
+    address: str,
+    /,
+    *,
+    newsletter: OfNewsletter = None,
+    name: str = "",
+    consent: str = "added by the operator",
+    as_json: Json = False,
+) -> int:
+    """Subscribe one reader who agreed to it.
+
+    Parameters
+    ----------
+    address
+        Their address.
+    name
+        Their name.
+    consent
+        How they agreed; it is kept.
+    """
+    async with connected() as found, found.db.begin() as session:
+        letter = await get_newsletter(session, newsletter)
+        added = await add_reader(
+            session, letter.id, address=address, name=name, source=consent, now=found.clock.now()
+        )
+    data = {"newsletter": letter.slug, "address": address, "state": "active", "new": added.new}
+    text = "Subscribed." if added.new else "Was subscribed already."
+    output.result(data, as_json=as_json, text=text)
+    return 0
+
+
+@app.command(name="import")
+async def import_file(
+    file: Path,
+    /,
+    *,
+    newsletter: OfNewsletter = None,
+    consent: str = "",
+    as_: Annotated[Literal["active", "ended"], Parameter(name="--as")] = "active",
+    as_json: Json = False,
+) -> int:
+    """Import readers from a CSV file with a column "email" and, if there is one, "name".
+
+    Rows that cannot be used are listed with their line and left out. Who left before is never
+    brought back.
+
+    Parameters
+    ----------
+    file
+        A CSV file in UTF-8.
+    consent
+        How these readers agreed, such as 'asked for it at the fair in May'; it is kept.
+    as_
+        Import them as readers (active), or as people who left elsewhere (ended).
+    """
+    if as_ == "active" and not consent.strip():
+        raise InputError(
+            "It must be known how these readers agreed.",
+            where="--consent",
+            fix="Say it in a sentence: --consent 'asked for it at the fair in May'.",
+        )
+    async with connected() as found:
+        async with found.db.read() as session:
+            letter = await get_newsletter(session, newsletter)
+        agreed = consent or LEFT_ELSEWHERE
+        report = await _import(found, letter, file, consent=agreed, state=SubscriptionState(as_))
+    output.result(_counts(letter, report), as_json=as_json, text=_in_words(report, file))
+    return 0
+
+
+async def _import(
+    found: Connection, letter: Newsletter, file: Path, *, consent: str, state: SubscriptionState
+) -> ImportReport:
+    try:
+        with file.open("rb") as data, output.progress_bar("Importing") as bar:
+            return await import_readers(
+                found.db,
+                letter,
+                data,
+                path=str(file),
+                consent=consent,
+                state=state,
+                now=found.clock.now(),
+                progress=bar,
+            )
+    except OSError as error:
+        raise unreadable(file, error) from None
+
+
+def _counts(letter: Newsletter, report: ImportReport) -> dict[str, object]:
+    return {
+        "newsletter": letter.slug,
+        "rows": report.rows,
+        "imported": report.imported,
+        "already": report.already,
+        "duplicates": report.duplicates,
+        "ended": report.ended,
+        "suppressed": report.suppressed,
+        "invalid_count": report.invalid_count,
+        "invalid": [{"line": bad.line, "reason": bad.reason} for bad in report.invalid],
+    }
+
+
+def _in_words(report: ImportReport, file: Path) -> str:
+    counts = {
+        "imported": report.imported,
+        "there already": report.already,
+        "twice in the file": report.duplicates,
+        "had left": report.ended,
+        "suppressed": report.suppressed,
+        "cannot be used": report.invalid_count,
+    }
+    told = ", ".join(f"{number:,} {words}" for words, number in counts.items() if number)
+    lines = [f"{report.rows:,} rows: {told or 'nothing in them'}"]
+    name = output.printable(file)
+    shown = report.invalid[:SHOWN_BAD_ROWS]
+    lines += [f"  {name}:{bad.line}: {output.printable(bad.reason)}" for bad in shown]
+    if report.invalid_count > SHOWN_BAD_ROWS:
+        lines.append(f"  and {report.invalid_count - SHOWN_BAD_ROWS:,} more; --json names them")
+    return "\n".join(lines)
+
+
+@app.command(name="list")
+async def list_all(
+    *,
+    newsletter: OfNewsletter = None,
+    state: SubscriptionState | None = None,
+    as_json: Json = False,
+) -> int:
+    """List the readers of a newsletter.
+
+    Parameters
+    ----------
+    state
+        Only those who are pending, active, paused or ended.
+    """
+    async with connected() as found:
+        async with found.db.read() as session:
+            letter = await get_newsletter(session, newsletter)
+        async for rows in _pages(found, letter, state):
+            if as_json:
+                output.rows(rows, as_json=True, columns=())
+            else:
+                for row in rows:
+                    name = f"  {output.printable(row['name'])}" if row["name"] else ""
+                    output.document(
+                        f"{row['state']:<8}  {output.printable(row['address'])}{name}\n"
+                    )
+    return 0
+
+
+async def _pages(
+    found: Connection, letter: Newsletter, state: SubscriptionState | None
+) -> AsyncIterator[list[dict[str, Any]]]:
+    """Page by page: a million readers fit into no table and into no list."""
+    after = 0
+    while True:
+        async with found.db.read() as session:
+            page = await list_readers(session, letter.id, state=state, after=after, limit=PAGE)
+        if not page:
+            return
+        after = page[-1].subscriber_id
+        yield [
+            {
+                "address": row.address,
+                "name": row.name,
+                "state": row.state.value,
+                "since": row.created_at,
+            }
+            for row in page
+        ]
+
+
+@app.command
+async def show(address: str, /, *, as_json: Json = False) -> int:
+    """Show a reader's subscriptions and their last ten deliveries.
+
+    Parameters
+    ----------
+    address
+        Their address, however its local part is spelt.
+    """
+    async with connected() as found, found.db.read() as session:
+        reader = await _found(await find_reader(session, address), address)
+        deliveries = await reader_deliveries(session, reader.id)
+    data = {
+        "address": reader.address,
+        "name": reader.name,
+        "suppressed": reader.suppressed_at is not None,
+        "since": reader.created_at,
+        "subscriptions": [
+            {
+                "newsletter": one.newsletter,
+                "state": one.state,
+                "since": one.created_at,
+                "ended_at": one.ended_at,
+            }
+            for one in reader.subscriptions
+        ],
+        "deliveries": [_delivery(one) for one in deliveries],
+    }
+    if as_json:
+        output.result(data, as_json=True)
+    else:
+        _show(reader, deliveries)
+    return 0
+
+
+async def _found(reader: Reader | None, address: str) -> Reader:
+    if reader is None:
+        raise NotFoundError("There is no reader with this address.", where=address)
+    return reader
+
+
+def _delivery(one: ReaderDelivery) -> dict[str, object]:
+    return {
+        "newsletter": one.newsletter,
+        "issue": int(one.issue) if one.issue.isdigit() else one.issue,
+        "state": one.state,
+        "reason": one.reason,
+        "at": one.settled_at or one.first_claimed_at,
+        "words": _words(one),
+    }
+
+
+def _words(one: ReaderDelivery) -> str:
+    again = " (sent again on purpose)" if one.ordinal else ""
+    why = f" ({one.reason.value.replace('_', ' ')})" if one.reason else ""
+    reply = f": {one.reply_code} {one.reply_text or ''}".rstrip() if one.reply_code else ""
+    return f"Issue {one.issue}{again} {_WORDS[one.state]}{why}{reply}"
+
+
+def _show(reader: Reader, deliveries: list[ReaderDelivery]) -> None:
+    name = f" ({output.printable(reader.name)})" if reader.name else ""
+    output.document(f"{output.printable(reader.address)}{name}\n")
+    if reader.suppressed_at is not None:
+        output.document("  suppressed: no mail goes to this address\n")
+    for one in reader.subscriptions:
+        output.document(f"  {one.newsletter}: {one.state} since {one.created_at:%Y-%m-%d}\n")
+    for delivery in deliveries:
+        when = delivery.settled_at or delivery.first_claimed_at
+        day = f"{when:%Y-%m-%d %H:%M}" if when else "–"
+        output.document(f"    {day}  {output.printable(_words(delivery))}\n")
+
+
+@app.command
+async def leave(address: str, /, *, newsletter: OfNewsletter = None, as_json: Json = False) -> int:
+    """End a reader's subscription; when this returns, no message to them starts any more.
+
+    Parameters
+    ----------
+    address
+        Their address.
+    """
+    async with connected() as found:
+        async with found.db.read() as session:
+            letter = await get_newsletter(session, newsletter)
+            reader = await _found(await find_reader(session, address), address)
+        mine = [one for one in reader.subscriptions if one.newsletter_id == letter.id]
+        if not mine:
+            raise NotFoundError("This reader does not get this newsletter.", where=address)
+        ended = await leave_newsletter(found.db, mine[0].id, source="operator", clock=found.clock)
+    data = {"newsletter": letter.slug, "address": reader.address, "state": "ended", "ended": ended}
+    output.result(data, as_json=as_json, text="Left." if ended else "Had left already.")
+    return 0
