@@ -1,8 +1,8 @@
 """One wall clock for all who decide.
 
-Every function that decides takes ``now``; only the edges ask a clock. The wall time is corrected by
-the offset to PostgreSQL's clock, so that several machines share one time (SQLite: 0). Monotonic time
-is for timeouts and token buckets only.
+Every function that decides takes ``now``; only the edges ask a clock. The wall time is corrected
+by the offset to PostgreSQL's clock, so that several machines share one time (SQLite: 0). Monotonic
+time is for timeouts and token buckets only.
 """
 
 from __future__ import annotations
