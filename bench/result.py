@@ -63,7 +63,7 @@ class Result:
     def as_table(self) -> str:
         """A table for people."""
         rows = [
-            (f.name, f"{_number(f.value)} {f.unit}", f.bound, "" if f.passed else "too slow or big")
+            (f.name, f"{_number(f.value)} {f.unit}", f.bound, "" if f.passed else "missed")
             for f in self.figures
         ]
         rows += [(name, f"{_number(value)} ×", "", "") for name, value in self.ratios.items()]
