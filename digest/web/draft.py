@@ -12,10 +12,10 @@ from digest.content.issue import Issue
 from digest.content.issue_file import decode_issue, parse_issue
 from digest.content.lint import Finding, check_issue
 from digest.content.media import Media, image_sources, read_media
-from digest.content.render import render_issue
+from digest.content.render import Rendered, render_issue
 from digest.content.theme import Masthead, Theme, load_theme
 from digest.errors import DigestError, IssueFileError
-from digest.mail.message import Slot, slot_mark, without_marks
+from digest.mail.message import section_mark, slot_mark, without_marks
 
 _LOOK_EVERY = 0.2  # seconds
 _LINES_AROUND = 2  # an error is shown with so many lines before and after
@@ -102,8 +102,8 @@ class Drafts:
             issue=issue,
             subject=without_marks(rendered.subject),
             preview=without_marks(rendered.preview),
-            html=_as_sample(rendered.html, rendered.slots),
-            plain=_as_sample(rendered.plain, rendered.slots),
+            html=_as_sample(rendered.html, rendered),
+            plain=_as_sample(rendered.plain, rendered),
             findings=check_issue(issue, rendered=rendered),
             pictures={one.name: one for one in media.values()},
         )
@@ -150,11 +150,13 @@ def _stamp(path: Path) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
-def _as_sample(text: str, slots: tuple[Slot, ...]) -> str:
+def _as_sample(text: str, rendered: Rendered) -> str:
     """``text`` for a reader without a name, whose links lead to a page of the preview."""
-    for number, slot in enumerate(slots):
+    for number, slot in enumerate(rendered.slots):
         text = text.replace(slot_mark(number), slot.fallback if slot.name == "name" else "sample")
-    return without_marks(text)
+    for number in range(len(rendered.sections) + 1):
+        text = text.replace(section_mark(number), "")
+    return text
 
 
 def _excerpt(text: str, where: str) -> tuple[SourceLine, ...]:
