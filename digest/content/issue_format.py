@@ -32,17 +32,17 @@ def format_issue(text: str, *, path: str = "issue.md") -> str:
 
 def _chunks(body: Body, blocks: Sequence[Block]) -> Iterator[str]:
     """Blocks and, between them, the comments: lines that belong to no block."""
-    line, gap = 0, ""
+    line, gap, above = 0, "", 0
     for block in blocks:
         for note in _notes(body.raw[line : block.start]):
             yield f"{gap}{note}\n"
             gap = "\n"
-        if block.level == 2 or block.is_rule:
+        if block.is_rule or block.level == 2 or (block.level and above == 3):
             gap = "\n"
         yield f"{gap}{_written(block, body)}\n"
         # What follows a heading or the rule stands right below it, as a reader sees it.
         gap = "" if block.level or block.is_rule else "\n"
-        line = block.end
+        line, above = block.end, block.level
     for note in _notes(body.raw[line:]):
         yield f"{gap}{note}\n"
         gap = "\n"

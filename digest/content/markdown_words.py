@@ -12,8 +12,10 @@ URL = re.compile(r"https?://[^\s<>\"“”]+[^\s<>\"“”.,;:!?'’»)\]}…]/?
 """An address inside a text; the punctuation of the sentence behind it is none of it."""
 
 # What CommonMark 0.31 §6 reads inside a line. An underscore inside a word is one anyway.
+# [GitHub] begins no link as long as neither an address nor another label follows.
 _ACTIVE = re.compile(
-    r"[\\`*\[\]{]|(?<![^\W_])_|_(?![^\W_])|<(?=\S)|&(?=[#A-Za-z])|(?<!\S)#|#(?=#*$)"
+    r"(?P<label>\[[\w ./-]*\](?![(\[:]))|[\\`*\[\]{]|(?<![^\W_])_|_(?![^\W_])"
+    r"|<(?=\S)|&(?=[#A-Za-z])|(?<!\S)#|#(?=#*$)"
 )
 # What begins a block (CommonMark 0.31 §4): a list, a quote, a fence of code, a rule.
 _BLOCK_START = re.compile(r"[-+](?=[ \t]|$|[-+])|>|~(?=~~)|(\d{1,9})(?=[.)](?:[ \t]|$))")
@@ -22,7 +24,7 @@ _SAFE_URL = re.compile(r"[A-Za-z0-9:/?#@!$&'+,;=._~-]+")
 
 def escape_words(text: str) -> str:
     """The text with a backslash before each sign Markdown would read; for inside a line."""
-    return _ACTIVE.sub(lambda sign: "\\" + sign[0], text)
+    return _ACTIVE.sub(lambda sign: sign[0] if sign["label"] else "\\" + sign[0], text)
 
 
 def escape_line(text: str) -> str:

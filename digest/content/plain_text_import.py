@@ -1,0 +1,235 @@
+"""A newsletter's plain text as an issue file; no word of it is lost or moved.
+
+Titles become ``###`` items, what is missing becomes ``TODO``: a link that is not in the text and
+the heading of a section that is only set apart by a larger gap. What was recognised as what is
+in :mod:`digest.content.plain_text_parts`; here it is written down.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePath
+
+from digest.content.issue import TODO
+from digest.content.issue_file import parse_issue
+from digest.content.issue_format import format_issue
+from digest.content.issue_source import MAX_BYTES, MAX_LINE, forbidden_character, issue_error
+from digest.content.item_kind import REPOSITORY_NAME
+from digest.content.markdown_words import URL, escape_line, escape_words, linked
+from digest.content.plain_text_blocks import LABELLED, TextBlock, read_text_blocks
+from digest.content.plain_text_parts import Part, read_parts
+
+_NUMBER = re.compile(
+    r"(?:\b(?:issue|number|edition|no|nr|vol(?:ume)?|ep(?:isode)?|week|letter)\b\.?\s*[#:№]?\s*|[#№]\s?)"
+    r"([1-9]\d{0,5})\b",
+    re.IGNORECASE,
+)
+_TRAILING_NUMBER = re.compile(r"^[^\d]*[^\d.,/-]\s([1-9]\d{0,4})(?=\s*(?:$|[:–—|(-]\s?))")
+_REPOSITORY = re.compile(r"\[?(?:github|repo)(?:\]|:)\s*(\S+)", re.IGNORECASE)
+_SPONSOR = re.compile(
+    r"[\[(](?:sponsor(?:ed)?|ad|advertisement)[\])]|sponsor(?:ed)?:", re.IGNORECASE
+)
+_ADDRESS_AT_END = re.compile(rf"\s*(?:[-–—|:]\s+)?[(<\[]*({URL.pattern})[)>\]]*$", re.IGNORECASE)
+_MARKDOWN_LINK = re.compile(rf"\[([^\[\]]+)\]\(({URL.pattern})\)", re.IGNORECASE)
+_TITLE_LENGTH = 300
+_MOST_BLOCKS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """An issue file made from something else.
+
+    ``missing_links`` are the lines of ``markdown`` (from 1) whose link is ``TODO``.
+    """
+
+    markdown: str
+    missing_links: tuple[int, ...]
+    sections: int
+    items: int
+
+
+@dataclass(slots=True)
+class IssueDraft:
+    """The parts of an issue that is being put together, as Markdown."""
+
+    title: str = TODO
+    preview: str = ""
+    number: int | None = None
+    slug: str = "issue"
+    parts: list[str] = field(default_factory=list)
+
+    def finish(self, *, path: str) -> Imported:
+        """The file in normal form, read once more. Raises IssueFileError where it cannot be."""
+        name = f"number: {self.number}" if self.number else f"slug: {self.slug}"
+        front = ["---", name, f"title: {self.title}"]
+        if self.preview:
+            front.append(f"preview: {self.preview}")
+        text = "\n".join([*front, "---", ""]) + "\n\n".join(self.parts) + "\n"
+        issue = parse_issue(text, path=path)
+        markdown = format_issue(text, path=path)
+        missing = [
+            number
+            for number, line in enumerate(markdown.split("\n"), 1)
+            if line.startswith(("### ", "- [")) and f"]({TODO})" in line
+        ]
+        items = sum(len(section.items) for section in issue.sections)
+        return Imported(markdown, tuple(missing), len(issue.sections), items)
+
+
+def import_plain_text(text: str, *, path: str = "issue.txt") -> Imported:
+    """Turn the plain text of a newsletter into an issue file that can be read as it is.
+
+    Raises IssueFileError for a text that is empty, too long or holds control characters.
+    """
+    lines = _checked_lines(text, path=path)
+    blocks = read_text_blocks(lines)
+    if not blocks:
+        raise issue_error(path, "The file has no text.", "Give the text of a newsletter.", line=1)
+    draft = IssueDraft(slug=slug_of(PurePath(path).stem))
+    if _is_title(blocks[0]):
+        draft.title = blocks[0].text
+        draft.number, slug = name_of(draft.title)
+        draft.slug = slug
+        blocks = blocks[1:]
+    if len(blocks) > _MOST_BLOCKS:
+        message = f"The text has {len(blocks):,} paragraphs; at most {_MOST_BLOCKS:,} can be read."
+        raise issue_error(path, message, "Import the issues one by one.", line=1)
+    if blocks:
+        _write_parts(draft, blocks)
+    if not draft.parts:
+        draft.parts.append(TODO)
+    return draft.finish(path=path)
+
+
+def _checked_lines(text: str, *, path: str) -> list[str]:
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    text = text.replace("\f", "\n").replace("\v", "\n")
+    if len(text) > MAX_BYTES:
+        message = f"The text has {len(text):,} characters; an issue has at most {MAX_BYTES:,}."
+        raise issue_error(path, message, "Import the issues one by one.", line=1)
+    bad = forbidden_character(text)
+    if bad:
+        line = text.count("\n", 0, bad.start()) + 1
+        column = bad.start() - text.rfind("\n", 0, bad.start())
+        message = f"The character U+{ord(bad[0]):04X} cannot stand in an issue."
+        raise issue_error(path, message, "Delete it.", line=line, column=column)
+    lines = text.split("\n")
+    for number, line_text in enumerate(lines, 1):
+        # Escaped, a line can grow to twice its length.
+        if len(line_text) * 2 > MAX_LINE:
+            message = f"The line has {len(line_text):,} characters; at most {MAX_LINE // 2:,}."
+            raise issue_error(path, message, "Break it into several lines.", line=number)
+    return lines
+
+
+def _is_title(block: TextBlock) -> bool:
+    fits = len(block.text) <= _TITLE_LENGTH and "{name|" not in block.text
+    text = block.is_greeting or (block.is_sentence and block.words > 14) or block.is_address
+    return fits and not text
+
+
+def name_of(title: str) -> tuple[int | None, str]:
+    """The number in a title, or None, and a slug made from it."""
+    match = _NUMBER.search(title) or _TRAILING_NUMBER.search(title)
+    number = int(match[1]) if match else None
+    if match and match.re is _TRAILING_NUMBER and 1900 <= int(match[1]) <= 2100:
+        number = None  # the year, not the issue
+    return number, slug_of(title)
+
+
+def slug_of(text: str) -> str:
+    """Lower-case ASCII letters, digits and hyphens of a text; ``issue`` where there are none."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    slug = "-".join(re.findall(r"[a-z0-9]+", plain))[:60].strip("-")
+    return slug if re.search("[a-z]", slug) else f"issue-{slug}".strip("-")
+
+
+def _write_parts(draft: IssueDraft, blocks: Sequence[TextBlock]) -> None:
+    parts = read_parts(blocks)
+    lost = 0
+    position = 0
+    began, closing = False, False
+    while position < len(parts):
+        part, index = parts[position]
+        block = blocks[index]
+        position += 1
+        if part is Part.PREVIEW and "{name|" not in block.text:
+            draft.preview = block.text
+        elif part is Part.HEADING:
+            draft.parts.append(f"## {_heading(block)}")
+            began = True
+        elif part is Part.LOST_HEADING:
+            lost += 1
+            draft.parts.append(f"## {TODO} section {lost}")
+            began = True
+        elif part is Part.TITLE:
+            end = position
+            while end < len(parts) and parts[end][0] is Part.BLURB:
+                end += 1
+            draft.parts += write_item([block, *(blocks[i] for _, i in parts[position:end])])
+            position = end
+        else:
+            if part is Part.CLOSING and began and not closing:
+                draft.parts.append("---")
+                closing = True
+            draft.parts.append(_paragraph(block))
+
+
+def _heading(block: TextBlock) -> str:
+    return escape_words(block.text)
+
+
+def _paragraph(block: TextBlock) -> str:
+    text = "\n".join(escape_line(line) for line in block.lines)
+    return "- " + text.replace("\n", "\n  ") if block.bullet else text
+
+
+def write_item(blocks: Sequence[TextBlock]) -> list[str]:
+    """An item as Markdown: its title as the link, an address that stood alone taken as target."""
+    title, url, rest = _title_and_link(blocks[0])
+    texts = list(rest)
+    byline: str | None = None
+    for block in blocks[1:]:
+        if block.is_address:
+            if url is None:
+                url = block.text.strip("<>()")
+                continue
+        elif block.is_byline and not texts and byline is None:
+            byline = f"*{escape_words(block.text)}*"
+            continue
+        texts.append(block)
+    label = " {sponsor}" if _SPONSOR.match(title) or _SPONSOR.search(title[-20:]) else ""
+    head = f"### {linked(title, url or _repository(title))}{label}"
+    return [head, *([byline] if byline else []), *(_blurb(block) for block in texts)]
+
+
+def _title_and_link(block: TextBlock) -> tuple[str, str | None, list[TextBlock]]:
+    text = block.text
+    whole = _MARKDOWN_LINK.fullmatch(text)
+    if whole:
+        return whole[1], whole[2], []
+    at_end = _ADDRESS_AT_END.search(text) if URL.search(text) else None
+    if at_end and at_end.start() and len(text[: at_end.start()]) <= _TITLE_LENGTH:
+        text, url = text[: at_end.start()].strip(), at_end[1]
+        if not URL.search(text):
+            return text, url, []
+        text = block.text
+    labelled = LABELLED.fullmatch(text) if block.bullet else None
+    if labelled and not URL.search(labelled[1]):
+        blurb = replace(block, lines=(labelled[2],), bullet=False)
+        return labelled[1], None, [blurb]
+    return text, None, []
+
+
+def _repository(title: str) -> str | None:
+    match = _REPOSITORY.fullmatch(title)
+    known = match and REPOSITORY_NAME.fullmatch(match[1])
+    return f"https://github.com/{match[1]}" if match and known else None
+
+
+def _blurb(block: TextBlock) -> str:
+    text = _paragraph(block)
+    return "> " + text.replace("\n", "\n> ") if block.is_abstract else text
