@@ -1,8 +1,8 @@
 """Deliveries: one row per issue, reader and ordinal; planned, claimed, recorded.
 
-Promise 1: progress is these rows, never a cursor. A claim is bounded and committed before anything is
-sent; it counts the attempt and fixes the Date. PostgreSQL: ``FOR UPDATE SKIP LOCKED``, so senders never
-wait for each other; SQLite: one ``UPDATE … RETURNING``, since there is one writer.
+Promise 1: progress is these rows, never a cursor. A claim is bounded and committed before anything
+is sent; it counts the attempt and fixes the Date. PostgreSQL: ``FOR UPDATE SKIP LOCKED``, so
+senders never wait for each other; SQLite: one ``UPDATE … RETURNING``, since there is one writer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from sqlalchemy import (
     func,
     insert,
     literal,
-    literal_column,
     select,
     text,
     update,
@@ -37,11 +36,8 @@ __all__ = [
     "Outcome",
     "cancel_departed",
     "claim_deliveries",
-    "defer_waiting",
-    "next_due",
     "plan_deliveries",
     "record_outcomes",
-    "sending_count",
 ]
 
 # Written out, not bound: only so does the planner see that the partial index of open rows serves.
@@ -70,9 +66,9 @@ async def plan_deliveries(
 ) -> int:
     """Write one row for every active subscription of the issue's newsletter; how many are new.
 
-    One ``INSERT … SELECT``; the unique (issue, subscriber, ordinal) makes it idempotent. A suppressed
-    address is known by a keyed hash only, which SQL cannot compute: whoever suppresses sets
-    ``suppressed_at`` of the subscriber in the same transaction, and that decides here. Sets
+    One ``INSERT … SELECT``; the unique (issue, subscriber, ordinal) makes it idempotent. A
+    suppressed address is known by a keyed hash only, which SQL cannot compute: whoever suppresses
+    sets ``suppressed_at`` of the subscriber in the same transaction, and that decides here. Sets
     ``planned`` and ``planned_at`` of the issue.
     """
     audience = (
@@ -128,8 +124,9 @@ async def claim_deliveries(
 ) -> list[Claimed]:
     """Take up to ``limit`` rows that are due (by ``due_at``, else ``now``) for ``worker_id``.
 
-    By wave, then by ``not_before``. Nothing where the issue is not ``sending``, and no row of a reader
-    who is not subscribed any more. The attempt is counted here, before any connection is made.
+    By wave, then by ``not_before``. Nothing where the issue is not ``sending``, and no row of a
+    reader who is not subscribed any more. The attempt is counted here, before any connection is
+    made.
     """
     if limit < 1:
         return []
@@ -191,7 +188,21 @@ async def _load(session: Session, ids: Sequence[int]) -> list[Claimed]:
         .where(deliveries.c.id.in_(ids))
         .order_by(deliveries.c.wave, deliveries.c.id)
     )
-    return [Claimed(*row[:6], tuple(row[6] or ()), *row[7:]) for row in rows]
+    return [
+        Claimed(
+            row_id=row.id,
+            version_id=row.version_id,
+            subscription_id=row.subscription_id,
+            destination_id=row.destination_id,
+            address=row.address,
+            name=row.name,
+            muted=tuple(row.muted or ()),
+            attempts=row.attempts,
+            first_claimed_at=row.first_claimed_at,
+            maybe_sent=row.maybe_sent,
+        )
+        for row in rows
+    ]
 
 
 async def record_outcomes(
@@ -201,24 +212,6 @@ async def record_outcomes(
     return await handover.record(
         session, deliveries, worker_id=worker_id, outcomes=outcomes, now=now
     )
-
-
-async def next_due(session: Session, issue_id: int) -> datetime | None:
-    """When the next row of the issue that waits is due; None when none waits."""
-    waiting = select(func.min(_DUE.c.not_before)).where(
-        text(_TO_DO.format(name="due")), _DUE.c.issue_id == issue_id
-    )
-    due: datetime | None = (await session.execute(waiting)).scalar()
-    return due
-
-
-async def sending_count(session: Session, issue_id: int) -> int:
-    """How many rows of the issue some worker holds."""
-    held = select(func.count()).where(
-        literal_column("deliveries.state") == literal_column("'sending'"),
-        deliveries.c.issue_id == issue_id,
-    )
-    return int((await session.execute(held)).scalar_one())
 
 
 async def cancel_departed(session: Session, issue_id: int, now: datetime) -> int:
@@ -253,16 +246,3 @@ _DEPARTED: tuple[tuple[ColumnElement[bool], dict[str, Any]], ...] = (
     (subscribers.c.suppressed_at.is_not(None), {"state": DeliveryState.SUPPRESSED}),
     (subscriptions.c.state == SubscriptionState.PAUSED, {"state": DeliveryState.SKIPPED}),
 )
-
-
-async def defer_waiting(session: Session, issue_id: int, *, until: datetime, reply: str) -> int:
-    """Defer every queued row of the issue, because the relay cannot be reached; how many.
-
-    No attempt is counted: nothing was tried for any of them.
-    """
-    statement = (
-        update(deliveries)
-        .where(deliveries.c.issue_id == issue_id, deliveries.c.state == DeliveryState.QUEUED)
-        .values(state=DeliveryState.DEFERRED, not_before=until, reply_text=reply)
-    )
-    return (await session.execute(statement)).rowcount

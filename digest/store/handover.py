@@ -1,8 +1,8 @@
 """What deliveries and notices share: owner, outcome, rescue. The fencing of all writes stands here.
 
-A row is handed over by its owner only: an outcome is written ``WHERE owner = … AND state = 'sending'
-AND attempts = …``. A worker that was thought dead, lost its rows and wakes up again writes nothing,
-and neither does its old outcome when it has claimed the same row anew.
+A row is handed over by its owner only: an outcome is written ``WHERE owner = … AND state =
+'sending' AND attempts = …``. A worker that was thought dead, lost its rows and wakes up again
+writes nothing, and neither does its old outcome when it has claimed the same row anew.
 """
 
 from __future__ import annotations
@@ -69,19 +69,15 @@ _FENCE = """{table}.id = {v}row_id AND {table}.owner = :owner AND {table}.state 
     AND {table}.attempts = {v}number"""
 
 # Guarded by the same fence and before the row changes, so that a repeated group adds nothing.
-_LOG_SQL = (
-    """
+_LOG_SQL = """
 INSERT INTO attempts ({key}, number, relay_id, finished_at, phase, blame, code, status, text,
     relay_message_id)
 SELECT {v}row_id, {v}number, {v}relay, :now, {v}phase, {v}blame, {v}code, {v}status, {v}words,
     {v}relay_message
-{outcomes}WHERE EXISTS (SELECT 1 FROM {table} WHERE """
-    + _FENCE
-    + ")"
-)
+{outcomes}WHERE EXISTS (SELECT 1 FROM {table} WHERE {fence})
+"""
 
-_WRITE_SQL = (
-    """
+_WRITE_SQL = """
 UPDATE {table} SET state = {v}to_state, reason = {v}to_reason, owner = NULL,
     not_before = COALESCE({v}due_at, {table}.not_before), settled_at = {v}done_at,
     attempts = {table}.attempts - CASE WHEN {v}uncharged THEN 1 ELSE 0 END,
@@ -93,9 +89,8 @@ UPDATE {table} SET state = {v}to_state, reason = {v}to_reason, owner = NULL,
     reply_code = CASE WHEN {v}phase = '' THEN {table}.reply_code ELSE {v}code END,
     reply_status = CASE WHEN {v}phase = '' THEN {table}.reply_status ELSE {v}status END,
     reply_text = CASE WHEN {v}phase = '' THEN {table}.reply_text ELSE {v}words END
-{outcomes}WHERE """
-    + _FENCE
-)
+{outcomes}WHERE {fence}
+"""
 
 
 def _statement(template: str, table: Table, *, arrays: bool) -> TextClause:
@@ -105,7 +100,7 @@ def _statement(template: str, table: Table, *, arrays: bool) -> TextClause:
     if arrays:
         casts = ", ".join(f"CAST(:{name} AS {kind}[])" for name, (kind, _) in _COLUMNS.items())
         source = f"FROM unnest({casts}) AS outcome({', '.join(_COLUMNS)})\n"
-    sql = template.format(
+    sql = template.replace("{fence}", _FENCE).format(
         table=table.name, key=key, v="outcome." if arrays else ":", outcomes=source
     )
     statement = text(sql).bindparams(bindparam("owner", type_=deliveries.c.owner.type))
@@ -203,8 +198,8 @@ async def rescue(
 ) -> int:
     """Take back the rows of workers that are ``dead``; how many there were.
 
-    Whether they reached the relay nobody knows (RFC 1047): they are marked ``maybe_sent`` and go back
-    to ``queued``, or wait for the operator as ``held`` where ``hold`` is asked for.
+    Whether they reached the relay nobody knows (RFC 1047): they are marked ``maybe_sent`` and go
+    back to ``queued``, or wait for the operator as ``held`` where ``hold`` is asked for.
     """
     if not dead:
         return 0

@@ -133,7 +133,21 @@ async def _load(session: Session, ids: Sequence[int]) -> list[ClaimedNotice]:
     rows = await session.execute(
         select(*columns).where(notices.c.id.in_(ids)).order_by(notices.c.lane, notices.c.id)
     )
-    return [ClaimedNotice(*row) for row in rows]
+    return [
+        ClaimedNotice(
+            row_id=row.id,
+            kind=row.kind,
+            newsletter_id=row.newsletter_id,
+            subscription_id=row.subscription_id,
+            address=row.address,
+            language=row.language,
+            params=row.params,
+            attempts=row.attempts,
+            first_claimed_at=row.first_claimed_at,
+            maybe_sent=row.maybe_sent,
+        )
+        for row in rows
+    ]
 
 
 async def expire_notices(session: Session, now: datetime) -> int:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 
 from digest.rules.delivery import DeliveryState, StateReason
-from digest.store.schema import attempts, deliveries
+from digest.store.schema import attempts, deliveries, subscribers
 from digest.store.session import Session
 
 
@@ -41,6 +41,10 @@ class Totals:
         """Rows that are not settled."""
         return self.queued + self.sending + self.deferred
 
+    def by_state(self) -> list[tuple[str, int]]:
+        """Every state and how many rows are in it; the numbers add up to ``planned``."""
+        return [(state.value, getattr(self, state.value)) for state in DeliveryState]
+
     def as_dict(self) -> dict[str, int]:
         """The counts in the order the command line prints them."""
         return {"planned": self.planned, **asdict(self)}
@@ -54,9 +58,9 @@ async def issue_totals(session: Session, issue_id: int) -> Totals:
         query = query.where(~_later_exists())
     counts: dict[str, int] = {}
     in_doubt = 0
-    for state, rows, doubtful in await session.execute(query):
-        counts[state.value] = rows
-        in_doubt += doubtful
+    for row in await session.execute(query):
+        counts[row.state.value] = row.rows
+        in_doubt += row.doubtful
     return Totals(in_doubt=in_doubt, **counts)
 
 
@@ -70,7 +74,11 @@ def _by_state(issue_id: int) -> Select[tuple[DeliveryState, int, int]]:
         ),
     )
     return (
-        select(deliveries.c.state, func.count(), func.count().filter(doubtful))
+        select(
+            deliveries.c.state,
+            func.count().label("rows"),
+            func.count().filter(doubtful).label("doubtful"),
+        )
         .where(deliveries.c.issue_id == issue_id)
         .group_by(deliveries.c.state)
     )
@@ -109,4 +117,50 @@ async def replies_of_issue(session: Session, issue_id: int, *, limit: int = 20) 
         .order_by(func.count().desc(), words)
         .limit(limit)
     )
-    return [ReplyCount(*row) for row in rows]
+    return [
+        ReplyCount(row.phase, row.blame, row.code, row.status, row[4], row.attempts) for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A reader who did not get an issue, or not yet."""
+
+    delivery_id: int
+    address: str
+    state: DeliveryState
+    reason: StateReason | None
+    reply_code: int | None
+    reply_text: str | None
+
+
+async def missed_readers(
+    session: Session, issue_id: int, *, after: int = 0, limit: int = 1000
+) -> list[Missed]:
+    """Who did not get the issue: every state but accepted, the latest ordinal of each reader.
+
+    Pages by delivery id: the next page comes with ``after`` the last id of this one.
+    """
+    rows = await session.execute(
+        select(
+            deliveries.c.id,
+            subscribers.c.address,
+            deliveries.c.state,
+            deliveries.c.reason,
+            deliveries.c.reply_code,
+            deliveries.c.reply_text,
+        )
+        .join_from(deliveries, subscribers, subscribers.c.id == deliveries.c.subscriber_id)
+        .where(
+            deliveries.c.issue_id == issue_id,
+            deliveries.c.id > after,
+            deliveries.c.state != DeliveryState.ACCEPTED,
+            ~_later_exists(),
+        )
+        .order_by(deliveries.c.id)
+        .limit(limit)
+    )
+    return [
+        Missed(row.id, row.address, row.state, row.reason, row.reply_code, row.reply_text)
+        for row in rows
+    ]

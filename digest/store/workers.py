@@ -1,10 +1,10 @@
 """Who is sending: one lease per process, and how the others see that it has died.
 
-SQLite: a worker is alive while it holds ``flock`` on a file beside the database; the kernel frees it at
-``kill -9``, and there is one such file, so one sending process. PostgreSQL: a session advisory lock on
-a connection of its own, and a heartbeat on that same connection. A worker is dead as soon as its
-lock is free, or its heartbeat is older than 15 s whatever the lock says: a process that is stopped, or
-whose cable is cut, keeps its lock until TCP gives up.
+SQLite: a worker is alive while it holds ``flock`` on a file beside the database; the kernel frees
+it at ``kill -9``, and there is one such file, so one sending process. PostgreSQL: a session
+advisory lock on a connection of its own, and a heartbeat on that same connection. A worker is dead
+as soon as its lock is free, or its heartbeat is older than 15 s whatever the lock says: a process
+that is stopped, or whose cable is cut, keeps its lock until TCP gives up.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import uuid
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Self
+from typing import Protocol
 
 from sqlalchemy import delete, insert, text, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -32,7 +32,8 @@ BEAT = timedelta(seconds=5)
 DEAD_AFTER = timedelta(seconds=15)
 _LOCK_SPACE = 0x64696765  # the upper half of our advisory lock numbers: "dige"
 
-# The advisory locks of living workers: a bigint key shows as classid (upper) and objid (lower half).
+# The advisory locks of living workers: a bigint key shows as classid (upper) and objid (lower
+# half).
 _LIVING_SQL = text(
     """
     SELECT workers.id FROM workers JOIN pg_locks ON pg_locks.locktype = 'advisory'
@@ -44,37 +45,30 @@ _LIVING_SQL = text(
 )
 
 
-class Lease:
-    """The right of this process to send, until ``release`` or death. ``worker_id`` owns its rows."""
+class Lease(Protocol):
+    """The right of this process to send, until ``release`` or death."""
 
-    def __init__(self, worker_id: int) -> None:
-        self.worker_id = worker_id
-        self.lost = False
-
-    @classmethod
-    async def acquire(cls, db: Database, clock: Clock) -> Lease:
-        """Register as a worker. RefusedError where a SQLite database has a sender already."""
-        if db.path is not None:
-            return await _FileLease.take(db, db.path, clock)
-        return await _SessionLease.take(db, clock)
+    worker_id: int  # the owner of its rows
+    lost: bool  # others may think this worker dead: claim nothing more under it
 
     async def beat(self, now: datetime) -> None:
-        """Show that we live. ``lost`` is set once others may think otherwise."""
-        raise NotImplementedError
+        """Show that we live, or find out that it is ``lost``."""
 
     async def dead_owners(self, session: Session, now: datetime) -> set[int]:
-        """The owners of rows that are being sent, as they say, by workers that are dead."""
-        raise NotImplementedError
+        """The dead among the workers that rows name as their sender."""
 
     async def release(self) -> None:
         """Stop being a worker. Rows still held count as those of a dead one."""
-        raise NotImplementedError
 
-    async def __aenter__(self) -> Self:
-        return self
 
-    async def __aexit__(self, *_error: object) -> None:
-        await self.release()
+async def acquire_lease(db: Database, clock: Clock) -> Lease:
+    """Register this process as a worker.
+
+    Raises RefusedError where a SQLite database has a sender already.
+    """
+    if db.path is not None:
+        return await _FileLease.take(db, db.path, clock)
+    return await _SessionLease.take(db, clock)
 
 
 async def _register(session: Session, now: datetime) -> int:
@@ -97,11 +91,12 @@ async def forget_dead(session: Session, now: datetime) -> None:
     await session.execute(delete(workers).where(workers.c.heartbeat_at < now - timedelta(days=1)))
 
 
-class _FileLease(Lease):
+class _FileLease:
     """SQLite: the lock on a file."""
 
     def __init__(self, worker_id: int, db: Database, descriptor: int) -> None:
-        super().__init__(worker_id)
+        self.worker_id = worker_id
+        self.lost = False
         self._db = db
         self._descriptor = descriptor
 
@@ -123,13 +118,14 @@ class _FileLease(Lease):
                 update(workers).where(workers.c.id == self.worker_id).values(heartbeat_at=now)
             )
 
-    async def dead_owners(self, session: Session, now: datetime) -> set[int]:
+    async def dead_owners(self, session: Session, _now: datetime) -> set[int]:
         return await handover.owners(session) - {self.worker_id}
 
     async def release(self) -> None:
-        if not self.lost:
-            self.lost = True
+        self.lost = True
+        if self._descriptor >= 0:
             os.close(self._descriptor)  # frees the lock
+            self._descriptor = -1
 
 
 def _lock(path: Path) -> int:
@@ -153,11 +149,12 @@ def _lock(path: Path) -> int:
     return descriptor
 
 
-class _SessionLease(Lease):
+class _SessionLease:
     """PostgreSQL: the advisory lock of a session."""
 
     def __init__(self, worker_id: int, connection: AsyncConnection) -> None:
-        super().__init__(worker_id)
+        self.worker_id = worker_id
+        self.lost = False
         self._connection = connection
 
     @classmethod

@@ -1,0 +1,201 @@
+"""The sender: claim, compose, send, record, until every row of an issue is settled.
+
+Transaction 1 claims a few rows and counts the attempt; then no transaction is open while the
+message is composed and sent; outcomes are recorded in groups. Due notices go before rows of the
+issue. Killed anywhere, it loses nothing: rows it held are found by the next sender, marked
+``maybe_sent`` and sent again with the same Message-ID and Date.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, Self
+from urllib.parse import urlsplit
+
+from digest.audience.leave import Leavers
+from digest.clock import Clock
+from digest.delivery.outcomes import Relay
+from digest.delivery.run import Progress, SendingRun
+from digest.delivery.smtp import Letter
+from digest.errors import DatabaseError, SettingsError
+from digest.mail.tokens import KeyRing
+from digest.rules.delivery import IssueState
+from digest.rules.relay import SETTING, RelayConfig
+from digest.store.notices import ClaimedNotice
+from digest.store.progress import issue_progress
+from digest.store.relays import ensure_relay
+from digest.store.reports import Totals, issue_totals
+from digest.store.session import Database
+from digest.store.workers import acquire_lease
+
+if TYPE_CHECKING:
+    from digest.runtime import Runtime
+
+__all__ = ["NoticeWriter", "Progress", "SendReport", "Sender"]
+
+NoticeWriter = Callable[[ClaimedNotice], Awaitable[Letter]]
+_DATABASE_PAUSE = 2.0  # seconds between two looks whether the database is back
+
+ProgressCallback = Callable[[Progress], None]
+
+
+class _Settings(Protocol):
+    unrecorded: int
+    unrecorded_ms: int
+    grace: float
+
+
+@dataclass(frozen=True, slots=True)
+class SendReport:
+    """How an issue stands after a call of ``send_issue``, and how fast this call was."""
+
+    totals: Totals
+    issue_state: IssueState
+    paused_reason: str | None
+    seconds: float
+    sent: int  # messages the relays accepted in this call
+    no_retries: bool
+
+    @property
+    def messages_per_second(self) -> float:
+        return round(self.sent / self.seconds, 1) if self.seconds > 0 else 0.0
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to do (with ``no_retries``: nothing but retries)."""
+        return self.totals.waiting - (self.totals.deferred if self.no_retries else 0) == 0
+
+    @property
+    def exit_code(self) -> int:
+        """0 when all is settled and nothing is held, else 1."""
+        return 0 if self.complete and not self.totals.held else 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """What ``issue send --wait --json`` prints."""
+        return {
+            **self.totals.as_dict(),
+            "seconds": round(self.seconds, 3),
+            "messages_per_second": self.messages_per_second,
+        }
+
+
+@dataclass(slots=True)
+class Sender:
+    """Sends issues and notices from one database through its relays."""
+
+    db: Database
+    keys: KeyRing
+    clock: Clock
+    relays: tuple[RelayConfig, ...]
+    public_url: str
+    unrecorded: int = 500
+    unrecorded_ms: int = 200
+    grace: float = 30.0
+    hold_in_doubt: bool = False
+    leavers: Leavers = field(default_factory=Leavers)
+    write_notice: NoticeWriter | None = None  # without one, notices wait
+
+    @classmethod
+    def of(cls, runtime: Runtime) -> Self:
+        """The sender of a running installation."""
+        settings: _Settings = runtime.settings.sender
+        return cls(
+            db=runtime.db,
+            keys=runtime.keys,
+            clock=runtime.clock,
+            relays=runtime.relays,
+            public_url=runtime.settings.public_url,
+            unrecorded=settings.unrecorded,
+            unrecorded_ms=settings.unrecorded_ms,
+            grace=settings.grace,
+            hold_in_doubt=getattr(settings, "in_doubt", "resend") == "hold",
+            leavers=runtime.leavers,
+        )
+
+    @property
+    def helo(self) -> str:
+        """The name we give the relay: that of our pages, else an address literal (RFC 5321
+        §4.1.3).
+        """
+        host = urlsplit(self.public_url).hostname or ""
+        return host if "." in host and not host.replace(".", "").isdigit() else "[127.0.0.1]"
+
+    async def send_issue(
+        self,
+        issue_id: int,
+        *,
+        no_retries: bool = False,
+        progress: ProgressCallback | None = None,
+        stop: asyncio.Event | None = None,
+    ) -> SendReport:
+        """Send until every row is settled (``no_retries``: until each was tried once).
+
+        The issue must have been started (``plan.start_issue``). ``stop`` ends it early: no new
+        message is begun, answers are awaited for ``grace`` seconds. Raises SettingsError where a
+        relay refuses us as we are set up, RefusedError where another process sends on SQLite.
+        """
+        began = self.clock.monotonic()
+        stop = stop or asyncio.Event()
+        run = await self._run(issue_id, no_retries=no_retries, progress=progress, stop=stop)
+        sent = run.sent
+        while run.lease_lost and run.fatal is None and not stop.is_set():
+            try:  # the database was away: go on under a new lease when it is back
+                run = await self._run(issue_id, no_retries=no_retries, progress=progress, stop=stop)
+            except DatabaseError:
+                await asyncio.sleep(_DATABASE_PAUSE)
+            else:
+                sent += run.sent
+        if run.fatal is not None:
+            raise run.fatal
+        async with self.db.read() as session:
+            totals = await issue_totals(session, issue_id)
+            now = await issue_progress(session, issue_id)
+        return SendReport(
+            totals=totals,
+            issue_state=now.state,
+            paused_reason=now.paused_reason,
+            seconds=self.clock.monotonic() - began,
+            sent=sent,
+            no_retries=no_retries,
+        )
+
+    async def send_notices(self, *, stop: asyncio.Event | None = None) -> int:
+        """Send every notice that is due now; how many were accepted."""
+        run = await self._run(None, no_retries=True, progress=None, stop=stop or asyncio.Event())
+        if run.fatal is not None:
+            raise run.fatal
+        return run.sent
+
+    async def _run(
+        self,
+        issue_id: int | None,
+        *,
+        no_retries: bool,
+        progress: ProgressCallback | None,
+        stop: asyncio.Event,
+    ) -> SendingRun:
+        relays = await self._known_relays()
+        lease = await acquire_lease(self.db, self.clock)
+        self.leavers.worker_id = lease.worker_id
+        try:
+            run = SendingRun(
+                sender=self, lease=lease, relays=relays, issue_id=issue_id, no_retries=no_retries
+            )
+            run.progress = progress
+            await run.until_done(stop)
+        finally:
+            self.leavers.worker_id = None
+            await lease.release()
+        return run
+
+    async def _known_relays(self) -> list[Relay]:
+        if not self.relays:
+            raise SettingsError(
+                "No relay is set, so nothing can be sent.",
+                where=SETTING,
+                fix="Set it to smtp://user:password@smtp.example.org:587.",
+            )
+        async with self.db.begin() as session:
+            return [Relay(relay, await ensure_relay(session, relay.name)) for relay in self.relays]

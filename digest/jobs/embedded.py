@@ -1,0 +1,68 @@
+"""The engine inside one process: hints that there is work, and a clock that repeats them.
+
+Rows are the truth, jobs are hints: a job looks at the database and does what it finds there, so a
+hint may be lost or come twice. APScheduler is a clock only; nothing is stored with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+log = structlog.get_logger(__name__)
+
+Job = Callable[[], Awaitable[None]]
+
+
+class EmbeddedEngine:
+    """Runs named jobs, each of them one at a time, when woken and at intervals."""
+
+    def __init__(self) -> None:
+        self._scheduler = AsyncIOScheduler(timezone="UTC")
+        self._jobs: dict[str, Job] = {}
+        self._wakes: dict[str, asyncio.Event] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def register(self, name: str, job: Job) -> None:
+        """Give a job its name. Before ``start``."""
+        self._jobs[name] = job
+        self._wakes[name] = asyncio.Event()
+
+    def every(self, seconds: float, name: str) -> None:
+        """Wake a registered job at this interval, the first time at once."""
+        self.wake(name)
+        self._scheduler.add_job(
+            self.wake, "interval", (name,), seconds=seconds, coalesce=True, misfire_grace_time=None
+        )
+
+    def wake(self, name: str) -> None:
+        """Run a job soon; called while it runs, it runs once more. After the commit, never
+        before.
+        """
+        self._wakes[name].set()
+
+    async def start(self) -> None:
+        """Begin to run jobs, in this event loop."""
+        self._scheduler.start()
+        self._tasks = [asyncio.create_task(self._run(name)) for name in self._jobs]
+
+    async def _run(self, name: str) -> None:
+        while True:
+            await self._wakes[name].wait()
+            self._wakes[name].clear()
+            try:
+                await self._jobs[name]()
+            except Exception:  # the next hint tries again
+                log.exception("job failed", job=name)
+
+    async def stop(self) -> None:
+        """Stop the clock and cut what runs: whatever it was, its rows say how far it came."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []

@@ -1,0 +1,54 @@
+"""The one place that picks implementations: what a running installation is made of."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from digest.audience.leave import Leavers
+from digest.clock import Clock
+from digest.delivery.checks import Gate
+from digest.mail.tokens import KeyRing
+from digest.rules.relay import RelayConfig, parse_relays
+from digest.settings import Settings, keyring
+from digest.store.installation import ensure_installation
+from digest.store.session import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """An open installation. ``leavers`` is shared by the pages and the sender of this process."""
+
+    settings: Settings
+    db: Database
+    keys: KeyRing
+    clock: Clock
+    relays: tuple[RelayConfig, ...]
+    leavers: Leavers = field(default_factory=Leavers)
+
+    @property
+    def gate(self) -> Gate:
+        """What must hold before an issue goes out."""
+        return Gate(self.relays, self.keys)
+
+
+@asynccontextmanager
+async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
+    """Open what ``settings`` describe; closed when the block ends.
+
+    Raises SettingsError for a relay URL that cannot be read and for a key that is not this
+    database's, DatabaseError where the database cannot be used or its migrations are not current.
+    """
+    relays = parse_relays(settings.relay_url)
+    keys = keyring(settings)
+    async with await Database.open(settings.database_url) as db:
+        clock = Clock(await db.clock_offset())
+        async with db.begin() as session:
+            await ensure_installation(
+                session,
+                key_fingerprint=keys.fingerprint,
+                now=clock.now(),
+                old_fingerprints=keys.fingerprints[1:],
+            )
+        yield Runtime(settings, db, keys, clock, relays)
