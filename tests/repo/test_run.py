@@ -177,3 +177,12 @@ def test_a_wheel_of_uv_that_was_tampered_with_is_not_installed(checkout: Path) -
     assert done.returncode == 2
     assert "SHA-256 differs, nothing installed" in done.stderr
     assert not list((checkout / ".cache").glob("uv-*"))
+
+
+def test_what_a_fresh_machine_runs_has_nothing_to_skip() -> None:
+    script = ROOT / ".ci" / "run"
+    assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
+    assert script.stat().st_mode & 0o111
+    text = script.read_text(encoding="utf-8")
+    assert "./run check" in text
+    assert "DIGEST_TEST_REQUIRE=all timeout 1080 ./run test" in text
