@@ -81,7 +81,7 @@ class Typesetter:
         """HTML of a block, well-formed as XML. Empty for an empty block."""
         if not block.tokens:
             return Markup("")
-        clean = _CLEANER.clean(_html(block.tokens, self.width))
+        clean = _CLEANER.clean(_html(block, self.width))
         for opening, styled in self._openings:
             if opening in clean:
                 clean = clean.replace(opening, styled)
@@ -108,12 +108,12 @@ def _close_void(html: str) -> str:
     return html
 
 
-def _html(tokens: Iterable[Token], width: int) -> str:
+def _html(block: Block, width: int) -> str:
     out: list[str] = []
-    for token in tokens:
+    for token in block.tokens:
         kind = token.type
         if kind == "inline":
-            out.append(_inline(token.children or (), width))
+            out.append(_inline(token.children or (), block.settled, width))
         elif token.hidden:  # the paragraphs of a tight list
             continue
         elif kind in _PLAIN:
@@ -126,7 +126,7 @@ def _html(tokens: Iterable[Token], width: int) -> str:
     return "".join(out)
 
 
-def _inline(children: Iterable[Token], width: int) -> str:
+def _inline(children: Iterable[Token], settled: Mapping[int, object], width: int) -> str:
     out: list[str] = []
     linked: list[bool] = []
     for token in children:
@@ -138,16 +138,17 @@ def _inline(children: Iterable[Token], width: int) -> str:
         elif kind == "code_inline":
             out.append(f"<code>{escape(token.content)}</code>")
         elif kind == "link_open":
-            href = token.meta.get("href")
+            href = settled.get(id(token))
             linked.append(href is not None)
-            out.append(f'<a href="{escape(href)}">' if href is not None else "")
+            out.append(f'<a href="{escape(str(href))}">' if href is not None else "")
         elif kind == "link_close":
             out.append("</a>" if linked.pop() else "")
         elif kind == "image":
-            picture = token.meta.get("picture")
-            out.append(picture_html(picture, width) if picture else escape(token.content))
+            picture = settled.get(id(token))
+            known = isinstance(picture, Picture)
+            out.append(picture_html(picture, width) if known else escape(token.content))
         elif kind == "slot":
-            out.append(slot_mark(token.meta["slot"]))
+            out.append(slot_mark(int(str(settled[id(token)]))))
     return "".join(out)
 
 

@@ -68,9 +68,15 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Markdown that was read. Its tokens hold targets (``href``), pictures and slot numbers."""
+    """Markdown that was read.
+
+    ``settled`` has, by the ``id`` of a token, the target of a link (None: it leads nowhere), the
+    picture of an image (None: it is only described) and the number of a personal slot. The tokens
+    themselves belong to the issue and stay as they were read.
+    """
 
     tokens: tuple[Token, ...] = ()
+    settled: Mapping[int, object] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.tokens)
@@ -91,6 +97,12 @@ class ItemLayout:
     @property
     def sponsor(self) -> bool:
         return self.kind is ItemKind.SPONSOR
+
+    @property
+    def joint(self) -> str:
+        """What stands between the title of a short item and the words after it."""
+        words = self.body.tokens[0].content if self.body else ""
+        return "" if not words or words[0] in ",.:;!?)" else " "
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +148,9 @@ def lay_out(
 
     Raises IssueFileError (path:line:column) where a picture beside the file was not handed over.
     """
-    desk = _Desk(issue.path, masthead, media, utm if utm and issue.utm is not False else {})
+    tags = utm if utm and issue.utm is not False else {}
+    own_host = urlsplit(masthead.public_url).hostname or ""
+    desk = _Desk(issue.path, masthead, media, tags, own_host)
     opening = desk.block(issue.opening)
     sections = tuple(_section(desk, section) for section in issue.rendered_sections)
     desk.section = 0
@@ -192,6 +206,7 @@ class _Desk:
     masthead: Masthead
     media: Mapping[str, Media]
     utm: Mapping[str, str]
+    own_host: str
     section: int = 0
     sponsor: bool = False
     slots: list[Slot] = field(default_factory=list)
@@ -199,45 +214,48 @@ class _Desk:
     plain_hrefs: dict[str, str] = field(default_factory=dict)
 
     def block(self, fragment: Fragment, *, inline: bool = False) -> Block:
-        """Read a piece of Markdown and settle what its tokens point to."""
+        """Read a piece of Markdown, unless its parser did, and settle what its tokens point to."""
+        tokens = getattr(fragment, "tokens", ()) or self._read(fragment, inline=inline)
+        settled: dict[int, object] = {}
+        for token in tokens:
+            if token.children:
+                self._settle(token.children, fragment.line, settled)
+        return Block(tokens, settled)
+
+    def _read(self, fragment: Fragment, *, inline: bool) -> tuple[Token, ...]:
         if not fragment.text:
-            return Block()
+            return ()
         text = _PRIVATE_ENTITY.sub("\ufffd", _UNPRINTABLE.sub("", _PRIVATE.sub("", fragment.text)))
         try:
-            tokens = _MARKDOWN.parseInline(text) if inline else _MARKDOWN.parse(text)
+            return tuple(_MARKDOWN.parseInline(text) if inline else _MARKDOWN.parse(text))
         except FlawError as flaw:
             line = fragment.line + text.count("\n", 0, flaw.offset)
             raise IssueFileError(
                 flaw.message, where=f"{self.path}:{line}:1", fix=flaw.fix
             ) from None
-        for token in tokens:
-            if token.children:
-                self._settle(token.children, fragment.line)
-        return Block(tuple(tokens))
 
-    def _settle(self, children: list[Token], line: int) -> None:
+    def _settle(self, children: list[Token], line: int, settled: dict[int, object]) -> None:
         for at, token in enumerate(children):
             if token.type == "link_open":
-                href = self.link(str(token.attrs.get("href", "")), _link_text(children, at))
-                token.meta["href"] = href
+                title = _link_text(children, at)
+                settled[id(token)] = self.link(str(token.attrs.get("href", "")), title)
             elif token.type == "image":
                 source = str(token.attrs.get("src", ""))
                 where = f"{self.path}:{line}:1"
-                token.meta["picture"] = self.picture(source, token.content, where)
+                settled[id(token)] = self.picture(source, token.content, where)
             elif token.type == "slot":
                 name, fallback = str(token.meta["name"]), str(token.meta["fallback"])
-                token.meta["slot"] = self.slot(name, clean_text(fallback))
+                settled[id(token)] = self.slot(name, clean_text(fallback))
 
     def link(self, url: str, title: str) -> str | None:
         """The target to write for an author's link; it is noted down where it shows a page."""
-        target = None if url == TODO else link_target(_PRIVATE.sub("", url))
+        target = None if url == TODO else link_target(url)
         if target is None or not is_web(target):
             return target
         self.links.append(Link(target, title, self.section, self.sponsor))
         if self.sponsor or not self.utm:
             return target
-        own = urlsplit(self.masthead.public_url).hostname or ""
-        tagged = with_utm(target, self.utm, own_host=own)
+        tagged = with_utm(target, self.utm, own_host=self.own_host)
         if tagged != target:
             self.plain_hrefs[tagged] = target
         return tagged

@@ -10,15 +10,13 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from PIL import Image, UnidentifiedImageError
 
-from digest.content.issue import TODO, Fragment, Issue, Place
+from digest.content.issue import TODO, Issue, Place
 from digest.content.links import is_web
-from digest.content.markdown import issue_markdown
 from digest.errors import IssueFileError
 
 __all__ = ["Media", "image_sources", "read_media"]
@@ -100,29 +98,7 @@ def image_sources(issue: Issue) -> tuple[tuple[str, Place], ...]:
     file, relative to the folder the issue file lies in.
     """
     found: dict[str, Place] = {}
-    for source, place in _sources(issue):
+    for source, place in issue.pictures:
         if source != TODO and not is_web(source):
             found.setdefault(source, place)
     return tuple(found.items())
-
-
-def _sources(issue: Issue) -> Iterator[tuple[str, Place]]:
-    yield from _in_text(issue.opening)
-    for section in issue.rendered_sections:
-        yield from _in_text(section.text)
-        for item in section.items:
-            yield from _in_text(item.byline)
-            if item.figure:
-                yield item.figure.source, item.figure.place
-            yield from _in_text(item.body)
-    yield from _in_text(issue.closing)
-
-
-def _in_text(fragment: Fragment) -> Iterator[tuple[str, Place]]:
-    if "![" not in fragment.text:
-        return
-    for token in issue_markdown().parse(fragment.text):
-        line = fragment.line + (token.map[0] if token.map else 0)
-        for child in token.children or ():
-            if child.type == "image":
-                yield str(child.attrs.get("src", "")), Place(line)

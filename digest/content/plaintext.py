@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -33,7 +33,7 @@ def render_plain(
     page = _Page()
     page.heading(layout.title, "=")
     page.line(date_line)
-    page.links = _Footnotes()
+    page.gap()
     page.block(layout.opening)
     page.flush_links()
     if contents:
@@ -62,9 +62,9 @@ def _section(page: _Page, section: SectionLayout, theme: Theme) -> None:
 def _item(page: _Page, item: ItemLayout, theme: Theme) -> None:
     number = page.links.number(item.href)
     if item.short:
-        text = f"{item.title}{number}"
-        if item.body:
-            text += f" {_inline(item.body.tokens[0].children or (), page.links)}"
+        words = page.words(item.body)
+        label = f"[{theme.word('sponsor')}] " if item.sponsor else ""
+        text = f"{label}{item.title}{number}{item.joint}{words}"
         page.paragraph(text, first="- ", rest="  ")
         page.close_up()
         return
@@ -73,7 +73,7 @@ def _item(page: _Page, item: ItemLayout, theme: Theme) -> None:
     page.paragraph(f"[{label}] {item.title}{number}" if item.sponsor else f"{item.title}{number}")
     page.close_up()
     if item.byline:
-        page.paragraph(_inline(item.byline.tokens[0].children or (), page.links))
+        page.paragraph(page.words(item.byline))
     page.gap()
     if item.picture and item.picture.alt:
         page.paragraph(f"[{theme.word('picture')}: {item.picture.alt}]")
@@ -183,21 +183,26 @@ class _Page:
         self.gap()
 
     def block(self, block: Block) -> None:
-        _write_blocks(self, block.tokens)
+        _write_blocks(self, block)
         self.gap()
+
+    def words(self, block: Block) -> str:
+        """A block of inline Markdown (a byline, an entry of a list) as one text."""
+        return "".join(_inline(t.children or (), block.settled, self.links) for t in block.tokens)
 
     def text(self) -> str:
         return "\n".join(self.lines) + "\n"
 
 
-def _write_blocks(page: _Page, tokens: Sequence[Token]) -> None:
+def _write_blocks(page: _Page, block: Block) -> None:
     """Walk block tokens with the prefixes (quote, list item) that are open at each."""
     prefixes: list[list[str]] = []  # [for the next line, for the ones after]
     counters: list[int | None] = []
-    for token in tokens:
+    for token in block.tokens:
         kind = token.type
         if kind == "inline":
-            _paragraph(page, _inline(token.children or (), page.links), prefixes)
+            text = _inline(token.children or (), block.settled, page.links)
+            _paragraph(page, text, prefixes)
         elif kind in ("fence", "code_block"):
             _verbatim(page, token.content, prefixes)
         elif kind == "blockquote_open":
@@ -257,7 +262,9 @@ def _verbatim(page: _Page, code: str, prefixes: list[list[str]]) -> None:
     page.gap()
 
 
-def _inline(children: Iterable[Token], links: _Footnotes) -> str:
+def _inline(
+    children: Iterable[Token], settled: Mapping[int, object], links: _Footnotes
+) -> str:
     """The words of a paragraph; emphasis keeps its signs where it carries meaning (code)."""
     out: list[str] = []
     targets: list[str | None] = []
@@ -276,13 +283,14 @@ def _inline(children: Iterable[Token], links: _Footnotes) -> str:
         elif kind in ("strong_open", "strong_close"):
             out.append("*")
         elif kind == "link_open":
-            targets.append(token.meta.get("href"))
+            href = settled.get(id(token))
+            targets.append(None if href is None else str(href))
         elif kind == "link_close":
             out.append(links.number(targets.pop()))
         elif kind == "image":
             out.append(f"[{token.content}]" if token.content else "")
         elif kind == "slot":
-            out.append(slot_mark(token.meta["slot"]))
+            out.append(slot_mark(int(str(settled[id(token)]))))
     return "".join(out)
 
 

@@ -192,6 +192,7 @@ def _item(
         "sponsor": item.sponsor,
         "byline": typeset(item.byline),
         "picture": Markup(picture),  # noqa: S704 - every value in it is escaped
+        "joint": item.joint,
         "body": typeset(item.body),
     }
 

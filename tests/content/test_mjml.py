@@ -1,0 +1,167 @@
+"""Promises of the one door to MJML: nothing is reinterpreted, included or silently dropped."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from xml.sax.saxutils import quoteattr
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mjml import mjml2html
+
+from digest.content.mjml import check_template, to_html
+from digest.errors import ThemeError
+
+CHARACTERS = st.characters(
+    exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"
+) | st.sampled_from("\n\t\"\\'<>&")
+
+
+def document(body: str, head: str = "") -> str:
+    column = f"<mj-section><mj-column>{body}</mj-column></mj-section>"
+    return f"<mjml><mj-head>{head}</mj-head><mj-body>{column}</mj-body></mjml>"
+
+
+def attribute(value: str) -> str:
+    return quoteattr(value, {"\n": "&#10;", "\t": "&#9;", "\r": "&#13;"})
+
+
+class Images(HTMLParser):
+    """The attributes of every img, as a browser reads them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[dict[str, str | None]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "img":
+            assert len(attrs) == len(dict(attrs)), "an attribute stands twice"
+            self.found.append(dict(attrs))
+
+    handle_startendtag = handle_starttag
+
+
+@given(st.text(CHARACTERS, max_size=30))
+def test_an_attribute_says_the_same_after_mjml(value: str) -> None:
+    written = f'<mj-text><img src="x.png" alt={attribute(value)}/></mj-text>'
+    (image,) = Images(to_html(document(written), path="t")).found
+    assert image == {"src": "x.png", "alt": value}
+
+
+@given(st.text(CHARACTERS, max_size=30))
+def test_an_attribute_of_a_component_says_the_same_after_mjml(value: str) -> None:
+    written = f'<mj-image src="x.png" alt={attribute(value)}/>'
+    (image,) = Images(to_html(document(written), path="t")).found
+    assert image["alt"] == value
+    assert set(image) == {"src", "alt", "width", "height", "style"}
+
+
+def test_without_the_door_a_quote_becomes_an_attribute() -> None:
+    # The hole this module closes; when this fails, mjml-python closed it itself.
+    hostile = document("<mj-image src='x.png' alt='a\" onload=\"alert(1)'/>")
+    (open_door,) = Images(mjml2html(hostile, fonts={})).found
+    (closed_door,) = Images(to_html(hostile, path="t")).found
+    assert "onload" in open_door
+    assert closed_door["alt"] == 'a" onload="alert(1)'
+    assert "onload" not in closed_door
+
+
+@given(st.text(CHARACTERS, max_size=40))
+def test_text_says_the_same_after_mjml(value: str) -> None:
+    from xml.sax.saxutils import escape
+
+    html = to_html(document(f"<mj-text><b>{escape(value)}</b></mj-text>"), path="t")
+    parser = _Bold()
+    parser.feed(html)
+    assert parser.words == value
+
+
+class _Bold(HTMLParser):
+    words = ""
+    inside = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.inside = self.inside or tag == "b"
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = self.inside and tag != "b"
+
+    def handle_data(self, data: str) -> None:
+        if self.inside:
+            self.words += data
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        document('<mj-include path="/etc/passwd"/>'),
+        document('<mj-text><mj-include path="file:///etc/passwd"/></mj-text>'),
+        '<mjml><mj-body><mj-include path="http://127.0.0.1/x" type="html"/></mj-body></mjml>',
+        document("<mj-text><script>alert(1)</script></mj-text>"),
+        '<!DOCTYPE m [<!ENTITY x SYSTEM "file:///etc/passwd">]>' + document("<mj-text>&x;</mj-text>"),
+    ],
+    ids=["include", "include in text", "http include", "script", "external entity"],
+)
+def test_nothing_is_taken_in_from_elsewhere(source: str) -> None:
+    with pytest.raises(ThemeError) as error:
+        to_html(source, path="t")
+    assert "root:" not in str(error.value)
+
+
+def test_no_fonts_are_loaded() -> None:
+    html = to_html(document('<mj-text font-family="Roboto, Lato">a</mj-text>'), path="t")
+    assert "fonts.googleapis" not in html
+    assert "@import" not in html
+
+
+def test_a_stylesheet_keeps_its_signs() -> None:
+    html = to_html(document("<mj-text>a</mj-text>", "<mj-style>a &gt; b {color:red}</mj-style>"), path="t")
+    assert "a > b {color:red}" in html
+
+
+BROKEN = [
+    ("<mj-text>\n  <p>unclosed\n</mj-text>", 3, "mismatched tag"),
+    ("<mj-section>\n  <mj-txt>a</mj-txt>\n</mj-section>", 2, "no tag of MJML"),
+    ("<mj-section>\n  <mj-text>a</mj-text>\n</mj-section>", 2, "cannot stand in <mj-section>"),
+    ("<mj-column>\n\n <p>a</p></mj-column>", 3, "stands in no <mj-text>"),
+    ("<mj-text>\n<mj-button>a</mj-button></mj-text>", 2, "cannot stand in HTML"),
+    ('<mj-raw>\n<mj-include path="a"/></mj-raw>', 2, "not allowed"),
+    ('<mj-text align="left"\n align="right">a</mj-text>', 2, "duplicate attribute"),
+    ("<mj-text>&nbsp;</mj-text>", 1, "undefined entity"),
+    ("{% if a %}\n<mj-text>\n{% endif %}", 3, "mismatched tag"),
+]
+
+
+@pytest.mark.parametrize(("template", "line", "message"), BROKEN)
+def test_a_broken_template_is_named_with_line_and_column(
+    template: str, line: int, message: str
+) -> None:
+    with pytest.raises(ThemeError, match=re.escape(message)) as error:
+        check_template(template, path="theme/item.mjml")
+    assert re.fullmatch(rf"theme/item\.mjml:{line}:\d+", error.value.where)
+
+
+def test_the_column_of_a_broken_tag_is_its_own() -> None:
+    with pytest.raises(ThemeError) as error:
+        check_template("<mj-column>\n    <mj-txt/></mj-column>", path="t")
+    assert error.value.where == "t:2:5"
+    with pytest.raises(ThemeError) as error:
+        check_template("<mj-column><mj-txt/></mj-column>", path="t")
+    assert error.value.where == "t:1:12"
+
+
+def test_jinja_may_stand_anywhere_in_a_template() -> None:
+    check_template(
+        '{# a < b #}<mj-text padding="{{ 1 if a < b else 2 }}">{% for x in y %}\n'
+        "<p {{ attributes }}>{{ x }}</p>{% endfor %}</mj-text>",
+        path="t",
+    )
+
+
+def test_a_filled_in_document_that_is_broken_is_named_with_line_and_column() -> None:
+    with pytest.raises(ThemeError) as error:
+        to_html("<mjml>\n<mj-body>\n</mjml>", path="mine")
+    assert re.fullmatch(r"mine:\d+:\d+", error.value.where)
