@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ class Leavers:
     """
 
     worker_id: int | None = None
+    monotonic: Callable[[], float] = time.monotonic
     _ended: dict[int, float] = field(default_factory=dict)
 
     def __contains__(self, subscription_id: object) -> bool:
@@ -44,7 +46,7 @@ class Leavers:
 
     def add(self, subscription_id: int) -> None:
         """Remember the end of ``subscription_id``, and forget those long past any claim."""
-        now = time.monotonic()
+        now = self.monotonic()
         self._ended.pop(subscription_id, None)  # so that the oldest come first
         self._ended[subscription_id] = now
         while now - next(iter(self._ended.values())) > _REMEMBER:

@@ -6,7 +6,7 @@ Layers, outermost first: headers on every answer, faults made into pages, a limi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from digest.web import archive, health, public
 from digest.web.page import ASSET_ROUTE, Faults, on_http_error
-from digest.web.security import BodyLimit, Headers, OnlyHosts
+from digest.web.security import BodyLimit, Headers, LoopbackOnly
 from digest.web.site import Site
 
 __all__ = ["Site", "create_app", "site_routes", "wrapped"]
@@ -33,13 +33,11 @@ def site_routes() -> tuple[BaseRoute, ...]:
     return (*health.ROUTES, *archive.ROUTES, *public.ROUTES)
 
 
-def wrapped(routes: Iterable[BaseRoute], *, hosts: Collection[str] | None = None) -> Starlette:
-    """An application of ``routes`` with our layers round it; ``hosts`` are the only names it
-    answers to (for servers on loopback).
-    """
+def wrapped(routes: Iterable[BaseRoute], *, loopback_only: bool = False) -> Starlette:
+    """An application of ``routes`` with our layers round it."""
     layers = [Middleware(Headers), Middleware(Faults), Middleware(BodyLimit)]
-    if hosts is not None:
-        layers.insert(1, Middleware(OnlyHosts, hosts=hosts))
+    if loopback_only:
+        layers.insert(1, Middleware(LoopbackOnly))
     app = Starlette(
         routes=[ASSET_ROUTE, *routes],
         middleware=layers,

@@ -26,7 +26,7 @@ from digest.web.app import site_routes, wrapped
 from digest.web.captured import Capture, Captured, InboxRow, Letter, read_letter
 from digest.web.letter import in_scheme, letter_response
 from digest.web.page import page
-from digest.web.security import LOOPBACK_HOSTS, origin_of
+from digest.web.security import origin_of
 from digest.web.site import Site, site_of
 from digest.web.views import asked_view, frames
 
@@ -71,7 +71,7 @@ class Share:
 def demo_app(capture: Path, site: Site, *, newsletter: str, issue: str) -> Starlette:
     """Pages over the folder ``capture`` of a sink and the issue that was sent to it."""
     routes = [*_ROUTES, Route(_HOME, archive.home), *site_routes()]
-    app = wrapped(routes, hosts=LOOPBACK_HOSTS)
+    app = wrapped(routes, loopback_only=True)
     app.state.site = replace(site, home=_HOME)
     app.state.demo = Demo(Capture(capture), newsletter, issue)
     return app

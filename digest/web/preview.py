@@ -23,7 +23,6 @@ from digest.web.archive import picture_response
 from digest.web.draft import Draft, Drafts
 from digest.web.letter import in_scheme, letter_response
 from digest.web.page import page
-from digest.web.security import LOOPBACK_HOSTS
 from digest.web.views import asked_view, frames
 
 _SAMPLE = Masthead(
@@ -41,7 +40,7 @@ def preview_app(
 
     ``masthead`` and ``theme`` are a newsletter's; without them a sample and the default.
     """
-    app = wrapped(_ROUTES, hosts=LOOPBACK_HOSTS)
+    app = wrapped(_ROUTES, loopback_only=True)
     app.state.drafts = Drafts(path, masthead=masthead or _SAMPLE, theme=theme)
     return app
 

@@ -1,16 +1,17 @@
 """What every answer of ours carries, and what no request may bring.
 
 Three ASGI layers, outermost first: ``Headers`` (Content-Security-Policy, Referrer-Policy and the
-like on every answer, errors included), ``OnlyHosts`` (against DNS rebinding, for the servers on
-loopback) and ``BodyLimit``. Two policies: our own pages run no inline script or style and load
-nothing foreign; a *letter* (an issue's HTML, whose styles are inline by nature) runs no script at
-all and is sandboxed. RFC 9110 §15.5 (status codes), RFC 9111 §5.2 (no-store), CSP Level 3.
+like on every answer, errors included), ``LoopbackOnly`` (against DNS rebinding, for the servers of
+the preview and the demo) and ``BodyLimit``. Two policies: our own pages run no inline script or
+style and load nothing foreign; a *letter* (an issue's HTML, whose styles are inline by nature) runs
+no script at all and is sandboxed. RFC 9110 §15.5 (status codes), RFC 9111 §5.2.2.5 (no-store), CSP
+Level 3.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers as HeaderView
@@ -20,12 +21,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from digest.settings import is_loopback
+
 PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
     "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 NOTHING_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 BODY_LIMIT = 64 * 1024  # bytes; nothing here needs more than a line
 BODY_SECONDS = 10.0  # for the whole body: one byte a second never gets through
 
@@ -82,17 +84,18 @@ class Headers:
         await self.app(scope, receive, send_with_headers)
 
 
-class OnlyHosts:
-    """Answers only to the names given, so that no foreign page can reach a loopback server by a
-    name of its own that points here (DNS rebinding).
+class LoopbackOnly:
+    """Answers only to names of this machine.
+
+    So no foreign page can reach a loopback server by a name of its own that points here (DNS
+    rebinding).
     """
 
-    def __init__(self, app: ASGIApp, hosts: Collection[str] = LOOPBACK_HOSTS) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.hosts = frozenset(host.lower() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and _host(scope) not in self.hosts:
+        if scope["type"] == "http" and not is_loopback(_host(scope)):
             refusal = PlainTextResponse("This server does not answer to that name.\n", 421)
             await refusal(scope, receive, send)
             return
@@ -131,10 +134,10 @@ async def read_body(
 
 
 def _host(scope: Scope) -> str:
-    """The Host header without its port, lower case."""
+    """The Host header without port and brackets, lower case."""
     host = HeaderView(scope=scope).get("host", "").lower()
     if host.startswith("["):
-        return host.partition("]")[0] + "]"
+        return host[1:].partition("]")[0]
     return host.partition(":")[0]
 
 
