@@ -137,6 +137,12 @@ async def get_version(session: Session, version_id: int) -> StoredVersion:
     return as_version(row)
 
 
+async def list_versions(session: Session, issue_id: int) -> list[StoredVersion]:
+    """Every version of an issue, the first one first."""
+    query = select(_v).where(_v.c.issue_id == issue_id).order_by(_v.c.ordinal)
+    return [as_version(row) for row in await session.execute(query)]
+
+
 async def latest_version(session: Session, issue_id: int) -> StoredVersion | None:
     """The version added last."""
     query = select(_v).where(_v.c.issue_id == issue_id).order_by(_v.c.ordinal.desc()).limit(1)

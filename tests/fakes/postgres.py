@@ -43,10 +43,14 @@ def _version(folder: Path) -> float:
 
 
 class PostgresServer:
-    """A server on a Unix socket in a folder of its own; gone, with its data, at the end."""
+    """A server on a Unix socket in a folder of its own; gone, with its data, at the end.
 
-    def __init__(self, binaries: Path) -> None:
+    ``durable`` is for measuring: it writes to the disk as a real one does.
+    """
+
+    def __init__(self, binaries: Path, *, durable: bool = False) -> None:
         self._binaries = binaries
+        self._durable = durable
         # Right under /tmp: the path of a Unix socket has at most 107 bytes.
         self._folder = Path(tempfile.mkdtemp(prefix="digest-pg-", dir="/tmp"))
         self._as_user = self._pick_user()
@@ -116,13 +120,11 @@ class PostgresServer:
         settings = {
             "listen_addresses": "",
             "unix_socket_directories": str(self._folder),
-            "fsync": "off",
-            "synchronous_commit": "off",
-            "full_page_writes": "off",
-            "shared_buffers": "128MB",
             "max_wal_size": "2GB",
             "max_connections": "100",
         }
+        if not self._durable:
+            settings |= dict.fromkeys(("fsync", "synchronous_commit", "full_page_writes"), "off")
         arguments = [part for item in settings.items() for part in ("-c", "=".join(item))]
         with (self._folder / "server.log").open("wb") as log:
             self._process = subprocess.Popen(
