@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from digest.content.issue_source import Body, forbidden_character
+from digest.content.issue_source import MAX_ITEMS, Body, forbidden_character
 from digest.content.markdown import MAX_DEPTH, FlawError, IssueMarkdown, link_flaw, picture_flaw
 from digest.errors import IssueFileError
 
@@ -47,10 +47,19 @@ def read_blocks(body: Body, markdown: IssueMarkdown) -> list[Block]:
     """
     tokens: list[Token] = []
     markdown.block.parse("\n".join(body.bare), markdown, {}, tokens)
+    items = [token for token in tokens if token.type == "heading_open" and token.tag == "h3"]
+    if len(items) > MAX_ITEMS:  # before any of them is read, for ten thousand take their time
+        raise too_many_items(body, (items[MAX_ITEMS].map or [0])[0])
     blocks = [_block(group, body) for group in _groups(tokens)]
     for block in blocks:
         _check(block, body, markdown)
     return blocks
+
+
+def too_many_items(body: Body, line: int) -> IssueFileError:
+    """The error at the first item that is one too many."""
+    message = f"The issue has more than {MAX_ITEMS:,} items."
+    return body.error(message, "Split it into several issues.", line=line)
 
 
 def _groups(tokens: list[Token]) -> list[list[Token]]:

@@ -22,7 +22,7 @@ from digest.content.issue import (
     Place,
     Section,
 )
-from digest.content.issue_blocks import Block, block_text, inline_place
+from digest.content.issue_blocks import Block, block_text, inline_place, too_many_items
 from digest.content.issue_outline import ItemOutline, Outline, SectionOutline, read_outline
 from digest.content.issue_source import MAX_ITEMS, MAX_SECTIONS, Body, decode_issue
 from digest.content.item_kind import LABELS, kind_of_link
@@ -244,8 +244,7 @@ class _Reader:
     def count(self, line: int) -> None:
         self.items += 1
         if self.items > MAX_ITEMS:
-            message = f"The issue has more than {MAX_ITEMS:,} items."
-            raise self.body.error(message, "Split it into several issues.", line=line)
+            raise too_many_items(self.body, line)
 
     def place(self, line: int) -> Place:
         return Place(self.body.first + line, 1)

@@ -112,11 +112,12 @@ class Body:
                 column += length
         return column + 1
 
-    def error(self, message: str, fix: str, *, line: int, column: int = 0) -> IssueFileError:
+    def error(
+        self, message: str, fix: str, *, line: int, column: int | None = None
+    ) -> IssueFileError:
         """An error at a line and column (from 0) of the lines without comments."""
-        return issue_error(
-            self.path, message, fix, line=self.first + line, column=self.column(line, column)
-        )
+        at = 1 if column is None else self.column(line, column)
+        return issue_error(self.path, message, fix, line=self.first + line, column=at)
 
 
 def strip_comments(lines: list[str], *, first: int, path: str) -> Body:

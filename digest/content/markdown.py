@@ -30,6 +30,7 @@ MAX_DEPTH: Final = 12
 _SLOT = re.compile(r"\{name\|([^{}|<>\\\n]{0,100})\}")
 _LABEL = re.compile(r"\{([^{}|\n]*)\}")
 _TAG = re.compile(r"<[A-Za-z/!?]")
+_HOST = re.compile(r"[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?\.?|[0-9a-f:]*:[0-9a-f.:]*")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _PICTURE = re.compile(r"[^\\?#:]+\.(?:png|jpe?g|gif|webp)", re.IGNORECASE)
 _SLOT_IN_URL = re.compile(r"%7B(?:name|leave|preferences)%7C", re.IGNORECASE)
@@ -65,7 +66,8 @@ def link_flaw(url: str) -> str | None:
         return None if "@" in url else "This mailto: link has no address."
     try:
         parts = urlsplit(url)
-        known = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        host = _HOST.fullmatch(parts.hostname or "") is not None
+        known = host and (parts.port is None or parts.port > 0)
     except ValueError:
         known = False
     return None if known else "This link has no valid host name."
@@ -80,7 +82,13 @@ def picture_flaw(source: str) -> str | None:
             return "A picture cannot come from mailto:."
         return link_flaw(source)
     parts = source.split("/")
-    if "" in parts or ".." in parts or "." in parts or "%2f" in source.lower():
+    if (
+        "" in parts
+        or ".." in parts
+        or "." in parts
+        or "%2f" in source.lower()
+        or "%5c" in source.lower()
+    ):
         return "A picture is named by its path from the issue file, without . and .. parts."
     if not _PICTURE.fullmatch(source):
         return "A picture is a .png, .jpg, .jpeg, .gif or .webp file."

@@ -51,8 +51,9 @@ _KNOWN_HEADING = _begins(
     | data[ ]?sets? | data | tools? | tutorials? | guides? | events? | jobs? | community | mobile
     | in[ ]brief | quick[ ](?:hits|links) | videos? | podcasts? | sponsors? | articles?
     | links? | releases? | projects? | opinions? | analysis | reads? | reading | deep[ ]dives?
-    | features? | policy | misc(?:ellaneous)? | interviews? | announcements? | business | science | engineering
-    | security | design | open[ ]source | conferences? | books? | resources? | startups? | ethics
+    | features? | policy | misc(?:ellaneous)? | interviews? | announcements? | business
+    | science | engineering | security | design | open[ ]source | conferences? | books?
+    | resources? | startups? | ethics
     | hardware | software )\b"""
 )
 LABELLED = re.compile(r"([^:]{3,100}:)\s+(\S.*)")

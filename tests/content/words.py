@@ -1,4 +1,4 @@
-"""The words of an issue in the order a reader meets them, for comparing with where they came from."""
+"""The words of an issue in the order a reader meets them, to compare with their source."""
 
 from __future__ import annotations
 
