@@ -20,9 +20,7 @@ from digest.mail.message import slot_mark
 
 __all__ = ["Typesetter", "picture_html"]
 
-_TAGS: Final = frozenset(
-    "p br a em strong code pre blockquote ul ol li hr img".split()
-)
+_TAGS: Final = frozenset("p br a em strong code pre blockquote ul ol li hr img".split())
 _CLEANER: Final = nh3.Cleaner(
     tags=set(_TAGS),
     attributes={"a": {"href"}, "img": {"src", "alt", "width", "height"}, "ol": {"start"}},

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -135,6 +135,18 @@ class IssueLayout:
 def clean_text(text: str) -> str:
     """One line of an author's text without controls, forged marks and text-turning marks."""
     return _WHITE.sub(" ", _UNPRINTABLE.sub("", _PRIVATE.sub("", text))).strip()
+
+
+def clean_masthead(masthead: Masthead) -> Masthead:
+    """The masthead with its words cleaned as an author's are; the address keeps its lines."""
+    lines = map(clean_text, masthead.postal_address.splitlines())
+    return replace(
+        masthead,
+        name=clean_text(masthead.name),
+        from_name=clean_text(masthead.from_name),
+        why=clean_text(masthead.why),
+        postal_address="\n".join(line for line in lines if line),
+    )
 
 
 def lay_out(

@@ -20,7 +20,9 @@ __all__ = ["canonical_url", "is_web", "link_target", "with_utm"]
 SCHEMES = ("http", "https", "mailto")
 
 # Parameters that say where a click came from and never which page is shown.
-_TRACKERS = frozenset({"fbclid", "gclid", "dclid", "msclkid", "igshid", "mc_cid", "mc_eid", "_hsenc"})
+_TRACKERS = frozenset(
+    {"fbclid", "gclid", "dclid", "msclkid", "igshid", "mc_cid", "mc_eid", "_hsenc"}
+)
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _YOUTUBE_HOSTS = frozenset(
     {"youtube.com", "www.youtube.com", "m.youtube.com", "music.youtube.com", "youtube-nocookie.com"}

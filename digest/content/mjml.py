@@ -2,8 +2,8 @@
 
 mjml-python writes attribute values with Rust's debug escaping: a newline, tab, ``"``, ``\\``, a
 no-break space, joiner or combining mark comes out as text such as ``\\u{a0}``, and ``\\"`` ends the
-attribute in a browser, so that the rest of the value becomes attributes of its own. It also copies
-unknown tags, reads files named by ``mj-include`` and knows no line numbers. So here the document is
+attribute in a browser, so that the rest of the value becomes attributes of its own. A quote in
+``mj-title`` ends the ``aria-label`` made from it. It also copies unknown tags, reads files named by ``mj-include`` and knows no line numbers. So here the document is
 parsed by lxml, checked, written again with numeric entities in every attribute value, and only then
 handed over; fonts, includes and social icons from elsewhere are switched off.
 """
@@ -57,8 +57,10 @@ _HTML_INSIDE: Final = frozenset(
 _REFUSED_HTML: Final = frozenset({"script", "iframe", "object", "embed", "form", "link", "base"})
 
 _JINJA: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
-_STAND_IN: Final = "\ue010"  # for the two ASCII characters debug escaping touches
-_BACKSLASH: Final = re.compile(r"[\\\x7f]")
+# lxml leaves these ASCII characters as they are; private-use ones stand for them while it writes.
+_STAND_INS: Final = {"\\": "\ue010", "\x7f": "\ue011", '"': "\ue012"}
+_RISKY: Final = re.compile('[\\\\\x7f"]')
+_SPACES: Final = re.compile(r"[ \t\r\n]+")
 _STYLE: Final = re.compile(r"<style[^>]*>.*?</style>", re.DOTALL)
 _ENTITY: Final = re.compile(r"&#(\d+);")
 _PARSER: Final = etree.XMLParser(
@@ -95,17 +97,26 @@ def _reason(message: str | None) -> str:
 
 
 def _with_entities(root: etree._Element) -> str:
-    """The document again, with no character left in an attribute that debug escaping touches.
+    """The document again, with no character left that debug escaping touches or that ends a value.
 
-    Written as ASCII, lxml turns all others into numeric entities itself; for a backslash and DEL
-    it would not, so they travel as a private-use character.
+    Written as ASCII, lxml turns the others into numeric entities itself. The title counts as an
+    attribute value: MJML copies it into ``aria-label`` without escaping its quotes.
     """
     for element in root.iter(etree.Element):
         for name, value in element.attrib.items():
-            if "\\" in value or "\x7f" in value:
-                element.set(name, _BACKSLASH.sub(_STAND_IN, value))
+            if _RISKY.search(value):
+                element.set(name, _RISKY.sub(_stand_in, value))
+    for title in root.iter("mj-title"):
+        words = _SPACES.sub(" ", title.text or "")
+        title.text = _RISKY.sub(_stand_in, words)
     written = etree.tostring(root, encoding="us-ascii").decode("ascii")
-    return written.replace(f"&#{ord(_STAND_IN)};", "&#92;")
+    for character, stand_in in _STAND_INS.items():
+        written = written.replace(f"&#{ord(stand_in)};", f"&#{ord(character)};")
+    return written
+
+
+def _stand_in(match: re.Match[str]) -> str:
+    return _STAND_INS[match[0]]
 
 
 def _literal(match: re.Match[str]) -> str:

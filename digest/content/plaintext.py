@@ -234,8 +234,8 @@ def _bullet(counters: list[int | None]) -> str:
 
 def _paragraph(page: _Page, text: str, prefixes: list[list[str]]) -> None:
     if page.blank and prefixes and page.lines and _quoted(prefixes) and _continues(page):
-        page.line("".join(rest for _, rest in prefixes).rstrip())
         page.close_up()
+        page.line("".join(rest for _, rest in prefixes).rstrip())
     for line in text.split("\n"):
         first = "".join(first for first, _ in prefixes)
         rest = "".join(rest for _, rest in prefixes)
@@ -262,9 +262,7 @@ def _verbatim(page: _Page, code: str, prefixes: list[list[str]]) -> None:
     page.gap()
 
 
-def _inline(
-    children: Iterable[Token], settled: Mapping[int, object], links: _Footnotes
-) -> str:
+def _inline(children: Iterable[Token], settled: Mapping[int, object], links: _Footnotes) -> str:
     """The words of a paragraph; emphasis keeps its signs where it carries meaning (code)."""
     out: list[str] = []
     targets: list[str | None] = []

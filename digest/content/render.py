@@ -24,7 +24,7 @@ from digest.content.layout import (
     ItemLayout,
     Link,
     SectionLayout,
-    clean_text,
+    clean_masthead,
     lay_out,
 )
 from digest.content.media import Media
@@ -43,6 +43,9 @@ _PERSONAL: Final = re.compile(f"{_PERSONAL_OPEN}.*?{_PERSONAL_CLOSE}", re.DOTALL
 _SLOT: Final = re.compile("\ue000([0-9]+)\ue001")
 _SECTION: Final = re.compile("\ue002[0-9]+\ue003")
 _HREF: Final = re.compile('href="([^"]*)"')
+
+# What an expression in a template can raise beside Jinja's own errors.
+_FAULTS: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 # A table of contents helps from here on; below it only pushes the first item down.
 CONTENTS_SECTIONS: Final = 4
@@ -82,6 +85,7 @@ def render_issue(
     ``source``, ``medium``, ``campaign`` to the values links get (``utm: no`` in the file: none).
     Raises IssueFileError for a missing picture, ThemeError for a theme that cannot be filled in.
     """
+    masthead = clean_masthead(masthead)
     layout = lay_out(issue, masthead, media={} if media is None else media, utm=utm)
     contents = _wants_contents(layout)
     date_line = _date_line(issue, layout.title, theme)
@@ -125,7 +129,7 @@ def _page(layout: IssueLayout, masthead: Masthead, theme: Theme) -> dict[str, ob
     rtl = masthead.direction == "rtl"
     return {
         "title": layout.title,
-        "heading": _heading(layout.title, clean_text(masthead.name)),
+        "heading": _heading(layout.title, masthead.name),
         "preview": layout.preview,
         "padding": Markup("&#847;&#160;") * max(PREHEADER - len(layout.preview), 30),
         "opening": typeset(layout.opening),
@@ -133,8 +137,8 @@ def _page(layout: IssueLayout, masthead: Masthead, theme: Theme) -> dict[str, ob
         "sections": [_section(section, theme, typeset) for section in layout.sections],
         "frame": section_mark(0),
         "masthead": masthead,
-        "why": clean_text(masthead.why) or theme.word("why").format(name=masthead.name),
-        "postal_address": [clean_text(line) for line in masthead.postal_address.splitlines()],
+        "why": masthead.why or theme.word("why").format(name=masthead.name),
+        "postal_address": masthead.postal_address.splitlines(),
         "personal": Markup(_PERSONAL_OPEN),
         "end_personal": Markup(_PERSONAL_CLOSE),
         "leave_url": layout.leave_url,
@@ -200,7 +204,7 @@ def _item(
 def _fill(theme: Theme, page: Mapping[str, object]) -> str:
     try:
         mjml = theme.environment.get_template(ENTRY).render(page)
-    except TemplateError as error:
+    except (TemplateError, *_FAULTS) as error:
         raise ThemeError(f"The theme cannot be filled in: {error}.", where=theme.name) from None
     return to_html(mjml, path=f"{theme.name} (filled in)")
 

@@ -147,9 +147,7 @@ def _load(name: str, folder: Path, overrides: Mapping[str, Mapping[str, Any]]) -
     return Theme(name, fragments=fragments, environment=environment, **known)
 
 
-def _tables(
-    folder: Path, overrides: Mapping[str, Mapping[str, Any]]
-) -> dict[str, dict[str, Any]]:
+def _tables(folder: Path, overrides: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """``theme.toml`` of ``default``, of the folder and the overrides, the later over the earlier."""
     layers: list[Mapping[str, Mapping[str, Any]]] = []
     for path in dict.fromkeys((resources.templates() / "issue" / "default", folder)):
@@ -239,9 +237,7 @@ class _ThemeLoader(BaseLoader):
     def __init__(self, folder: Path) -> None:
         self.folders = (folder, resources.templates() / "issue" / "default")
 
-    def get_source(
-        self, environment: Any, template: str
-    ) -> tuple[str, str, Callable[[], bool]]:
+    def get_source(self, environment: Any, template: str) -> tuple[str, str, Callable[[], bool]]:
         if Path(template).name != template:
             raise TemplateNotFound(template)
         for folder in self.folders:

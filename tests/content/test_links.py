@@ -33,7 +33,9 @@ def test_one_page_has_one_canonical_address(url: str, canonical: str) -> None:
     assert canonical_url(url) == canonical
 
 
-@given(st.text(max_size=60) | st.from_regex(r"https?://[a-z]{1,9}\.org/[ -~]{0,30}", fullmatch=True))
+@given(
+    st.text(max_size=60) | st.from_regex(r"https?://[a-z]{1,9}\.org/[ -~]{0,30}", fullmatch=True)
+)
 def test_a_canonical_address_is_its_own_canonical_address(url: str) -> None:
     once = canonical_url(url)
     assert canonical_url(once) == once

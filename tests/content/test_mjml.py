@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import escape, quoteattr
 
 import pytest
 from hypothesis import given
@@ -69,10 +69,30 @@ def test_without_the_door_a_quote_becomes_an_attribute() -> None:
     assert "onload" not in closed_door
 
 
+@given(st.text(CHARACTERS, max_size=30))
+def test_a_title_says_the_same_in_the_attribute_made_from_it(value: str) -> None:
+    value = f"a{value}b"
+    title = f"<mj-title>{escape(value)}</mj-title>"
+    html = to_html(document("<mj-text>a</mj-text>", title), path="t")
+    parser = _Articles()
+    parser.feed(html)
+    (article,) = parser.found
+    assert set(article) <= {"aria-label", "aria-roledescription", "role", "lang", "dir", "style"}
+    assert article["aria-label"] == re.sub(r"[ \t\n]+", " ", value)
+
+
+class _Articles(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[dict[str, str | None]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if dict(attrs).get("role") == "article":
+            self.found.append(dict(attrs))
+
+
 @given(st.text(CHARACTERS, max_size=40))
 def test_text_says_the_same_after_mjml(value: str) -> None:
-    from xml.sax.saxutils import escape
-
     html = to_html(document(f"<mj-text><b>{escape(value)}</b></mj-text>"), path="t")
     parser = _Bold()
     parser.feed(html)
@@ -101,7 +121,8 @@ class _Bold(HTMLParser):
         document('<mj-text><mj-include path="file:///etc/passwd"/></mj-text>'),
         '<mjml><mj-body><mj-include path="http://127.0.0.1/x" type="html"/></mj-body></mjml>',
         document("<mj-text><script>alert(1)</script></mj-text>"),
-        '<!DOCTYPE m [<!ENTITY x SYSTEM "file:///etc/passwd">]>' + document("<mj-text>&x;</mj-text>"),
+        '<!DOCTYPE m [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
+        + document("<mj-text>&x;</mj-text>"),
     ],
     ids=["include", "include in text", "http include", "script", "external entity"],
 )
@@ -118,7 +139,9 @@ def test_no_fonts_are_loaded() -> None:
 
 
 def test_a_stylesheet_keeps_its_signs() -> None:
-    html = to_html(document("<mj-text>a</mj-text>", "<mj-style>a &gt; b {color:red}</mj-style>"), path="t")
+    html = to_html(
+        document("<mj-text>a</mj-text>", "<mj-style>a &gt; b {color:red}</mj-style>"), path="t"
+    )
     assert "a > b {color:red}" in html
 
 
