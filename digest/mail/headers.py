@@ -16,6 +16,7 @@ from __future__ import annotations
 import base64
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -104,6 +105,8 @@ def phrase(display: str, column: int) -> str:
     ``column`` is how many characters the first line has already.
     """
     refuse_controls(display)
+    if not display:
+        return ""
     if display.isascii() and _ENCODED_LOOKALIKE not in display:
         if _ATOMS.fullmatch(display):
             text = display
@@ -140,7 +143,9 @@ def uri_list(name: str, *uris: str) -> bytes:
 def check_uri(uri: str) -> str:
     """``uri`` itself; ValueError unless it is ASCII without blanks, commas and angle brackets."""
     if not _URI.fullmatch(uri) or "," in uri:
-        raise ValueError(f"{uri!r} cannot stand in a list header: write commas, blanks and such as %XX")
+        raise ValueError(
+            f"{uri!r} cannot stand in a list header: write commas, blanks and such as %XX"
+        )
     return uri
 
 
@@ -166,21 +171,17 @@ def encoded_words(text: str, column: int) -> str:
 
     White space between two encoded-words is no part of the text, so the fold adds nothing.
     """
-    use_q = len(_q(text)) <= 4 * ((len(text.encode()) + 2) // 3)
-    lead = "=?utf-8?q?" if use_q else "=?utf-8?b?"
-    words: list[str] = []
-    room, piece = _ENCODED_LINE - column - len(lead) - 2, ""
-    for character in text:
-        longer = piece + character
-        size = len(_q(longer)) if use_q else 4 * ((len(longer.encode()) + 2) // 3)
-        if piece and size > room:
-            words.append(piece)
-            piece, room = character, _ENCODED_WORD - len(lead) - 2
-        else:
-            piece = longer
-    words.append(piece)
-    encode = _q if use_q else _b
-    return "\r\n ".join(f"{lead}{encode(word)}?=" for word in words)
+    use_q = len(_q(text)) <= len(_b(text))
+    lead, encode = ("=?utf-8?q?", _q) if use_q else ("=?utf-8?b?", _b)
+    room = _ENCODED_LINE - column - len(lead) - len("?=")
+    words = []
+    while text:
+        # Every character takes one place at least, so only the first ``room`` of them can fit.
+        cuts = range(1, min(len(text), room) + 1)
+        cut = bisect_right(cuts, room, key=lambda end: len(encode(text[:end]))) or 1
+        words.append(f"{lead}{encode(text[:cut])}?=")
+        text, room = text[cut:], _ENCODED_WORD - len(lead) - len("?=")
+    return "\r\n ".join(words)
 
 
 def _q(text: str) -> str:

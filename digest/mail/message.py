@@ -53,6 +53,9 @@ _TOKEN = re.compile(rf"[A-Za-z0-9_-]{{1,{TOKEN_MAX}}}")
 # No syntax check (the address was parsed when it came in), only a look that it cannot leave its
 # brackets; anything unusual is parsed again.
 _HARMLESS_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,253}")
+# A name that is atoms in a header, itself in HTML, and clean: as most are.
+_SIMPLE_NAME = re.compile(r"[A-Za-z0-9-]+(?: [A-Za-z0-9-]+)*")
+_SIMPLE_MAX = 72  # with "To: " it fits a line
 _TO = "To: "
 _LAYOUTS_KEPT = 64  # per message; a layout is a copy of the message
 
@@ -99,7 +102,7 @@ class CompiledMessage:
         self, pieces: Sequence[Piece], fallbacks: Sequence[str], content: tuple[bytes, ...]
     ) -> None:
         self._pieces = tuple(pieces)
-        self._unnamed = tuple(line for text in fallbacks for line in _spoken(text).lines)
+        self._unnamed = tuple(line for text in fallbacks for line in _spoken(text)[1])
         self._whole = Layout(self._pieces)
         self._layouts: dict[frozenset[int], Layout] = {}
         self.content = content
@@ -216,19 +219,19 @@ def _part_head(kind: str, boundary: str) -> bytes:
     ).encode("ascii")
 
 
-@dataclass(frozen=True, slots=True)
-class _Spoken:
+def _spoken(name: str) -> tuple[str, tuple[bytes, bytes]]:
     """A name as the To field has it, and as the lines of text and HTML have it."""
+    if len(name) <= _SIMPLE_MAX and _SIMPLE_NAME.fullmatch(name):
+        line = encode_fragment(name)
+        return name, (line, line)
+    return _spoken_with_care(name)
 
-    phrase: str
-    lines: tuple[bytes, bytes]
 
-
-@lru_cache(maxsize=4096)
-def _spoken(name: str) -> _Spoken:
+@lru_cache(maxsize=4096)  # a simple name costs less than a memo that misses, others five times that
+def _spoken_with_care(name: str) -> tuple[str, tuple[bytes, bytes]]:
     name = clean_name(name)
-    phrase = headers.phrase(name, len(_TO)) if name else ""
-    return _Spoken(phrase, (encode_fragment(name), encode_fragment(markup.escape(name))))
+    phrase = headers.phrase(name, len(_TO))
+    return phrase, (encode_fragment(name), encode_fragment(markup.escape(name)))
 
 
 @lru_cache(maxsize=1024)  # the readers of one claim share their date
@@ -238,16 +241,16 @@ def _date(date: datetime) -> bytes:
 
 def _values(recipient: Recipient, unnamed: tuple[bytes, ...]) -> tuple[bytes, ...]:
     """One reader's values, each where ``segments`` says."""
-    spoken = _spoken(recipient.name)
+    phrase, lines = _spoken(recipient.name)
     leave = _token(recipient.leave)
     return (
-        _to(spoken.phrase, recipient.address),
+        _to(phrase, recipient.address),
         _date(recipient.date),
         _token(recipient.token).encode("ascii"),
         leave.encode("ascii"),
         encode_fragment(leave),
         encode_fragment(_token(recipient.preferences)),
-        *(spoken.lines * (len(unnamed) // 2) if spoken.phrase else unnamed),
+        *(lines * (len(unnamed) // 2) if phrase else unnamed),
     )
 
 

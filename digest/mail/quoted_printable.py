@@ -19,14 +19,15 @@ import re
 LINE = 76  # RFC 2045 §6.7 (5), the soft break's "=" included
 SOFT_BREAK = b"=\r\n"
 
-_PLAIN = re.compile(r"[A-EG-Za-z0-9_:/-][A-Za-z0-9_:/-]{0,74}")  # fits a line, needs no encoding
+# What most values are, tokens and names: nothing to encode, no blank at the end or beside another.
+_PLAIN = re.compile(r"(?!From )[A-Za-z0-9_:/-]+(?: [A-Za-z0-9_:/-]+)*")
 _ENCODE = re.compile(rb"[^ !-<>-~]| (?= |\Z)")
 _BREAKS = re.compile(r"\r\n?")
 
 
 def encode_fragment(text: str) -> bytes:
     """``text`` (line breaks in any form) as whole encoded lines, none where it is empty."""
-    if _PLAIN.fullmatch(text):
+    if len(text) < LINE and _PLAIN.fullmatch(text):
         return text.encode("ascii") + SOFT_BREAK
     *lines, last = _BREAKS.sub("\n", text).split("\n")
     encoded = [part for line in lines for part in _encode_line(line, b"\r\n")]
