@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from digest.cli import output
 from digest.cli.files import write_text
-from digest.cli.newsletter import Traits, create_with_people
+from digest.cli.newsletter import Traits, create_with_people, sender_fields
 from digest.cli.options import Json
 from digest.clock import Clock
 from digest.errors import ConflictError, InputError
@@ -23,6 +23,10 @@ from digest.store.session import Database, upgrade
 
 _PRIVATE = 0o600  # the file holds the key and, in the relay's URL, a password
 _KEY_BYTES = 32
+_QUESTIONS = {
+    "DIGEST_RELAY_URL": "Relay that takes the mail, smtp://… (empty: later)",
+    "DIGEST_PUBLIC_URL": "Public URL of the pages, https://… (empty: this machine only)",
+}
 _SLUG = re.compile(r"[^a-z0-9]+")
 
 
@@ -56,25 +60,30 @@ async def init(
     """
     asks = sys.stdin.isatty() and sys.stderr.isatty() and not yes and not as_json
     traits = traits or Traits()
-    path = Path(ENV_FILE)
-    fresh = not path.exists()
-    if fresh:
-        given = {
-            "DIGEST_DATABASE_URL": database_url,
-            "DIGEST_RELAY_URL": _or_ask(relay_url, "Relay (smtp://…, empty: later)", asks=asks),
-            "DIGEST_PUBLIC_URL": _or_ask(public_url, "Public URL (empty: this machine)", asks=asks),
-        }
-        write_text(
-            path, _env_text({key: value for key, value in given.items() if value}), mode=_PRIVATE
-        )
-    elif database_url or relay_url or public_url:
-        raise ConflictError(
-            f"There is a {ENV_FILE} already.", where=ENV_FILE, fix="Change it there."
-        )
+    given = {
+        "DIGEST_DATABASE_URL": database_url,
+        "DIGEST_RELAY_URL": relay_url,
+        "DIGEST_PUBLIC_URL": public_url,
+    }
+    fresh = _write_env(given, asks=asks)
     settings = load_settings()
     created = await _set_up(settings, newsletter, traits, asks=asks)
     _tell(settings, created, fresh=fresh, as_json=as_json)
     return 0
+
+
+def _write_env(given: dict[str, str | None], *, asks: bool) -> bool:
+    """Write .env; False where there is one, which is never changed."""
+    path = Path(ENV_FILE)
+    if path.exists():
+        if any(given.values()):
+            raise ConflictError("There is a .env already.", where=ENV_FILE, fix="Change it there.")
+        return False
+    for name, question in _QUESTIONS.items():
+        given[name] = _or_ask(given[name], question, asks=asks)
+    text = _env_text({name: value for name, value in given.items() if value})
+    write_text(path, text, mode=_PRIVATE)
+    return True
 
 
 def _env_text(values: dict[str, str]) -> str:
@@ -122,7 +131,7 @@ async def _set_up(
 
 
 def _asked(traits: Traits, *, asks: bool) -> NewsletterFields:
-    fields = dict(traits.fields())
+    fields: dict[str, object] = dict(traits.fields())
     if asks:
         for key, question in (
             ("name", "Name of the newsletter"),
@@ -132,7 +141,7 @@ def _asked(traits: Traits, *, asks: bool) -> NewsletterFields:
         ):
             answer = None if fields.get(key) else _or_ask(None, question, asks=True)
             if answer:
-                fields[key] = answer
+                fields |= sender_fields(answer) if key == "from_address" else {key: answer}
     return cast("NewsletterFields", fields)
 
 

@@ -17,7 +17,7 @@ from digest.cli.options import Json
 from digest.cli.pictures import read_pictures
 from digest.content.issue import Issue
 from digest.content.issue_file import decode_issue, parse_issue
-from digest.content.lint import Finding, check_issue
+from digest.content.lint import Finding, Severity, check_issue
 from digest.content.media import Media
 from digest.content.render import Rendered, render_issue
 from digest.errors import RefusedError
@@ -39,7 +39,7 @@ async def check(file: Path, /, *, newsletter: str | None = None, as_json: Json =
     issue = _read(file)
     rendered, _ = _rendered(issue, file, await _look(newsletter, issue))
     findings = check_issue(issue, rendered=rendered)
-    blocking = any(finding.severity == "error" for finding in findings)
+    blocking = any(finding.severity is Severity.ERROR for finding in findings)
     sections = issue.rendered_sections
     data = {
         "issue": issue.number if issue.number is not None else issue.slug,
@@ -62,22 +62,21 @@ def _finding(finding: Finding) -> dict[str, object]:
         "code": finding.code,
         "severity": finding.severity,
         "message": finding.message,
-        "line": place.line if place else None,
-        "column": place.column if place else None,
+        "line": place.line,
+        "column": place.column,
         "fix": finding.fix,
     }
 
 
 def _tell(findings: Iterable[Finding], file: Path) -> None:
     for finding in findings:
-        place = f":{finding.place.line}:{finding.place.column}" if finding.place else ""
-        where = f"{output.printable(file)}{place}"
+        where = f"{output.printable(file)}:{finding.place.line}:{finding.place.column}"
         words = f"{finding.severity} [{finding.code}] {finding.message} {finding.fix}"
         output.document(f"{where}: {output.printable(words).rstrip()}\n")
 
 
 def _verdict(findings: Iterable[Finding]) -> str:
-    errors = sum(finding.severity == "error" for finding in findings)
+    errors = sum(finding.severity is Severity.ERROR for finding in findings)
     return "It can be sent." if not errors else f"It cannot be sent yet: {errors} to be settled."
 
 

@@ -13,7 +13,6 @@ from digest.cli.connection import Connection, connected, read_settings
 from digest.cli.issue_publish import find_issue
 from digest.cli.options import Json, OfNewsletter
 from digest.cli.service import until_stopped
-from digest.delivery.checks import Gate
 from digest.delivery.plan import start_issue
 from digest.delivery.sender import Sender
 from digest.errors import RefusedError
@@ -58,7 +57,7 @@ async def send(
     async with open_runtime(read_settings()) as runtime:
         async with runtime.db.read() as session:
             stored = await find_issue(session, newsletter, issue)
-        await start_issue(runtime.db, stored.id, now=runtime.clock.now(), gate=Gate.of(runtime))
+        await start_issue(runtime.db, stored.id, now=runtime.clock.now(), gate=runtime.gate)
         if not wait:
             async with runtime.db.read() as session:
                 totals = await issue_totals(session, stored.id)
@@ -75,7 +74,10 @@ async def _send_here(
     async with until_stopped() as stopped:
         with output.progress_bar(f"Issue {issue.name}", total=issue.planned) as bar:
             report = await Sender.of(runtime).send_issue(
-                issue.id, no_retries=no_retries, progress=bar, stop=stopped
+                issue.id,
+                no_retries=no_retries,
+                progress=lambda now: bar(now.settled, now.planned),
+                stop=stopped,
             )
     output.result(report.as_dict(), as_json=as_json)
     return report.exit_code

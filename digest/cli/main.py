@@ -16,9 +16,9 @@ from cyclopts import App, CycloptsError, Parameter
 
 from digest import __version__
 from digest.cli import output
+from digest.cli.service import INTERRUPTED
 from digest.errors import DigestError
 
-INTERRUPTED = 130  # 128 + SIGINT, as shells count
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 FAULT = 70  # EX_SOFTWARE of sysexits(3): our own fault, not the caller's
 

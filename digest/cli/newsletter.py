@@ -88,7 +88,7 @@ class Traits:
             if getattr(self, key) is not None
         }
         if self.sender is not None:
-            fields |= _sender(self.sender)
+            fields |= sender_fields(self.sender)
         if self.return_path_domain is not None:
             fields["return_path"] = return_path_of_domain(self.return_path_domain)
         if self.schedule:
@@ -109,7 +109,7 @@ class Traits:
         return settings
 
 
-def _sender(text: str) -> dict[str, str]:
+def sender_fields(text: str) -> dict[str, str]:
     """``Name <address>`` or a bare address, which keeps the name that is there."""
     match = _MAILBOX.fullmatch(text)
     if match is None:

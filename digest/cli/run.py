@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+
 import structlog
 
 from digest.cli import output
 from digest.cli.connection import read_settings
 from digest.cli.service import until_stopped
-from digest.jobs.embedded import run_sender
-from digest.runtime import open_runtime
+from digest.delivery.sender import Sender
+from digest.errors import RefusedError
+from digest.jobs.embedded import EmbeddedEngine
+from digest.rules.delivery import IssueState
+from digest.runtime import Runtime, open_runtime
+from digest.store.deliveries import next_due
+from digest.store.issues import list_issues
+from digest.store.newsletters import list_newsletters
 from digest.web.app import create_app
 from digest.web.server import open_listener, serving
 from digest.web.site import Site
 
-log = structlog.get_logger()
+LOOK = 2.0  # seconds between two looks for mail that is due
+SPARE = 5.0  # seconds beyond the sender's own grace until a stopped process ends anyway
+
+log = structlog.get_logger(__name__)
 
 
 async def run(*, host: str | None = None, port: int | None = None) -> int:
@@ -31,19 +43,66 @@ async def run(*, host: str | None = None, port: int | None = None) -> int:
     settings = read_settings()
     async with open_runtime(settings) as runtime:
         site = Site(
-            runtime.db,
-            runtime.keys,
-            settings.public_url,
-            bool(runtime.relays),
-            runtime.clock,
-            runtime.leavers,
+            db=runtime.db,
+            keys=runtime.keys,
+            public_url=settings.public_url,
+            relay_configured=bool(runtime.relays),
+            clock=runtime.clock,
+            leavers=runtime.leavers,
         )
         listener = open_listener(host or settings.host, settings.port if port is None else port)
-        async with serving(create_app(site), listener) as url, until_stopped() as stopped:
+        async with until_stopped() as stopped, serving(create_app(site), listener) as url:
             output.note(f"digest at {url}")
-            if not runtime.relays:
-                log.warning("no relay is configured: nothing is sent", setting="DIGEST_RELAY_URL")
-                await stopped.wait()
+            if runtime.relays:
+                await _send_until(runtime, stopped)
             else:
-                await run_sender(runtime, stopped)
+                log.warning("no relay is set: nothing is sent", setting="DIGEST_RELAY_URL")
+                await stopped.wait()
     return 0
+
+
+async def _send_until(runtime: Runtime, stopped: asyncio.Event) -> None:
+    """Send whatever is due until ``stopped``; then wait for the answers to what is under way."""
+    working = asyncio.Lock()
+
+    async def send() -> None:
+        async with working:
+            await _send_due(runtime, stopped)
+
+    engine = EmbeddedEngine()
+    engine.register("send", send)
+    engine.every(LOOK, "send")
+    await engine.start()
+    try:
+        await stopped.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(runtime.settings.sender.grace + SPARE), working:
+                pass
+    finally:
+        await engine.stop()
+
+
+async def _send_due(runtime: Runtime, stopped: asyncio.Event) -> None:
+    """One try for every row that is due, issue by issue; retries come when they are due."""
+    for issue_id in await _due_issues(runtime):
+        if stopped.is_set():
+            return
+        try:
+            report = await Sender.of(runtime).send_issue(issue_id, no_retries=True, stop=stopped)
+        except RefusedError as error:  # another process sends; its rows are safe with it
+            log.info("not sending", reason=error.message)
+            return
+        log.info("sent what was due", issue_id=issue_id, **report.as_dict())
+
+
+async def _due_issues(runtime: Runtime) -> list[int]:
+    now = runtime.clock.now()
+    found = []
+    async with runtime.db.read() as session:
+        for letter in await list_newsletters(session):
+            for issue in await list_issues(session, letter.id):
+                if issue.state is IssueState.SENDING:
+                    due = await next_due(session, issue.id)
+                    if due is None or due <= now:  # None: nothing left but to finish it
+                        found.append(issue.id)
+    return found

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from digest.delivery.ledger import KEEP_BYTES, REPLIES, Ledger, Shares, SinkVerdict
 
@@ -74,9 +75,8 @@ class SinkSession(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(b"220 localhost ESMTP digest sink\r\n")
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.write(b"220 localhost ESMTP digest sink\r\n")
 
     def connection_lost(self, _: Exception | None) -> None:
         self._transport = None

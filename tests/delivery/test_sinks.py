@@ -180,6 +180,10 @@ async def test_its_process_ends_when_whoever_started_it_is_gone(tmp_path: Path) 
     )
     assert process.stdout is not None
     assert process.stdin is not None
-    assert int(await asyncio.wait_for(process.stdout.readline(), 30)) > 0
+    port = int(await asyncio.wait_for(process.stdout.readline(), 30))
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"NOOP\r\n")
+    assert await answers(reader, 2) == ["220", "250"]
+    writer.close()
     process.stdin.close()
     assert await asyncio.wait_for(process.wait(), 30) == 0

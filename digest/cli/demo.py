@@ -1,0 +1,293 @@
+"""``digest demo``: the main job from end to end, on this machine, with nothing set up.
+
+A temporary folder, an embedded database, an issue, made-up readers, a relay that keeps everything.
+What the database says is then compared, row by row, with what the relay wrote down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import sys
+import tempfile
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from digest.audience.transfer import import_readers
+from digest.cli import output
+from digest.cli.demo_content import example_issue, read_issue, readers_csv
+from digest.cli.demo_processes import (
+    CAPTURE,
+    DemoProcesses,
+    SentBy,
+    clean_environment,
+    send_through_relay,
+)
+from digest.cli.options import Json
+from digest.cli.pictures import read_pictures
+from digest.cli.service import INTERRUPTED, unless_stopped, until_stopped
+from digest.clock import Clock
+from digest.content.issue_file import parse_issue
+from digest.delivery.ledger import accepted_lines
+from digest.delivery.publish import Prepared, approve_issue, prepare_issue, store_issue
+from digest.errors import InputError, RefusedError
+from digest.logs import configure_logs
+from digest.mail.tokens import KeyRing, TokenKind
+from digest.store.installation import ensure_installation
+from digest.store.issues import StoredIssue
+from digest.store.newsletters import Newsletter, create_newsletter, return_path_of_domain
+from digest.store.reports import Totals, issue_totals, missed_readers
+from digest.store.session import Database, upgrade
+from digest.web.demo_pages import PLACEHOLDER_PATH, demo_app
+from digest.web.server import open_listener, serving, url_of
+from digest.web.site import Site
+
+SLUG = "demo"
+DOMAIN = "demo.example.org"
+MAX_READERS = 1_000_000
+
+
+async def demo(
+    *,
+    issue: Path | None = None,
+    readers: int = 1_000,
+    kill: int = 0,
+    exit_: Annotated[bool, Parameter(name="--exit")] = False,
+    as_json: Json = False,
+) -> int:
+    """Send a whole issue to made-up readers through a relay that keeps everything.
+
+    Then show the captured mail, the archive and the receipt in the browser, until Ctrl-C. Nothing
+    leaves this machine, and settings of an installation are not looked at. Exit 1: mail was lost.
+
+    Parameters
+    ----------
+    issue
+        An issue file of your own; its TODO links lead to a page of the demo.
+    readers
+        How many readers.
+    kill
+        Kill the sending process so many times meanwhile, with SIGKILL.
+    exit_
+        End after the receipt, without the pages.
+    """
+    configure_logs("warning")
+    if not 1 <= readers <= MAX_READERS:
+        raise InputError(f"1 to {MAX_READERS:,} readers are possible.", where="--readers")
+    if not 0 <= kill < readers:
+        raise InputError("There must be more readers than kills.", where="--kill")
+    file = issue or example_issue()
+    async with until_stopped() as stopped:
+        with tempfile.TemporaryDirectory(prefix="digest-demo-") as name:
+            stage = Stage(Path(name), file, readers, kill)
+            return await _play(stage, stopped, serve=not exit_, as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where a demo happens and what it is asked for."""
+
+    folder: Path
+    file: Path
+    readers: int
+    kills: int
+    key: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+
+    @property
+    def database_url(self) -> str:
+        """The embedded database."""
+        return f"sqlite:///{self.folder / 'demo.db'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What was sent, and what the database and the relay say about it."""
+
+    prepared: Prepared
+    totals: Totals
+    sent: SentBy
+    captured: int
+    repeated: int
+    lost: int
+
+    @property
+    def issue(self) -> int | str:
+        """The issue's number, or its slug."""
+        draft = self.prepared.draft
+        return draft.number if draft.number is not None else (draft.slug or "")
+
+    def as_dict(self) -> dict[str, Any]:
+        """What ``digest demo --json`` prints."""
+        sections = self.prepared.issue.rendered_sections
+        return {
+            "issue": self.issue,
+            "sections": len(sections),
+            "items": sum(len(section.items) for section in sections),
+            "planned": self.totals.planned,
+            "accepted": self.totals.accepted,
+            "rejected": self.totals.rejected,
+            "deferred": self.totals.deferred,
+            "captured": self.captured,
+            "lost": self.lost,
+            "repeated": self.repeated,
+            "seconds": round(self.sent.seconds, 3),
+            "messages_per_second": round(self.totals.accepted / max(self.sent.seconds, 1e-3), 1),
+        }
+
+
+async def _play(stage: Stage, stopped: asyncio.Event, *, serve: bool, as_json: bool) -> int:
+    await upgrade(stage.database_url)
+    keys = KeyRing(stage.key)
+    with closing(open_listener("127.0.0.1", 0)) as listener:
+        async with await Database.open(stage.database_url) as db:
+            show = _show(stage, db, keys, public_url=url_of(listener), quiet=as_json)
+            shown = await unless_stopped(show, stopped)
+            if shown is None:
+                output.note("Stopped.")
+                return INTERRUPTED
+            _tell(shown, stage, as_json=as_json)
+            if serve:
+                site = Site(db, keys, url_of(listener), relay_configured=True)
+                app = demo_app(
+                    stage.folder / CAPTURE, site, newsletter=SLUG, issue=str(shown.issue)
+                )
+                async with serving(app, listener) as url:
+                    output.note(f"\nThe captured mail is at {url} – Ctrl-C ends the demo.")
+                    await stopped.wait()
+    return RefusedError.exit_code if shown.lost else 0
+
+
+async def _show(
+    stage: Stage, db: Database, keys: KeyRing, *, public_url: str, quiet: bool
+) -> Shown:
+    """Everything but the pages: store, subscribe, approve, send, compare."""
+    letter = await _newsletter(db, keys)
+    prepared = _prepared(stage.file, letter, public_url)
+    issue = await _stored(db, letter, prepared)
+    with output.progress_bar("Readers", total=stage.readers, quiet=quiet) as bar:
+        await import_readers(
+            db,
+            letter,
+            readers_csv(stage.readers),
+            consent="made up for a demo",
+            now=Clock().now(),
+            path="readers.csv",
+            progress=bar,
+        )
+    processes = DemoProcesses(
+        stage.folder,
+        clean_environment(
+            DIGEST_DATABASE_URL=stage.database_url,
+            DIGEST_PUBLIC_URL=public_url,
+            DIGEST_SECRET_KEY=stage.key,
+            DIGEST_STATE_DIR=str(stage.folder / "state"),
+            DIGEST_LOG_LEVEL="warning",
+        ),
+        stage.readers,
+        stage.kills,
+    )
+    with output.progress_bar("Sending", total=stage.readers, quiet=quiet) as bar:
+        sent = await send_through_relay(processes, str(issue.name), progress=bar)
+    if sent.kills < stage.kills:
+        raise RefusedError(
+            f"Only {sent.kills} of {stage.kills} kills found the sender at work.", where="--kill"
+        )
+    return await _compared(db, keys, issue, prepared, sent, stage)
+
+
+async def _newsletter(db: Database, keys: KeyRing) -> Newsletter:
+    now = Clock().now()
+    async with db.begin() as session:
+        await ensure_installation(session, key_fingerprint=keys.fingerprint, now=now)
+        return await create_newsletter(
+            session,
+            SLUG,
+            now=now,
+            name="The Demo Weekly",
+            from_name="The Demo Weekly",
+            from_address=f"hello@{DOMAIN}",
+            return_path=return_path_of_domain(f"bounces.{DOMAIN}"),
+            postal_address="Example Street 1, 12345 Exampletown",
+            description="An issue that was sent to nobody.",
+        )
+
+
+def _prepared(file: Path, letter: Newsletter, public_url: str) -> Prepared:
+    text, filled = read_issue(file, placeholder_url=f"{public_url}{PLACEHOLDER_PATH}")
+    if filled:
+        output.note(f"{filled} placeholders are filled in; TODO links lead to a page of the demo.")
+    pictures = read_pictures(parse_issue(text, path=str(file)), file)
+    media = {name: picture.data for name, picture in pictures.items()}
+    return prepare_issue(letter, text, path=str(file), media=media, public_url=public_url)
+
+
+async def _stored(db: Database, letter: Newsletter, prepared: Prepared) -> StoredIssue:
+    now = Clock().now()
+    async with db.begin() as session:
+        stored = await store_issue(session, letter, prepared, now=now)
+        await approve_issue(session, stored.issue, stored.version.hash, by="demo", now=now)
+    return stored.issue
+
+
+async def _compared(
+    db: Database,
+    keys: KeyRing,
+    issue: StoredIssue,
+    prepared: Prepared,
+    sent: SentBy,
+    stage: Stage,
+) -> Shown:
+    """The database's rows beside the relay's ledger."""
+    copies = [_delivery(keys, line) for line in accepted_lines(stage.folder / CAPTURE)]
+    captured = set(copies)
+    async with db.read() as session:
+        totals = await issue_totals(session, issue.id)
+        missed: set[int] = set()
+        while page := await missed_readers(session, issue.id, after=max(missed, default=0)):
+            missed.update(row.delivery_id for row in page)
+    unwitnessed = totals.accepted - len(captured - missed)
+    unsettled = stage.readers - totals.planned + totals.queued + totals.sending
+    return Shown(
+        prepared=prepared,
+        totals=totals,
+        sent=sent,
+        captured=len(captured),
+        repeated=len(copies) - len(captured),
+        lost=unwitnessed + unsettled,
+    )
+
+
+def _delivery(keys: KeyRing, line: dict[str, object]) -> int:
+    """The delivery that a captured message belongs to, by its Message-ID."""
+    token = keys.read(str(line["message_id"]).partition("@")[0])
+    if token is None or token.kind is not TokenKind.DELIVERY:
+        raise RefusedError("The relay took a message that is none of this issue.")
+    return token.id
+
+
+def _tell(shown: Shown, stage: Stage, *, as_json: bool) -> None:
+    data = shown.as_dict()
+    text = (
+        f"Issue {data['issue']}: {data['sections']} sections, {data['items']} items, "
+        f"{data['planned']:,} readers\n\n"
+        f"  {data['accepted']:>9,}  accepted by the relay\n"
+        f"  {data['rejected']:>9,}  rejected\n"
+        f"  {data['deferred']:>9,}  deferred\n"
+        f"  {data['planned']:>9,}  planned\n\n"
+        f"The relay has {data['captured']:,} messages: "
+        f"lost {data['lost']:,}, repeated {data['repeated']:,}"
+        f"{_after_kills(stage.kills)}.\n"
+        f"{data['seconds']} s, {data['messages_per_second']:,} messages per second."
+    )
+    output.result(data, as_json=as_json, text=text)
+    sys.stdout.flush()  # before the pages are served, for whoever reads along
+
+
+def _after_kills(kills: int) -> str:
+    if not kills:
+        return ""
+    return f" after {kills} kill{'s' if kills > 1 else ''} with SIGKILL"
