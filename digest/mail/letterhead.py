@@ -19,7 +19,7 @@ _OWN_FIELDS = (
     "From", "To", "Reply-To", "Subject", "Date", "Message-ID", "MIME-Version", "List-Id",
     "List-Unsubscribe", "List-Unsubscribe-Post", "List-Help", "Feedback-ID", "Content-Type",
     "Content-Transfer-Encoding", "Sender", "Cc", "Bcc", "Return-Path", "Received", "DKIM-Signature",
-)  # fmt: skip
+)  # fmt: skip  # a list reads as a block
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ LEAVE = "https://news.example.org/u/"
 ONE_OF_EACH = (
     "From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "List-Id", "List-Unsubscribe",
     "List-Unsubscribe-Post", "List-Help", "Feedback-ID", "Content-Type",
-)  # fmt: skip
+)  # fmt: skip  # a list reads as a block
 CONTROLS = ("\r\n", "\r", "\n", "\0", "\x0b", "\x1b", "\x7f", "\x85", "\u2028", "\u202e", "\u200f")
 
 _NASTY = [
@@ -24,7 +24,7 @@ _NASTY = [
     "=?utf-8?q?x?=", "=?utf-8?b?eA==?=", "<q@example.org>", "@", "(c)", ".", "..", "{name}",
     "{{7*7}}", "\ue0000\ue001", "&amp;", "<b>", "'", "=", "=41", "From ", "F", "-" * 30, "x" * 80,
     "Ж" * 60,
-]  # fmt: skip
+]  # fmt: skip  # a list reads as a block
 names = st.one_of(
     st.lists(st.sampled_from(_NASTY), max_size=8).map("".join),
     st.text(max_size=30),

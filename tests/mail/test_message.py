@@ -91,7 +91,7 @@ _CHUNKS = [
     *(slot_mark(number) for number in range(len(SLOTS))), "\n", "\r\n", "\n.", ".", "..", " ", "  ",
     "\t", "\n\n", "From ", "--", "--=_", "=", "é", "😀", "\u2028", "<p>", "&amp;", "x" * 80, "=20",
     "=\n", "\x0c", "{{ 7*7 }}", "{name}", "%s",
-]  # fmt: skip
+]  # fmt: skip  # a list reads as a block
 texts = st.lists(st.one_of(st.sampled_from(_CHUNKS), st.text(max_size=8)), max_size=25).map(
     lambda chunks: "".join(c if c in _CHUNKS else without_marks(c) for c in chunks)
 )
@@ -193,7 +193,7 @@ def test_a_name_with_controls_changes_no_header(control):
     assert header_values(data, "Bcc") == []
     assert [field.partition(": ")[0] for field in data.decode().split("\r\n")[:3]] == [
         "From", "To", "Subject",
-    ]  # fmt: skip
+    ]  # fmt: skip  # a list reads as a block
     assert control not in data.decode().replace("\r\n", "")
 
 

@@ -15,7 +15,7 @@ WORDS = [
     "a", " ", "  ", "\t", "\n", "\r\n", "\r", ".", "..", "\n.\n", "From ", "\nFrom ", "=", "=41",
     "=\r\n", "é", "😀", "שלום", "--=_x", "\0", "\x7f", "\u2028", "x" * 74, "y" * 75, "z" * 76,
     "." * 80, "é" * 40, " " * 80,
-]  # fmt: skip
+]  # fmt: skip  # a list reads as a block
 texts = st.lists(st.one_of(st.sampled_from(WORDS), st.text(max_size=5)), max_size=30).map("".join)
 
 
