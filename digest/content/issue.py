@@ -10,6 +10,8 @@ import datetime as dt
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from markdown_it.token import Token
+
 TODO = "TODO"
 """The placeholder: valid as a link, a heading or text, and never sent."""
 
@@ -24,10 +26,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """A piece of Markdown and the line of the file it starts at (0 when there is none)."""
+    """A piece of Markdown and the line of the file it starts at (0 when there is none).
+
+    ``tokens`` are what the reader made of it, so that nobody need read it again: block tokens,
+    or one inline token of a byline. They may be absent, and nobody changes them.
+    """
 
     text: str = ""
     line: int = 0
+    tokens: tuple[Token, ...] = field(default=(), compare=False, repr=False)
 
     def __bool__(self) -> bool:
         return bool(self.text)

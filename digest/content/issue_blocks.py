@@ -9,6 +9,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from markdown_it.rules_core import StateCore
+from markdown_it.rules_core.text_join import text_join
+
 from digest.content.issue_source import MAX_ITEMS, Body, forbidden_character
 from digest.content.markdown import MAX_DEPTH, FlawError, IssueMarkdown, link_flaw, picture_flaw
 from digest.errors import IssueFileError
@@ -53,6 +56,7 @@ def read_blocks(body: Body, markdown: IssueMarkdown) -> list[Block]:
     blocks = [_block(group, body) for group in _groups(tokens)]
     for block in blocks:
         _check(block, body, markdown)
+    text_join(StateCore("", markdown, {}, tokens))  # as in a whole parse: one text where one is
     return blocks
 
 
@@ -150,7 +154,8 @@ def _check_children(token: Token) -> None:
             )
         # Entities (&#xE000;) and percent signs in <https://…> can spell what is refused as such.
         words = [child.content, *(inner.content for inner in child.children or [])]
-        if any(forbidden_character(word.replace("\n", "")) for word in words):
+        spelt = "&" in token.content or "%" in token.content
+        if spelt and any(forbidden_character(word.replace("\n", "")) for word in words):
             message = "A control or private-use character cannot stand in an issue."
             raise FlawError(message, "Delete the entity that stands for it.", offset=offset)
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+
+from markdown_it.token import Token
 
 from digest.content.issue import (
     TODO,
@@ -27,9 +28,6 @@ from digest.content.issue_outline import ItemOutline, Outline, SectionOutline, r
 from digest.content.issue_source import MAX_ITEMS, MAX_SECTIONS, Body, decode_issue
 from digest.content.item_kind import LABELS, kind_of_link
 from digest.content.markdown import plain_words
-
-if TYPE_CHECKING:
-    from markdown_it.token import Token
 
 __all__ = [
     "TODO",
@@ -160,7 +158,11 @@ class _Reader:
         block = blocks[0]
         self.note(block)
         written = block.tokens[1].content[1:-1].strip()
-        return Fragment(written, self.body.first + block.start), blocks[1:]
+        children = [
+            child for child in block.tokens[1].children or [] if child.content or child.nesting
+        ]
+        inline = Token("inline", "", 0, content=written, children=children[1:-1])
+        return Fragment(written, self.body.first + block.start, (inline,)), blocks[1:]
 
     def figure(self, blocks: list[Block]) -> tuple[Figure | None, list[Block]]:
         if not blocks or not _is_picture(blocks[0]):
@@ -256,7 +258,8 @@ class _Reader:
             self.note(block)
             self.refuse_labels(block)
         text = "\n\n".join(block_text(block, self.body.bare) for block in blocks)
-        return Fragment(text, self.body.first + blocks[0].start)
+        tokens = tuple(token for block in blocks for token in block.tokens)
+        return Fragment(text, self.body.first + blocks[0].start, tokens)
 
     def refuse_labels(self, block: Block) -> None:
         for token in block.tokens:

@@ -28,7 +28,13 @@ _MARK = re.compile(r"\n|\\.|`+|<!--")
 _FENCE = re.compile(
     r"[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*(`{3,}(?=[^`\n]*$)|~{3,})", re.MULTILINE
 )
-_BLANK_LINE = re.compile(r"^[ \t]*$", re.MULTILINE)
+# Where the text of a paragraph ends at the latest, and with it a code span in it: at a blank
+# line, a heading, a rule, the start of a quote, a list or a fence.
+_BREAK = re.compile(
+    r"^[ \t]*(?:$|(?P<line>#{1,6}(?:[ \t]|$)|(?:-[ \t]*){3,}$|(?:\*[ \t]*){3,}$|(?:_[ \t]*){3,}$)"
+    r"|[-+*][ \t]|\d{1,9}[.)][ \t]|>|```|~~~)",
+    re.MULTILINE,
+)
 _TICKS = re.compile("`+")
 
 
@@ -163,7 +169,7 @@ def _shifted(removed: dict[int, tuple[tuple[int, int], ...]], bare: list[str], c
 
 def _comments(text: str, *, first: int, path: str) -> list[tuple[int, int]]:
     """Where the comments are, as offsets; one pass, with code left out."""
-    blanks = [match.start() for match in _BLANK_LINE.finditer(text)]
+    breaks = _breaks(text)
     ticks: dict[int, list[int]] = {}
     for run in _TICKS.finditer(text):
         ticks.setdefault(len(run[0]), []).append(run.start())
@@ -179,7 +185,7 @@ def _comments(text: str, *, first: int, path: str) -> list[tuple[int, int]]:
             break
         position, at_line_start = mark.end(), mark[0] == "\n"
         if mark[0].startswith("`"):
-            position = _after_code(mark, ticks[len(mark[0])], blanks)
+            position = _after_code(mark, ticks[len(mark[0])], breaks)
         elif mark[0] == "<!--":
             end = text.find("-->", mark.end())
             if end < 0:
@@ -203,9 +209,19 @@ def _after_fence(text: str, fence: re.Match[str]) -> int:
     return end.end() if end else len(text)
 
 
-def _after_code(opening: re.Match[str], same: list[int], blanks: list[int]) -> int:
+def _breaks(text: str) -> list[int]:
+    found: list[int] = []
+    for match in _BREAK.finditer(text):
+        found.append(match.start())
+        if match["line"]:
+            end = text.find("\n", match.start())
+            found.append(len(text) if end < 0 else end + 1)
+    return found
+
+
+def _after_code(opening: re.Match[str], same: list[int], breaks: list[int]) -> int:
     closer = bisect_right(same, opening.start())
-    blank = bisect_left(blanks, opening.end())
-    if closer == len(same) or (blank < len(blanks) and blanks[blank] < same[closer]):
+    ends = bisect_left(breaks, opening.end())
+    if closer == len(same) or (ends < len(breaks) and breaks[ends] <= same[closer]):
         return opening.end()
     return same[closer] + len(opening[0])

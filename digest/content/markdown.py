@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -50,6 +51,7 @@ class FlawError(Exception):
         super().__init__(message)
 
 
+@lru_cache(maxsize=4_096)
 def link_flaw(url: str) -> str | None:
     """Why an address cannot be linked to, or None. http, https and mailto can, and ``TODO``."""
     if url == TODO:
@@ -113,8 +115,12 @@ class IssueMarkdown(MarkdownIt):
         return link_flaw(url) is None or picture_flaw(url) is None
 
 
+@cache
 def issue_markdown() -> IssueMarkdown:
-    """A reader of the Markdown of issues; register a render rule for ``slot`` before rendering."""
+    """The one reader of the Markdown of issues; building it takes longer than a short text.
+
+    Whoever renders registers a render rule for ``slot`` first.
+    """
     return IssueMarkdown()
 
 
@@ -143,13 +149,16 @@ def _strict(rule: InlineRule) -> InlineRule:
             return False
         if rule is link and bracket > start:
             return False
-        end = _label_end(state, bracket)
+        if state.level >= MAX_DEPTH:
+            message = "Brackets are nested too deep."
+            raise FlawError(message, "Write \\[ for a bracket that begins no link.", offset=bracket)
         before = len(state.tokens)
         if rule(state, silent):
             _remember(state.tokens[before:], start)
             if start == 0 and not silent:
                 state.env["link_end"] = state.pos
             return True
+        end = _label_end(state, bracket)
         if end >= 0 and state.src.startswith("(", end + 1):
             raise _unfinished(state, start, end + 2)
         if end >= 0 and state.src.startswith(":", end + 1) and _begins_line(state, start):
@@ -169,9 +178,6 @@ def _label_end(state: StateInline, bracket: int) -> int:
 
     Without one, brackets without partners cost the square of their number.
     """
-    if state.level >= MAX_DEPTH:
-        message = "Brackets are nested too deep."
-        raise FlawError(message, "Write \\[ for a bracket that begins no link.", offset=bracket)
     end: int = state.md.helpers.parseLinkLabel(state, bracket)
     used = (end if end >= 0 else state.posMax) - bracket
     # The cache belongs to this block alone and is keyed by position; -1 is none.

@@ -14,7 +14,7 @@ from functools import cached_property
 
 from digest.content.markdown_words import URL
 
-SEPARATOR = re.compile(r"[-=*_~#•·–—+ \t]{3,}|--")
+SEPARATOR = re.compile(r"[-=*_~#•·–—+](?:[ \t]*[-=*_~#•·–—+]){2,}|--")
 """A line of signs between parts; it is layout and no words."""
 
 _BULLET = re.compile(r"(?:[-*•‣▪●◦·–—+])[ \t]+(?=\S)")

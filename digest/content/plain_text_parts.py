@@ -259,7 +259,9 @@ class _Reader:
         if following and following.is_address and not following.gap and block.gap:
             price += 0.0 if block.is_sentence else 1.5  # and this of what stands at that address
         if not block.is_sentence:
-            price += self.title_like_blurb_price(block, first=self.is_first_text(title, index))
+            shown = self.is_first_text(title, index)
+            like_a_title = self.title_like_blurb_price(block, first=shown)
+            price += like_a_title * (0.3 if shown and self.blocks[title].is_marked_title else 1.0)
         elif not first and not self.is_first_text(title, index):
             price += 0.1 if block.gap == 0 else 0.8
         return price

@@ -174,8 +174,10 @@ def test_formatting_changes_neither_the_issue_nor_its_own_result(body: str) -> N
 
 
 def test_comments_stay_where_they_stand() -> None:
-    code = "## Code {later}\n<!-- why -->\n### [k](TODO)\ny\n\n---\nBye"
-    previous = previous.replace("---\nBye", code)
+    body = (
+        "<!-- first -->\nOne <!-- in --> line.\n## A\n<!-- above -->\n### [a](https://a.org)\nx\n"
+        "<!-- last -->\n"
+    )
     formatted = format_issue(f"---\nnumber: 1\ntitle: T\n---\n{body}")
     notes = ["first", "in", "above", "last"]
     assert [formatted.index(f"<!-- {note} -->") for note in notes] == sorted(
