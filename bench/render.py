@@ -30,7 +30,7 @@ _MASTHEAD = Masthead(
 
 
 def issue_text(items: int = ITEMS, sections: int = SECTIONS) -> str:
-    """An issue file with that many items: links, bylines, blurbs, and quotes in the last section."""
+    """An issue file with that many items: links, bylines, blurbs, quotes in the last section."""
     lines = ["---", "number: 182", "title: A Weekly, Issue #182"]
     lines += ["preview: Thirty things to read, and how long it takes to set them", "---"]
     lines += ["Hey {name|folks},", "", "Text before the first section is the opening.", ""]

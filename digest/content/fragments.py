@@ -20,7 +20,9 @@ from digest.mail.message import slot_mark
 
 __all__ = ["Typesetter", "picture_html"]
 
-_TAGS: Final = frozenset("p br a em strong code pre blockquote ul ol li hr img".split())
+_TAGS: Final = frozenset(
+    ["p", "br", "a", "em", "strong", "code", "pre", "blockquote", "ul", "ol", "li", "hr", "img"]
+)
 _CLEANER: Final = nh3.Cleaner(
     tags=set(_TAGS),
     attributes={"a": {"href"}, "img": {"src", "alt", "width", "height"}, "ol": {"start"}},
@@ -143,8 +145,10 @@ def _inline(children: Iterable[Token], settled: Mapping[int, object], width: int
             out.append("</a>" if linked.pop() else "")
         elif kind == "image":
             picture = settled.get(id(token))
-            known = isinstance(picture, Picture)
-            out.append(picture_html(picture, width) if known else escape(token.content))
+            if isinstance(picture, Picture):
+                out.append(picture_html(picture, width))
+            else:
+                out.append(escape(token.content))
         elif kind == "slot":
             out.append(slot_mark(int(str(settled[id(token)]))))
     return "".join(out)

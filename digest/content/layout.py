@@ -43,7 +43,7 @@ _MARKDOWN: Final[MarkdownIt] = issue_markdown()
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link of the issue as its author wrote it; ``section`` is 0 before and after the sections."""
+    """A link of the issue as its author wrote it. ``section`` is 0 outside of the sections."""
 
     url: str
     title: str
@@ -227,7 +227,7 @@ class _Desk:
 
     def block(self, fragment: Fragment, *, inline: bool = False) -> Block:
         """Read a piece of Markdown, unless its parser did, and settle what its tokens point to."""
-        tokens = getattr(fragment, "tokens", ()) or self._read(fragment, inline=inline)
+        tokens = fragment.tokens or self._read(fragment, inline=inline)
         settled: dict[int, object] = {}
         for token in tokens:
             if token.children:

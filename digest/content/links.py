@@ -60,7 +60,7 @@ _PLAIN_URL = re.compile(r"https?://[a-zA-Z0-9.-]+(?::\d+)?(?:/[\w./~=&?#%+,;:@!-
 
 
 def canonical_url(url: str) -> str:
-    """One spelling for all links to the same page; what cannot be read as a URL comes back as is."""
+    """One spelling for all links to the same page; what is no URL comes back as it is."""
     try:
         parts = urlsplit(url.strip())
         port = parts.port
@@ -82,7 +82,7 @@ def _known_site(host: str, path: str, query: str) -> str | None:
         paper = _ARXIV_PATH.match(path)
         return f"https://arxiv.org/abs/{paper[1]}" if paper else None
     if host == "youtu.be" and len(path) > 1:
-        return f"https://www.youtube.com/watch?v={path[1:].split('/')[0]}"
+        return f"https://www.youtube.com/watch?v={path[1:].split('/', maxsplit=1)[0]}"
     if host in _YOUTUBE_HOSTS:
         video = dict(parse_qsl(query)).get("v") if path == "/watch" else None
         found = _YOUTUBE_PATH.match(path)

@@ -203,9 +203,9 @@ def _fragments(issue: Issue) -> Iterator[Fragment]:
 _ERROR, _WARNING = Severity.ERROR, Severity.WARNING
 
 CHECKS: Final[tuple[Check, ...]] = (
-    Check("placeholder", _ERROR, _placeholder, "Replace TODO by a link or words.", False),
-    Check("bad-link", _ERROR, _bad_link, "Use an http:, https: or mailto: link.", False),
-    Check("size", _ERROR, _size_limit, "Leave items out or shorten texts.", False),
+    Check("placeholder", _ERROR, _placeholder, "Replace TODO by a link or words.", ignorable=False),
+    Check("bad-link", _ERROR, _bad_link, "Use an http:, https: or mailto: link.", ignorable=False),
+    Check("size", _ERROR, _size_limit, "Leave items out or shorten texts.", ignorable=False),
     Check("size", _WARNING, _size, "Leave items out or shorten texts."),
     Check("duplicate-item", _WARNING, _duplicate_item, "Keep one of the two."),
     Check("missing-alt", _WARNING, _missing_alt, "Say in ![…] what the picture shows."),

@@ -1,11 +1,12 @@
-"""The only door to ``mjml2html``: MJML in, HTML out, and nothing of an author's text reinterpreted.
+r"""The only door to ``mjml2html``: MJML in, HTML out, and an author's text stays what it is.
 
-mjml-python writes attribute values with Rust's debug escaping: a newline, tab, ``"``, ``\\``, a
-no-break space, joiner or combining mark comes out as text such as ``\\u{a0}``, and ``\\"`` ends the
+mjml-python writes attribute values with Rust's debug escaping: a newline, tab, ``"``, ``\``, a
+no-break space, joiner or combining mark comes out as text such as ``\u{a0}``, and ``\"`` ends the
 attribute in a browser, so that the rest of the value becomes attributes of its own. A quote in
-``mj-title`` ends the ``aria-label`` made from it. It also copies unknown tags, reads files named by ``mj-include`` and knows no line numbers. So here the document is
-parsed by lxml, checked, written again with numeric entities in every attribute value, and only then
-handed over; fonts, includes and social icons from elsewhere are switched off.
+``mj-title`` ends the ``aria-label`` made from it. It also copies unknown tags, reads files named by
+``mj-include`` and knows no line numbers. So here the document is parsed by lxml, checked, written
+again with numeric entities in every attribute value, and only then handed over; fonts, includes and
+social icons from elsewhere are switched off.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Final
 from xml.parsers import expat
 
 from lxml import etree
-from mjml import mjml2html  # noqa: TID251 - this module is the one door to it
+from mjml import mjml2html
 
 from digest.errors import ThemeError
 
@@ -82,7 +83,7 @@ def to_html(source: str, *, path: str) -> str:
         raise ThemeError(_reason(error.msg), where=f"{path}:{line}:{column}", fix=_FIX) from None
     _check_tree(root, path)
     try:
-        html = mjml2html(_with_entities(root), fonts={}, include_loader=None)
+        html = str(mjml2html(_with_entities(root), fonts={}, include_loader=None))
     except (ValueError, OSError) as error:
         raise ThemeError(f"MJML refuses this theme: {error}.", where=path, fix=_FIX) from None
     return _STYLE.sub(_stylesheet, _ENTITY.sub(_literal, html))
@@ -109,7 +110,7 @@ def _with_entities(root: etree._Element) -> str:
     for title in root.iter("mj-title"):
         words = _SPACES.sub(" ", title.text or "")
         title.text = _RISKY.sub(_stand_in, words)
-    written = etree.tostring(root, encoding="us-ascii").decode("ascii")
+    written = str(etree.tostring(root, encoding="us-ascii"), "ascii")
     for character, stand_in in _STAND_INS.items():
         written = written.replace(f"&#{ord(stand_in)};", f"&#{ord(character)};")
     return written
@@ -172,12 +173,13 @@ class _TemplateCheck:
 
     def run(self, masked: str) -> None:
         try:
-            self.parser.Parse(f"{self._OPEN}{masked}</theme-file>".encode(), True)
+            self.parser.Parse(f"{self._OPEN}{masked}</theme-file>".encode(), True)  # noqa: FBT003 - positional only
         except expat.ExpatError as error:
             reason = expat.ErrorString(error.code)
-            raise self._error(f"This is no well-formed MJML: {reason}.", error.lineno, error.offset)
+            message = f"This is no well-formed MJML: {reason}."
+            raise self._error(message, error.lineno, error.offset) from None
 
-    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+    def _start(self, tag: str, _attributes: dict[str, str]) -> None:
         parent = self.open[-1] if self.open else ""
         self.open.append(tag)
         if len(self.open) == 1:
@@ -204,7 +206,7 @@ class _TemplateCheck:
             return f"<{tag}> cannot stand in <{parent}>."
         return ""
 
-    def _end(self, tag: str) -> None:
+    def _end(self, _tag: str) -> None:
         self.open.pop()
 
     def _error(self, message: str, line: int, column: int) -> ThemeError:

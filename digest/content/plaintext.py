@@ -29,7 +29,7 @@ _MARK: Final = re.compile("[\ue000\ue002][0-9]+[\ue001\ue003]")
 def render_plain(
     layout: IssueLayout, masthead: Masthead, theme: Theme, *, date_line: str, contents: bool
 ) -> str:
-    """The text part with its slot and section marks. Lines end with ``\\n``."""
+    """The text part with its slot and section marks. Lines end with a line feed."""
     page = _Page()
     page.heading(layout.title, "=")
     page.line(date_line)
@@ -90,7 +90,7 @@ def _footer(page: _Page, layout: IssueLayout, masthead: Masthead, theme: Theme) 
         page.line(f"{theme.word('online')}:")
         page.line(masthead.issue_url)
         page.gap()
-    page.paragraph(masthead.why or theme.word("why").format(name=masthead.name))
+    page.paragraph(masthead.why or theme.say("why", name=masthead.name))
     page.line(f"{theme.word('preferences')}:")
     page.line(layout.preferences_url)
     page.line(f"{theme.word('leave')}:")

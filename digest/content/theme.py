@@ -70,7 +70,8 @@ class Masthead:
 @dataclass(frozen=True, slots=True)
 class Theme:
     """A loaded theme. The mappings are its ``theme.toml``; ``fragments`` maps an HTML tag of an
-    author's Markdown to its inline style."""
+    author's Markdown to its inline style.
+    """
 
     name: str
     colours: Mapping[str, str]
@@ -94,6 +95,13 @@ class Theme:
     def word(self, name: str) -> str:
         """One of the theme's own words, such as the label of a sponsor."""
         return str(self.words.get(name, ""))
+
+    def say(self, word: str, /, **values: object) -> str:
+        """A word with ``{names}`` filled in: replaced, because ``str.format`` would evaluate."""
+        sentence = self.word(word)
+        for key, value in values.items():
+            sentence = sentence.replace(f"{{{key}}}", str(value))
+        return sentence
 
 
 def load_theme(
@@ -148,11 +156,10 @@ def _load(name: str, folder: Path, overrides: Mapping[str, Mapping[str, Any]]) -
 
 
 def _tables(folder: Path, overrides: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """``theme.toml`` of ``default``, of the folder and the overrides, the later over the earlier."""
-    layers: list[Mapping[str, Mapping[str, Any]]] = []
-    for path in dict.fromkeys((resources.templates() / "issue" / "default", folder)):
-        if (path / "theme.toml").is_file():
-            layers.append(_read_toml(path / "theme.toml"))
+    """``theme.toml`` of ``default``, then of the folder, then the overrides over them."""
+    folders = dict.fromkeys((resources.templates() / "issue" / "default", folder))
+    files = [path / "theme.toml" for path in folders]
+    layers = [_read_toml(file) for file in files if file.is_file()]
     tables: dict[str, dict[str, Any]] = {table: {} for table in _TABLES}
     for layer in [*layers, overrides]:
         for table, values in layer.items():
@@ -237,7 +244,7 @@ class _ThemeLoader(BaseLoader):
     def __init__(self, folder: Path) -> None:
         self.folders = (folder, resources.templates() / "issue" / "default")
 
-    def get_source(self, environment: Any, template: str) -> tuple[str, str, Callable[[], bool]]:
+    def get_source(self, _environment: Any, template: str) -> tuple[str, str, Callable[[], bool]]:
         if Path(template).name != template:
             raise TemplateNotFound(template)
         for folder in self.folders:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest.content.links import canonical_url, is_web, link_target, with_utm
@@ -33,6 +33,7 @@ def test_one_page_has_one_canonical_address(url: str, canonical: str) -> None:
     assert canonical_url(url) == canonical
 
 
+@settings(deadline=None)
 @given(
     st.text(max_size=60) | st.from_regex(r"https?://[a-z]{1,9}\.org/[ -~]{0,30}", fullmatch=True)
 )
@@ -80,6 +81,7 @@ def test_a_target_is_an_ascii_address(url: str, target: str) -> None:
     assert target.isascii()
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_a_target_never_leaves_its_attribute_or_line(url: str) -> None:
     target = link_target("https://example.org/" + url)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest import resources
@@ -18,11 +18,12 @@ from tests.content.test_render import EXAMPLE, MASTHEAD, pictures
 MARK = re.compile("[\ue000\ue002][0-9]+[\ue001\ue003]")
 
 
+MASTHEAD_OF_N = Masthead(name="N", public_url="https://news.example.org")
+
+
 def plain(body: str) -> str:
     text = f"---\nnumber: 1\ntitle: T\npreview: P\n---\n{body}"
-    result = render_issue(
-        parse_issue(text), Masthead(name="N", public_url="https://news.example.org"), load_theme()
-    )
+    result = render_issue(parse_issue(text), MASTHEAD_OF_N, load_theme())
     return MARK.sub("", result.plain)
 
 
@@ -31,7 +32,8 @@ def test_the_text_part_looks_like_this() -> None:
         "Hello {name|you}, a [first](https://example.org/1) word.\n\n"
         "## Section\nWith *text*.\n\n"
         "### [Item](https://example.org/2)\n*Site · 4 min*\n\n"
-        "A [first](https://example.org/1), **another** [link](https://example.org/3) and `code`.\n\n"
+        "A [first](https://example.org/1), **another** [link](https://example.org/3) "
+        "and `code`.\n\n"
         "> Abstract: quoted\n> source.\n>\n> Second.\n\n"
         "1. one\n2. two\n   - inner\n\n"
         "```\nx = 1\n    y = 2\n```\n\n"
@@ -89,6 +91,7 @@ def test_wide_characters_count_as_two_columns() -> None:
     assert [columns(line) for line in lines] == [72, 72, 56]
 
 
+@settings(deadline=None)
 @given(
     st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), max_size=300),
     st.sampled_from([("", ""), ("> ", "> "), ("10. ", "    ")]),

@@ -6,11 +6,11 @@ import dataclasses
 import html as markup
 import itertools
 import re
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest import resources
@@ -324,7 +324,7 @@ def test_a_rendered_issue_can_be_composed_for_a_reader(example: Rendered) -> Non
         token="t" * 40,
         leave="l" * 40,
         preferences="p" * 40,
-        date=datetime(2026, 11, 26, 9, tzinfo=timezone.utc),
+        date=datetime(2026, 11, 26, 9, tzinfo=UTC),
     )
     message = compiled.compose(reader, muted=frozenset({2}))
     assert b"Bart &lt;b&gt;" in message
@@ -448,13 +448,15 @@ def test_a_text_is_refused_or_harmless(payload: str) -> None:
     calm = dataclasses.replace(issue, opening=Fragment("x", 6), closing=Fragment())
     try:
         result = render_issue(written, MASTHEAD, load_theme())
-    except IssueFileError as error:
-        assert error.where.startswith("issue.md:")
+    except IssueFileError as refused:
+        place = refused.where
+        assert place.startswith("issue.md:")
         return
     assert skeleton(result.html) == skeleton(render_issue(calm, MASTHEAD, load_theme()).html)
     assert "<script" not in result.html
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_any_heading_is_only_a_heading(heading: str) -> None:
     issue = parse_issue(TEXT)

@@ -81,7 +81,9 @@ def test_a_theme_of_ones_own_holds_only_what_differs(tmp_path: Path) -> None:
     folder = theme_folder(
         tmp_path,
         closing__mjml="",
-        opening__mjml="<mj-section><mj-column><mj-text>MINE {{ opening }}</mj-text></mj-column></mj-section>",
+        opening__mjml=(
+            "<mj-section><mj-column><mj-text>MINE {{ opening }}</mj-text></mj-column></mj-section>"
+        ),
     )
     html = render_issue(ISSUE, MASTHEAD, load_theme("mine", folder=folder)).html
     assert "MINE <p" in html
