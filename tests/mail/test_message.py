@@ -97,7 +97,7 @@ texts = st.lists(st.one_of(st.sampled_from(_CHUNKS), st.text(max_size=8)), max_s
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(readers, texts, texts)
 def test_two_parsers_read_what_was_written_for_any_reader_and_any_text(anne, html, plain):
     compiled = compile_message(letterhead(), html=html, plain=plain, slots=SLOTS)
@@ -116,7 +116,7 @@ def test_two_parsers_read_what_was_written_for_any_reader_and_any_text(anne, htm
     assert len(message.keys()) == len(set(map(str.lower, message.keys())))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(
     st.lists(
         st.tuples(st.integers(0, 3), texts.map(lambda text: text.replace("\r", ""))), max_size=6
@@ -141,7 +141,7 @@ def test_a_muted_section_is_left_out_and_nothing_else_changes(chunks, muted, ann
     assert compiled.compose(anne, muted=muted) == data
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(
     st.from_regex(r"https://[a-z]{1,20}\.example/[!-+\--;=?-z|~]{0,90}", fullmatch=True),
     st.from_regex(r"[A-Za-z0-9_-]{1,400}", fullmatch=True),
