@@ -78,10 +78,12 @@ def _shown(slug: str, issue: Published) -> Shown:
 
 async def issue(request: Request) -> Response:
     """Show one issue; 404 unless it is going out or has gone out."""
-    site = site_of(request)
+    site, name = site_of(request), request.path_params["issue"]
+    if not name.isprintable():  # PostgreSQL takes no NUL, not even in a question
+        raise HTTPException(404)
     async with site.db.read() as session:
         newsletter = await get_newsletter(session, request.path_params["newsletter"])
-        found = await published_issue(session, newsletter.id, request.path_params["issue"])
+        found = await published_issue(session, newsletter.id, name)
     if found is None:
         raise HTTPException(404)
     head = template_text("archive_head.html")

@@ -86,7 +86,6 @@ async def _inbox(request: Request) -> Response:
     if verdict not in _LISTS:
         raise HTTPException(404)
     capture = _demo(request).capture
-    capture.refresh()
     lines = capture.lines(verdict)
     pages = max(1, -(-len(lines) // PER_PAGE))
     number = _page_number(request, pages)
@@ -149,7 +148,6 @@ async def _placeholder(request: Request) -> Response:
 
 def _common(request: Request, current: str) -> dict[str, Any]:
     demo = _demo(request)
-    demo.capture.refresh()
     issue_path = f"/i/{demo.newsletter}/{demo.issue}"
     return {"current": current, "issue_path": issue_path, "issue": demo.issue}
 
@@ -181,7 +179,6 @@ def _listed(capture: Capture, captured: Captured) -> Listed:
 
 def _letter(request: Request) -> tuple[Captured, Letter]:
     capture = _demo(request).capture
-    capture.refresh()
     captured = capture.line(request.path_params["number"])
     source = capture.source(captured) if captured is not None else b""
     if captured is None or not source:
@@ -199,6 +196,7 @@ def _page_number(request: Request, pages: int) -> int:
 
 def _demo(request: Request) -> Demo:
     demo: Demo = request.app.state.demo
+    demo.capture.refresh()
     return demo
 
 

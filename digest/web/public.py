@@ -104,6 +104,8 @@ async def show_preferences(request: Request) -> Response:
 def is_one_click(content_type: str, body: bytes) -> bool:
     """Whether ``body`` is exactly ``List-Unsubscribe=One-Click``, urlencoded or multipart."""
     kind = content_type.partition(";")[0].strip().lower()
+    if not content_type.isprintable():
+        return False
     try:
         if kind in ("", _URLENCODED):
             text = body.decode("ascii").strip()

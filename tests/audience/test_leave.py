@@ -28,12 +28,15 @@ class StillClock(Clock):
 
     step: float = 0.0
     looks: int = field(default=0)
+    looked_often: asyncio.Event = field(default_factory=asyncio.Event)
 
     def now(self) -> datetime:
         return NOW
 
     def monotonic(self) -> float:  # type: ignore[override]  # the clock's own needs no self
         self.looks += 1
+        if self.looks == 5:
+            self.looked_often.set()
         return self.looks * self.step
 
 
@@ -110,10 +113,10 @@ async def test_nothing_happens_to_a_subscription_that_never_was(database: Databa
 async def test_the_answer_waits_for_a_row_another_process_holds(database: Database) -> None:
     anne = await a_planned_reader(database)
     await hold(database, anne, owner=OTHER, claimed_at=NOW)
-    answer = asyncio.create_task(leave(database, anne, source="x", clock=StillClock()))
-    while not await left_events(database):  # until the transaction is through
-        await asyncio.sleep(0)
-    await asyncio.sleep(0.2)  # some more looks at the row
+    clock = StillClock()
+    answer = asyncio.create_task(leave(database, anne, source="x", clock=clock))
+    await clock.looked_often.wait()
+    assert await left_events(database) == 1
     assert not answer.done()
     await change(database, anne, state=DeliveryState.ACCEPTED)
     assert await answer
