@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -118,12 +118,15 @@ class Drafts:
                 fix="Put it beside the file.",
             ) from None
 
-    async def changes(self) -> AsyncIterator[None]:
-        """One value for every change of the file or of a picture beside it, for ever."""
+    async def changes(self, *, every: float = _LOOK_EVERY) -> AsyncGenerator[None, None]:
+        """One value for each change of the file or of a picture beside it, for ever.
+
+        ``every`` is in seconds.
+        """
         watched = self._watched()
         seen = _stamps(watched)
         while True:
-            await asyncio.sleep(_LOOK_EVERY)
+            await asyncio.sleep(every)
             if _stamps(watched) != seen:
                 watched = self._watched()
                 seen = _stamps(watched)
