@@ -53,8 +53,8 @@ def _unique(table: str, *columns: str) -> sa.UniqueConstraint:
     return sa.UniqueConstraint(*columns, name=op.f(f"uq_{table}_{'_'.join(columns)}"))
 
 
-def _one_of(table: str, column: str, *values: str) -> sa.CheckConstraint:
-    listed = ", ".join(f"'{value}'" for value in values)
+def _one_of(table: str, column: str, values: str) -> sa.CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values.split())
     return sa.CheckConstraint(f"{column} IN ({listed})", name=op.f(f"ck_{table}_{column}"))
 
 
@@ -139,7 +139,7 @@ def _newsletter_people() -> None:
         sa.Column("newsletter_id", _ID, nullable=False),
         sa.Column("address", sa.String(length=320), nullable=False),
         sa.Column("role", sa.String(length=16), nullable=False),
-        _one_of("newsletter_people", "role", "editor", "operator"),
+        _one_of("newsletter_people", "role", "editor operator"),
         _fk("newsletter_people", "newsletter_id", "newsletters.id"),
         _pk("newsletter_people", "newsletter_id", "role", "address"),
     )
@@ -250,8 +250,8 @@ def _subscriptions() -> None:
         sa.Column("confirmed_at", _AT),
         sa.Column("paused_until", _AT),
         sa.Column("ended_at", _AT),
-        _one_of("subscriptions", "cadence", "every", "monthly"),
-        _one_of("subscriptions", "state", "pending", "active", "paused", "ended"),
+        _one_of("subscriptions", "cadence", "every monthly"),
+        _one_of("subscriptions", "state", "pending active paused ended"),
         _fk("subscriptions", "consent_batch_id", "consent_batches.id"),
         _fk("subscriptions", "newsletter_id", "newsletters.id"),
         _fk("subscriptions", "subscriber_id", "subscribers.id"),
@@ -295,16 +295,7 @@ def _suppressions() -> None:
         sa.Column("evidence", sa.Text()),
         sa.Column("created_at", _AT, nullable=False),
         sa.Column("lifted_at", _AT),
-        _one_of(
-            "suppressions",
-            "reason",
-            "bounced",
-            "complained",
-            "left",
-            "erased",
-            "imported",
-            "operator",
-        ),
+        _one_of("suppressions", "reason", "bounced complained left erased imported operator"),
         _fk("suppressions", "newsletter_id", "newsletters.id"),
         _pk("suppressions"),
     )
@@ -337,9 +328,7 @@ def _issues_table() -> None:
         sa.Column("finished_at", _AT),
         sa.Column("paused_reason", sa.Text()),
         sa.Column("created_at", _AT, nullable=False),
-        _one_of(
-            "issues", "state", "draft", "approved", "sending", "paused", "finished", "cancelled"
-        ),
+        _one_of("issues", "state", "draft approved sending paused finished cancelled"),
         sa.CheckConstraint("number IS NOT NULL OR slug IS NOT NULL", name=op.f("ck_issues_named")),
         _fk("issues", "newsletter_id", "newsletters.id"),
         _pk("issues"),
@@ -438,7 +427,7 @@ def _send_slots() -> None:
         sa.Column("due_at", _AT, nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("issue_id", _ID),
-        _one_of("send_slots", "state", "open", "fired", "skipped", "held"),
+        _one_of("send_slots", "state", "open fired skipped held"),
         _fk("send_slots", "issue_id", "issues.id"),
         _fk("send_slots", "newsletter_id", "newsletters.id"),
         _pk("send_slots"),
@@ -469,28 +458,12 @@ def _deliveries() -> None:
         sa.Column("destination_id", _ID, nullable=False),
         sa.Column("wave", sa.Integer(), server_default="0", nullable=False),
         *_handover(),
-        _one_of(
-            "deliveries", "reason", "left", "stopped", "in_doubt", "poison", "breaker", "superseded"
-        ),
+        _one_of("deliveries", "reason", "left stopped in_doubt poison breaker superseded"),
         _one_of(
             "deliveries",
             "state",
-            "queued",
-            "sending",
-            "accepted",
-            "deferred",
-            "rejected",
-            "expired",
-            "cancelled",
-            "suppressed",
-            "skipped",
-            "held",
+            "queued sending accepted deferred rejected expired cancelled suppressed skipped held",
         ),
-        _fk("deliveries", "destination_id", "destinations.id"),
-        _fk("deliveries", "issue_id", "issues.id"),
-        _fk("deliveries", "subscriber_id", "subscribers.id"),
-        _fk("deliveries", "subscription_id", "subscriptions.id"),
-        _fk("deliveries", "version_id", "versions.id"),
         _pk("deliveries"),
         _unique("deliveries", "issue_id", "subscriber_id", "ordinal"),
         sqlite_autoincrement=True,
@@ -532,22 +505,11 @@ def _notices() -> None:
         sa.Column("dedupe_key", sa.String(length=255)),
         sa.Column("expires_at", _AT),
         *_handover(),
-        _one_of(
-            "notices", "reason", "left", "stopped", "in_doubt", "poison", "breaker", "superseded"
-        ),
+        _one_of("notices", "reason", "left stopped in_doubt poison breaker superseded"),
         _one_of(
             "notices",
             "state",
-            "queued",
-            "sending",
-            "accepted",
-            "deferred",
-            "rejected",
-            "expired",
-            "cancelled",
-            "suppressed",
-            "skipped",
-            "held",
+            "queued sending accepted deferred rejected expired cancelled suppressed skipped held",
         ),
         _fk("notices", "newsletter_id", "newsletters.id"),
         _fk("notices", "subscription_id", "subscriptions.id"),

@@ -44,7 +44,9 @@ class Place:
 
     def __str__(self) -> str:
         """For messages: never with the password."""
-        return str(self.path) if self.path else self.url.render_as_string(hide_password=True)
+        if self.path is not None:
+            return str(self.path)
+        return self.url.set(drivername="postgresql").render_as_string(hide_password=True)
 
 
 def parse_place(url: str) -> Place:
@@ -224,7 +226,7 @@ def translated(place: Place) -> Iterator[None]:
         ) from error
     except exc.DBAPIError as error:
         reason = _reason(error)
-        raise DatabaseError(reason, where=str(place), fix=_advice(reason, place)) from error
+        raise DatabaseError(reason, where=str(place), fix=_advice(reason)) from error
 
 
 def _reason(error: exc.DBAPIError) -> str:
@@ -249,9 +251,9 @@ _ADVICE = (
 )
 
 
-def _advice(reason: str, place: Place) -> str:
+def _advice(reason: str) -> str:
     lowered = reason.lower()
     for sign, advice in _ADVICE:
         if sign in lowered:
             return advice
-    return f"Check {SETTING}." if place.path is None else ""
+    return ""

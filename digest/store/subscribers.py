@@ -253,7 +253,7 @@ async def reader_deliveries(
     subscribed = select(_s.c.newsletter_id).where(_s.c.subscriber_id == subscriber_id)
     query = (
         select(*columns, *reply)
-        .join_from(_d, issues)
+        .join_from(_d, issues, issues.c.id == _d.c.issue_id)
         .join(newsletters, newsletters.c.id == issues.c.newsletter_id)
         # Through the issues: (issue, subscriber, ordinal) is the index there is.
         .where(issues.c.newsletter_id.in_(subscribed), _d.c.subscriber_id == subscriber_id)
