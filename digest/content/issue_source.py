@@ -43,6 +43,11 @@ def forbidden_character(text: str) -> re.Match[str] | None:
     return _FORBIDDEN.search(text)
 
 
+def without_forbidden(text: str) -> str:
+    """The text without those characters."""
+    return _FORBIDDEN.sub("", text)
+
+
 def issue_error(path: str, message: str, fix: str, *, line: int, column: int = 1) -> IssueFileError:
     """An error at a line and column (both from 1) of ``path``."""
     return IssueFileError(message, where=f"{path}:{line}:{column}", fix=fix)

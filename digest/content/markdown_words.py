@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from urllib.parse import quote
 
 from digest.content.issue import TODO
@@ -35,12 +36,26 @@ def escape_line(text: str) -> str:
         written += [escape_words(text[position : match.start()]), link_to_itself(match[0])]
         position = match.end()
     written.append(escape_words(text[position:]))
-    line = "".join(written).strip()
+    return guard_start(join_pieces(written).strip())
+
+
+def guard_start(line: str) -> str:
+    """A line of Markdown with a backslash before what would begin a block."""
     start = _BLOCK_START.match(line)
     if start is None:
         return line
     number = start[1] or ""
     return f"{number}\\{line[len(number) :]}"
+
+
+def join_pieces(pieces: Iterable[str]) -> str:
+    """Words and links, one behind the other; ``!`` before a link makes no picture of it."""
+    text = ""
+    for piece in pieces:
+        if piece.startswith("[") and text.endswith("!"):
+            text = text[:-1] + "\\!"
+        text += piece
+    return text
 
 
 def link_to_itself(url: str) -> str:

@@ -59,6 +59,7 @@ class IssueDraft:
     preview: str = ""
     number: int | None = None
     slug: str = "issue"
+    date: str = ""
     parts: list[str] = field(default_factory=list)
 
     def finish(self, *, path: str) -> Imported:
@@ -67,6 +68,8 @@ class IssueDraft:
         front = ["---", name, f"title: {self.title}"]
         if self.preview:
             front.append(f"preview: {self.preview}")
+        if self.date:
+            front.append(f"date: {self.date}")
         text = "\n".join([*front, "---", ""]) + "\n\n".join(self.parts) + "\n"
         issue = parse_issue(text, path=path)
         markdown = format_issue(text, path=path)

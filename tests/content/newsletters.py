@@ -128,7 +128,7 @@ ARTICLES
 --------
 
 * How we wrote a parser by hand and why you should
-  not do the same thing (5 minutes)
+  not do the same (5 minutes)
   https://example.org/parser
 
 * The table that grew: a story of a database table
@@ -146,7 +146,7 @@ JOBS
             (
                 "ARTICLES",
                 [
-                    "How we wrote a parser by hand and why you should not do the same thing (5 minutes)",
+                    "How we wrote a parser by hand and why you should not do the same (5 minutes)",
                     "The table that grew:",
                 ],
             ),
@@ -312,8 +312,10 @@ https://example.org/museum
                 "TRACKS",
                 [
                     "New rails for an old bridge",
-                    "Sleepers made of plastic bottles, and why the line from the north to the "
-                    "south wants a million of them by spring",
+                    (
+                        "Sleepers made of plastic bottles, and why the line from the north to the "
+                        "south wants a million of them by spring"
+                    ),
                 ],
             ),
             ("STATIONS", ["A station becomes a museum"]),
