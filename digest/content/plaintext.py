@@ -23,6 +23,8 @@ from digest.mail.message import section_mark, slot_mark
 WIDTH: Final = 72
 _WIDE: Final = frozenset({"W", "F"})
 _SPACES: Final = re.compile(r"[ \t\n]+")  # a no-break space is none of them
+# Scripts and punctuation that surely take one column: Latin, dashes, quotation marks.
+_NARROW: Final = re.compile("[\\x00-\u02ff\u2010-\u2027]*")
 _MARK: Final = re.compile("[\ue000\ue002][0-9]+[\ue001\ue003]")
 
 
@@ -305,10 +307,11 @@ def columns(text: str) -> int:
 
 def wrap(text: str, *, first: str = "", rest: str = "") -> list[str]:
     """Lines of at most 72 columns. Words are never broken, except between wide characters."""
-    words = _SPACES.split(text.strip(" \t\n"))
-    words = [word for word in words if word]
+    words = [word for word in _SPACES.split(text) if word]
     if not words:
         return []
+    if _NARROW.fullmatch(text):
+        return _wrap_narrow(" ".join(words), first, rest)
     lines, current, used = [], first, columns(first)
     fresh = True
     for piece, spaced in _pieces(words):
@@ -321,6 +324,21 @@ def wrap(text: str, *, first: str = "", rest: str = "") -> list[str]:
         used += len(joint) + size
         fresh = False
     return [*lines, current]
+
+
+def _wrap_narrow(text: str, first: str, rest: str) -> list[str]:
+    """The same for text of one column a character: looks for blanks, not at every word."""
+    lines, prefix = [], first
+    while len(prefix) + len(text) > WIDTH:
+        room = max(WIDTH - len(prefix), 1)
+        cut = text.rfind(" ", 0, room + 1)
+        if cut < 0:
+            cut = text.find(" ", room)
+        if cut < 0:
+            break
+        lines.append(prefix + text[:cut])
+        text, prefix = text[cut + 1 :], rest
+    return [*lines, prefix + text]
 
 
 def _pieces(words: Iterable[str]) -> Iterable[tuple[str, bool]]:

@@ -137,7 +137,7 @@ def _folder(name: str) -> Path:
 def _load(name: str, folder: Path, overrides: Mapping[str, Mapping[str, Any]]) -> Theme:
     tables = _tables(folder, overrides)
     _check_values(tables, str(folder / "theme.toml"))
-    environment = ImmutableSandboxedEnvironment(
+    environment = _ThemeEnvironment(
         loader=_ThemeLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
@@ -232,6 +232,15 @@ def _check_templates(environment: ImmutableSandboxedEnvironment, folder: Path) -
         except TemplateSyntaxError as error:
             where = f"{path}:{error.lineno}:1"
             raise ThemeError(f"{error.message or 'Broken template'}", where=where) from None
+
+
+class _ThemeEnvironment(ImmutableSandboxedEnvironment):
+    """The sandbox, where ``table.key`` of a dictionary is its key before any method of it."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if type(obj) is dict and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
 
 
 class _ThemeLoader(BaseLoader):
