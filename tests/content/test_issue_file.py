@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from digest.content.front_matter import KEYS
 from digest.content.issue_file import (
     Fragment,
     Ignore,
@@ -19,6 +21,8 @@ from digest.content.issue_file import (
     parse_issue,
     placeholders,
 )
+from digest.content.issue_format import format_issue
+from digest.content.item_kind import LABELS
 from digest.errors import IssueFileError
 
 WHOLE = """\
@@ -494,3 +498,23 @@ def read(text: str) -> Issue | IssueFileError:
         return parse_issue(text, path="x.md")
     except IssueFileError as error:
         return error
+
+
+def test_the_documented_example_is_an_issue_in_normal_form() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "reference" / "issue-file.md"
+    example = page.read_text(encoding="utf-8").split("```markdown\n")[1].split("```")[0]
+    issue = parse_issue(example)
+    assert [section.heading for section in issue.rendered_sections] == [
+        "Industry",
+        "Code",
+        "Papers",
+        "Jobs",
+    ]
+    assert format_issue(example) == example
+
+
+def test_the_documented_labels_and_keys_are_those_there_are() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "reference" / "issue-file.md"
+    text = page.read_text(encoding="utf-8")
+    assert all(f"`{{{label}}}`" in text for label in LABELS)
+    assert [key for key in KEYS if f"| `{key}` |" not in text] == []
