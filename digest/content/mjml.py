@@ -55,7 +55,9 @@ _DEFAULTED: Final = frozenset({"mj-body", "mj-section", "mj-wrapper", "mj-column
 _HTML_INSIDE: Final = frozenset(
     {"mj-text", "mj-raw", "mj-table", "mj-button", "mj-title", "mj-preview", "mj-style"}
 )
-_REFUSED_HTML: Final = frozenset({"script", "iframe", "object", "embed", "form", "link", "base"})
+_REFUSED: Final = frozenset(
+    {"mj-include", "script", "iframe", "object", "embed", "form", "link", "base"}
+)
 
 _JINJA: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 # lxml leaves these ASCII characters as they are; private-use ones stand for them while it writes.
@@ -81,9 +83,8 @@ def to_html(source: str, *, path: str) -> str:
     except etree.XMLSyntaxError as error:
         line, column = error.position
         raise ThemeError(_reason(error.msg), where=f"{path}:{line}:{column}", fix=_FIX) from None
-    _check_tree(root, path)
     try:
-        html = str(mjml2html(_with_entities(root), fonts={}, include_loader=None))
+        html = str(mjml2html(_with_entities(root, path), fonts={}, include_loader=None))
     except (ValueError, OSError) as error:
         raise ThemeError(f"MJML refuses this theme: {error}.", where=path, fix=_FIX) from None
     return _STYLE.sub(_stylesheet, _ENTITY.sub(_literal, html))
@@ -97,14 +98,18 @@ def _reason(message: str | None) -> str:
     return f"This is no well-formed MJML: {(message or 'empty').split(', line ')[0]}."
 
 
-def _with_entities(root: etree._Element) -> str:
+def _with_entities(root: etree._Element, path: str) -> str:
     """The document again, with no character left that debug escaping touches or that ends a value.
 
     Written as ASCII, lxml turns the others into numeric entities itself. The title counts as an
     attribute value: MJML copies it into ``aria-label`` without escaping its quotes.
     """
     for element in root.iter(etree.Element):
-        for name, value in element.attrib.items():
+        if element.tag in _REFUSED:
+            where = f"{path}:{element.sourceline or 1}:1"
+            message = f"<{element.tag}> is not allowed in a theme."
+            raise ThemeError(message, where=where, fix=_INCLUDE_FIX)
+        for name, value in element.items():
             if _RISKY.search(value):
                 element.set(name, _RISKY.sub(_stand_in, value))
     for title in root.iter("mj-title"):
@@ -129,15 +134,6 @@ def _literal(match: re.Match[str]) -> str:
 def _stylesheet(match: re.Match[str]) -> str:
     """HTML decodes nothing in a style element, so ``>`` and ``&`` of XML become themselves."""
     return match[0].replace("&gt;", ">").replace("&amp;", "&")
-
-
-def _check_tree(root: etree._Element, path: str) -> None:
-    """Refuse what only shows after the templates were filled in."""
-    for element in root.iter(etree.Element):
-        tag = str(element.tag)
-        if tag == "mj-include" or tag in _REFUSED_HTML:
-            where = f"{path}:{element.sourceline or 1}:1"
-            raise ThemeError(f"<{tag}> is not allowed in a theme.", where=where, fix=_INCLUDE_FIX)
 
 
 _INCLUDE_FIX: Final = "A theme's own parts are joined with {% include %}."
@@ -190,7 +186,7 @@ class _TemplateCheck:
             raise self._error(problem, line, column)
 
     def _problem(self, tag: str, parent: str) -> str:
-        if tag == "mj-include" or tag in _REFUSED_HTML:
+        if tag in _REFUSED:
             return f"<{tag}> is not allowed in a theme."
         in_html = parent in _HTML_INSIDE or not parent.startswith(("mj", "theme-file"))
         if not tag.startswith("mj"):

@@ -128,6 +128,7 @@ def _page(layout: IssueLayout, masthead: Masthead, theme: Theme) -> dict[str, ob
     rtl = masthead.direction == "rtl"
     return {
         "title": layout.title,
+        "subject": layout.subject or layout.title,
         "heading": _heading(layout.title, masthead.name),
         "preview": layout.preview,
         "padding": Markup("&#847;&#160;") * max(PREHEADER - len(layout.preview), 30),
