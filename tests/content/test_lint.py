@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from pathlib import Path
 
 import pytest
 
@@ -128,8 +129,8 @@ def test_a_code_and_a_severity_stand_once_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(resources.examples().glob("*.md")), ids=lambda p: p.name)
-def test_every_example_can_be_sent_as_it_is(path: object) -> None:
-    issue = parse_issue(path.read_text("utf-8"), path=path.name)  # type: ignore[attr-defined]
-    media = pictures(issue, path.parent)  # type: ignore[attr-defined]
+def test_every_example_can_be_sent_as_it_is(path: Path) -> None:
+    issue = parse_issue(path.read_text("utf-8"), path=path.name)
+    media = pictures(issue, path.parent)
     rendered = render_issue(issue, MASTHEAD, load_theme(), media=media)
     assert check_issue(issue, rendered=rendered) == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -107,8 +108,8 @@ def test_wrapping_loses_nothing_and_keeps_the_width(text: str, prefix: tuple[str
 
 
 @pytest.mark.parametrize("path", sorted(resources.examples().glob("*.md")), ids=lambda p: p.name)
-def test_every_example_has_a_text_part(path: object) -> None:
-    issue = parse_issue(path.read_text("utf-8"), path=path.name)  # type: ignore[attr-defined]
-    media = pictures(issue, path.parent)  # type: ignore[attr-defined]
+def test_every_example_has_a_text_part(path: Path) -> None:
+    issue = parse_issue(path.read_text("utf-8"), path=path.name)
+    media = pictures(issue, path.parent)
     result = render_issue(issue, MASTHEAD, load_theme(), media=media)
     assert len(result.plain) > 1_000

@@ -72,8 +72,8 @@ def pictures(issue: Issue, folder: Path) -> dict[str, Media]:
     }
 
 
-def rendered(text: str = TEXT, **more: object) -> Rendered:
-    return render_issue(parse_issue(text), MASTHEAD, load_theme(), **more)  # type: ignore[arg-type]
+def rendered(text: str = TEXT, utm: dict[str, str] | None = None) -> Rendered:
+    return render_issue(parse_issue(text), MASTHEAD, load_theme(), utm=utm)
 
 
 @pytest.fixture(scope="module")
