@@ -64,7 +64,7 @@ _CLASSES: Final[Mapping[str, str]] = {"a": "link", "blockquote": "quote", "code"
 class Typesetter:
     """Turns blocks into HTML in the style of one theme (``styles``: tag → inline style)."""
 
-    def __init__(self, styles: Mapping[str, str], *, width: int) -> None:
+    def __init__(self, styles: Mapping[str, str], width: int) -> None:
         self.width = width
         self._openings = [
             (opening, opening[: len(tag) + 1] + _attributes(tag, styles) + opening[len(tag) + 1 :])

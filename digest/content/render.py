@@ -124,8 +124,8 @@ def _date_line(issue: Issue, title: str, theme: Theme) -> str:
 
 def _page(layout: IssueLayout, masthead: Masthead, theme: Theme) -> dict[str, object]:
     """Everything a template may use; its names are documented in the theme's ``index.mjml``."""
-    typeset = Typesetter(theme.fragments, width=theme.text_width)
     rtl = masthead.direction == "rtl"
+    typeset = Typesetter(_mirrored(theme.fragments) if rtl else theme.fragments, theme.text_width)
     return {
         "title": layout.title,
         "subject": layout.subject or layout.title,
@@ -154,6 +154,11 @@ def _page(layout: IssueLayout, masthead: Masthead, theme: Theme) -> dict[str, ob
         "start": "right" if rtl else "left",
         "end": "left" if rtl else "right",
     }
+
+
+def _mirrored(styles: Mapping[str, str]) -> dict[str, str]:
+    """The styles of text that runs from the right."""
+    return {tag: style.replace("-left:", "-right:") for tag, style in styles.items()}
 
 
 def _heading(title: str, name: str) -> str:

@@ -108,6 +108,8 @@ def test_text_from_the_right_is_set_from_the_right() -> None:
     masthead = dataclasses.replace(MASTHEAD, language="ar", direction="rtl")
     html = render_issue(parse_issue(TEXT), masthead, load_theme()).html
     assert 'lang="ar" dir="rtl"' in html
+    assert "border-left" not in html
+    assert "border-right" in html
     page = Page(html)
     assert {cell.get("align") for cell in page.attributes("td")} <= {"right", None}
     assert "direction:ltr" not in html
