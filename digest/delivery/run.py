@@ -105,7 +105,6 @@ class SendingRun:
         self._rate = _Rate()
         self._in_flight = 0
         self._stopping = False
-        self._cut = False  # answers are not awaited any more
         self._deferred: set[int] = set()
         self._settled = self._accepted = self._rejected = self._planned = 0
         self.progress: Callable[[Progress], None] | None = None
@@ -156,8 +155,11 @@ class SendingRun:
     def _end_claims(self) -> None:
         if not self._stopping:
             self._stopping = True
-            for claim in self._queue.close():
-                self._recorder.add(_Done(claim.row, outcomes.given_back(claim.row)))
+            self._give_back(self._queue.close())
+
+    def _give_back(self, claims: Sequence[Claim]) -> None:
+        for claim in claims:
+            self._recorder.add(_Done(claim.row, self._not_started(claim.row)))
 
     async def _obey(self, stop: asyncio.Event) -> None:
         await stop.wait()
@@ -216,7 +218,10 @@ class SendingRun:
             if not claims:
                 return claimed
             claimed += len(claims)
-            self._queue.put(claims)
+            if self._stopping:  # meanwhile
+                self._give_back(claims)
+            else:
+                self._queue.put(claims)
         return claimed
 
     async def _claim(self, limit: int) -> list[Claim]:
@@ -407,8 +412,7 @@ class SendingRun:
         beat_at = self._clock.monotonic()
         while True:
             await asyncio.sleep(_TEND)
-            for claim in self._queue.take_stale():
-                self._recorder.add(_Done(claim.row, self._not_started(claim.row)))
+            self._give_back(self._queue.take_stale())
             if self._clock.monotonic() - beat_at < BEAT.total_seconds():
                 continue
             beat_at = self._clock.monotonic()

@@ -113,7 +113,10 @@ class ReplyStream(asyncio.BufferedProtocol):
             self._timer.cancel()
             self._timer = None
         if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(self._error)
+            if self._replies:  # what was answered before the end is an answer
+                self._waiter.set_result(None)
+            else:
+                self._waiter.set_exception(self._error)
 
     # What asyncio calls.
 

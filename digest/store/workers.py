@@ -122,7 +122,6 @@ class _FileLease:
         return await handover.owners(session) - {self.worker_id}
 
     async def release(self) -> None:
-        self.lost = True
         if self._descriptor >= 0:
             os.close(self._descriptor)  # frees the lock
             self._descriptor = -1
@@ -192,7 +191,6 @@ class _SessionLease:
         return found - set(living)
 
     async def release(self) -> None:
-        self.lost = True
         # The connection goes back to a pool: without this its next user would keep us alive.
         with suppress(SQLAlchemyError, OSError):
             await self._connection.invalidate()
