@@ -13,7 +13,6 @@ from cyclopts import Parameter
 from digest.cli import output
 from digest.cli.files import read_bytes, write_text
 from digest.cli.options import Json, Many, OfNewsletter
-from digest.content.html_import import import_eml, import_html
 from digest.content.issue_file import decode_issue, parse_issue
 from digest.content.issue_format import format_issue, new_issue
 from digest.content.plain_text_import import Imported, import_plain_text
@@ -189,11 +188,12 @@ def import_file(file: Path, /, *, out: Path | None = None, as_json: Json = False
 
 
 def _imported(file: Path) -> Imported:
-    data, path = read_bytes(file), str(file)
-    if file.suffix.lower() == ".eml":
-        return import_eml(data, path=path)
-    if file.suffix.lower() in _HTML:
-        return import_html(data, path=path)
+    data, path, suffix = read_bytes(file), str(file), file.suffix.lower()
+    if suffix == ".eml" or suffix in _HTML:
+        # Only here, so that the other verbs start without a parser of HTML.
+        from digest.content.html_import import import_eml, import_html
+
+        return (import_eml if suffix == ".eml" else import_html)(data, path=path)
     return import_plain_text(decode_issue(data, path=path), path=path)
 
 

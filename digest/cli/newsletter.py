@@ -124,9 +124,7 @@ def _utm(text: str) -> dict[str, str] | None:
         raise InputError(
             "This cannot be read.", where="--utm", fix="Like 'source=weekly,medium=email'."
         )
-    return {
-        f"utm_{key.strip().removeprefix('utm_')}": value.strip() for key, _, value in pairs
-    } or None
+    return {key.strip().removeprefix("utm_"): value.strip() for key, _, value in pairs} or None
 
 
 @contextmanager

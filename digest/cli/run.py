@@ -15,9 +15,9 @@ from digest.errors import RefusedError
 from digest.jobs.embedded import EmbeddedEngine
 from digest.rules.delivery import IssueState
 from digest.runtime import Runtime, open_runtime
-from digest.store.deliveries import next_due
 from digest.store.issues import list_issues
 from digest.store.newsletters import list_newsletters
+from digest.store.progress import next_due
 from digest.web.app import create_app
 from digest.web.server import open_listener, serving
 from digest.web.site import Site

@@ -1,0 +1,58 @@
+"""From an empty folder to a newsletter, in one command."""
+
+from __future__ import annotations
+
+from digest.settings import load_settings
+from tests.cli.shell import Shell
+
+ARGUMENTS = (
+    *("init", "--newsletter", "weekly", "--name", "A Weekly", "--from", "hello@news.example.org"),
+    *("--return-path", "bounces+{token}@news.example.org", "--postal-address", "Main Street 1"),
+    *("--relay-url", "smtp://user:pass@relay.example.org:587", "--json"),
+)
+
+
+def test_one_command_sets_everything_up(shell: Shell) -> None:
+    said = shell(*ARGUMENTS)
+    assert said.code == 0
+    assert said.json == {
+        "env": ".env",
+        "env_written": True,
+        "database": "current",
+        "relay": True,
+        "newsletter": "weekly",
+    }
+    env = shell.folder / ".env"
+    assert env.stat().st_mode & 0o777 == 0o600
+    settings = load_settings()
+    assert settings.secret_key is not None
+    assert len(settings.secret_key.get_secret_value()) == 43
+    assert settings.relay_url == "smtp://user:pass@relay.example.org:587"
+    assert shell("newsletter", "show", "weekly").code == 0
+    assert settings.secret_key.get_secret_value() not in said.out + said.err
+
+
+def test_what_is_there_is_kept(shell: Shell) -> None:
+    shell(*ARGUMENTS)
+    env = (shell.folder / ".env").read_text()
+    again = shell("init", "--json")
+    assert (again.code, again.json["env_written"], again.json["newsletter"]) == (0, False, None)
+    assert (shell.folder / ".env").read_text() == env
+    refused = shell("init", "--relay-url", "smtp://other.example.org")
+    assert (refused.code, refused.out, refused.error["where"]) == (2, "", ".env")
+    assert (shell.folder / ".env").read_text() == env
+
+
+def test_two_installations_have_two_keys(shell: Shell) -> None:
+    shell("init", "--json")
+    first = (shell.folder / ".env").read_text()
+    (shell.folder / ".env").unlink()
+    (shell.folder / "digest.db").unlink()
+    shell("init", "--json")
+    assert (shell.folder / ".env").read_text() != first
+
+
+def test_a_value_cannot_add_a_line_to_the_file(shell: Shell) -> None:
+    said = shell("init", "--relay-url", "smtp://x'\nDIGEST_PORT=1", "--json")
+    assert (said.code, said.error["where"]) == (2, "DIGEST_RELAY_URL")
+    assert not (shell.folder / ".env").exists()
