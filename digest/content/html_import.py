@@ -30,7 +30,6 @@ from digest.content.plain_text_import import (
     name_of,
     slug_of,
 )
-from digest.errors import IssueFileError
 
 MAX_SOURCE = 5_000_000
 """Bytes of an HTML file or a mail."""
@@ -152,10 +151,7 @@ def _import_page(page: Page, draft: IssueDraft, *, path: str) -> Imported:
     draft.preview = _title(page.preheader)
     writer = _Writer(draft, _section_level(lines))
     writer.write(lines)
-    try:
-        return draft.finish(path=path)
-    except IssueFileError as error:
-        raise IssueFileError(error.message, where=path, fix=error.fix) from error
+    return draft.finish(path=path)
 
 
 def _is_system(line: Line) -> bool:

@@ -42,6 +42,7 @@ __all__ = [
     "decode_issue",
     "parse_issue",
     "placeholders",
+    "read_issue",
 ]
 
 _TODO_WORD = re.compile(rf"\b{TODO}\b")
@@ -53,7 +54,11 @@ def parse_issue(text: str, *, path: str = "issue.md") -> Issue:
 
     Raises IssueFileError with the place and what to do.
     """
-    outline = read_outline(text, path=path)
+    return read_issue(read_outline(text, path=path))
+
+
+def read_issue(outline: Outline) -> Issue:
+    """The issue in an outline; raises IssueFileError where a part is not what it has to be."""
     return _Reader(outline).issue()
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from digest.content.front_matter import normal_front_matter
 from digest.content.issue import TODO
 from digest.content.issue_blocks import Block, block_text
-from digest.content.issue_file import parse_issue
+from digest.content.issue_file import read_issue
 from digest.content.issue_outline import Outline, SectionOutline, read_outline
 from digest.content.issue_source import Body
 from digest.content.markdown_words import escape_words
@@ -24,8 +24,8 @@ def format_issue(text: str, *, path: str = "issue.md") -> str:
 
     Raises IssueFileError as :func:`~digest.content.issue_file.parse_issue` does.
     """
-    parse_issue(text, path=path)
     outline = read_outline(text, path=path)
+    read_issue(outline)  # what cannot be read is not formatted
     front = "\n".join(normal_front_matter(outline.front)) + "\n"
     return front + "".join(_chunks(outline.body, outline.blocks)).lstrip("\n")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from markdown_it.common.normalize_url import normalizeLink
@@ -44,8 +45,10 @@ def link_target(url: str) -> str | None:
     International domains become A-labels (RFC 5890), characters no URL may hold are
     percent-encoded; a link without host or with another scheme than http, https and mailto is None.
     """
+    if _PLAIN_URL.match(url):
+        return url
     try:
-        target = url if _PLAIN_URL.match(url) else normalizeLink(url.strip())
+        target = normalizeLink(url.strip())
         parts = urlsplit(target)
     except ValueError:
         return None
@@ -56,7 +59,8 @@ def link_target(url: str) -> str | None:
     return target if parts.hostname else None
 
 
-_PLAIN_URL = re.compile(r"https?://[a-zA-Z0-9.-]+(?::\d+)?(?:/[\w./~=&?#%+,;:@!-]*)?\Z", re.ASCII)
+# What most links look like: nothing to encode, nothing to doubt.
+_PLAIN_URL = re.compile(r"https?://([a-z0-9][a-z0-9.-]*)(?:/[\w./~=&?#+,;:@!-]*)?\Z", re.ASCII)
 
 
 def canonical_url(url: str) -> str:
@@ -108,16 +112,24 @@ def with_utm(url: str, utm: Mapping[str, str], *, own_host: str = "") -> str:
     """
     if not utm or not is_web(url):
         return url
+    plain = _PLAIN_URL.match(url)
+    if plain and "?" not in url and "#" not in url and plain[1] != own_host.lower():
+        return f"{url}?{_query(tuple(utm.items()))}" if any(utm.values()) else url
     parts = urlsplit(url)
     if own_host and (parts.hostname or "") == own_host.lower():
         return url
     present = {pair.partition("=")[0].lower() for pair in parts.query.split("&")}
-    missing = {
-        name: value
-        for key, value in utm.items()
-        if value and (name := f"utm_{key.removeprefix('utm_')}") not in present
-    }
-    if not missing:
+    missing = tuple((key, value) for key, value in utm.items() if _name(key) not in present)
+    if not any(value for _, value in missing):
         return url
-    query = "&".join(filter(None, (parts.query, urlencode(missing))))
+    query = "&".join(filter(None, (parts.query, _query(missing))))
     return urlunsplit(parts._replace(query=query))
+
+
+def _name(key: str) -> str:
+    return f"utm_{key.removeprefix('utm_')}"
+
+
+@lru_cache(maxsize=64)
+def _query(pairs: tuple[tuple[str, str], ...]) -> str:
+    return urlencode([(_name(key), value) for key, value in pairs if value])

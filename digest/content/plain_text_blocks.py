@@ -44,7 +44,19 @@ _FOOTER = _begins(
     | manage[ ]your | view[ ](?:this|in|it) | update[ ]your[ ]preferences | share[ ]this
     | reply[ ]to[ ]this | if[ ]you[ ](?:enjoyed|liked|have|no[ ]longer)"""
 )
+READ_MORE = _begins(
+    r"""\W*(?:read|learn|see|more|watch|listen|link|source|via|continue|details|find)\b[^.!?]{0,40}$"""
+)
+"""What stands before an address that is no title: "Read more:"."""
+_BOXED = re.compile(
+    r"([-=*~#_])(?:\1+[ \t]*|[ \t]+)(?!\1)(\S(?:(?!\1).)*?)(?:[ \t]*\1{2,}|[ \t]+\1)"
+)
+_HASHED = re.compile(r"#{1,4}[ \t]+(\S.*?)(?:[ \t]+#+)?")
 _BYLINE = _begins(r"\([^()]{2,120}\) | (?:by|via|from|source:)[ ][^.!?]{2,80}")
+_DATELINE = re.compile(
+    r"\b(?:19|20)\d\d\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b|^\W*(?:issue|no\.?|vol\.?|edition|#)\s*#?\d",
+    re.IGNORECASE,
+)
 _KNOWN_HEADING = _begins(
     r"""\W*(?:the[ ])?(?: industry | news | headlines | top[ ](?:stories|news|links) | learning
     | research | papers? | publications? | code | librar(?:y|ies) | repos(?:itories)?
@@ -97,6 +109,8 @@ class TextBlock:
     def is_sentence(self) -> bool:
         """Whether it reads as a text rather than as a title."""
         words = self.text.rstrip(" \t)\"'”’»]")
+        if self.ends_with_address:
+            return True
         if len(self.text) > _TITLE_LENGTH or words.endswith((".", "…", ",", ";", ":")):
             return not re.search(r"\b(?:inc|vs|etc|ltd|co)\.$", words, re.IGNORECASE)
         return words.endswith("!") and self.words < 5
@@ -114,12 +128,23 @@ class TextBlock:
     @cached_property
     def is_marked_title(self) -> bool:
         """Whether a mark such as ``[GitHub]`` or an address at its end makes it a title."""
-        text = self.text
-        address = URL.search(text) if len(text) < 300 else None
-        at_end = address is not None and not text[address.end() :].strip(")>] ")
-        return bool(_MARKED_TITLE.match(text)) or (
-            at_end and not self.is_address and self.words > 1
-        )
+        return bool(_MARKED_TITLE.match(self.text)) or self.before_address is not None
+
+    @cached_property
+    def before_address(self) -> str | None:
+        """The title before an address at the end, or None where there is none."""
+        address = URL.search(self.text) if len(self.text) < 400 else None
+        if address is None or self.is_address or self.text[address.end() :].strip(")>] "):
+            return None
+        words = self.text[: address.start()].rstrip(" \t(<[-–—|:")
+        text = words.endswith((".", "!")) or bool(READ_MORE.match(words)) or len(words) > 300
+        return None if text or not words else words
+
+    @cached_property
+    def ends_with_address(self) -> bool:
+        """Whether a text leads to an address at its end."""
+        last = self.text.split()[-1].strip("()<>[]")
+        return self.before_address is None and not self.is_address and bool(URL.fullmatch(last))
 
     @cached_property
     def is_greeting(self) -> bool:
@@ -164,6 +189,18 @@ class TextBlock:
         )
 
     @cached_property
+    def is_dateline(self) -> bool:
+        """Whether it only says which issue of which day this is."""
+        return self.words <= 10 and bool(_DATELINE.search(self.text))
+
+    @cached_property
+    def heading_words(self) -> str:
+        """The words of a heading without the signs it is set between."""
+        boxed, hashed = _BOXED.fullmatch(self.text), _HASHED.fullmatch(self.text)
+        words = boxed[2] if boxed else hashed[1] if hashed else self.text
+        return words.strip() or self.text
+
+    @cached_property
     def shows_heading(self) -> bool:
         """Whether its form alone says heading: ruled off, capitals, an emoji, # or a colon."""
         if not self.can_be_heading or self.is_greeting or self.is_sign_off:
@@ -171,11 +208,8 @@ class TextBlock:
         letters = [sign for sign in self.text if sign.isalpha()]
         capitals = len(letters) > 3 and all(sign.isupper() for sign in letters)
         picture = unicodedata.category(self.text[0]) == "So" and self.words <= 5
-        hashed = re.match(r"#{1,4} \S", self.text) is not None
-        boxed = (
-            re.fullmatch(r"(?:\*\*|==+|--+|__)\s?\S.*\S\s?(?:\*\*|==+|--+|__)", self.text)
-            is not None
-        )
+        hashed = _HASHED.fullmatch(self.text) is not None
+        boxed = _BOXED.fullmatch(self.text) is not None
         colon = self.text.endswith(":") and self.words <= 4
         return self.ruled or capitals or picture or hashed or boxed or colon
 
@@ -197,7 +231,7 @@ def read_text_blocks(lines: Sequence[str]) -> list[TextBlock]:
         elif not fresh and _continues(blocks[-1], line, indent=indent, width=width):
             blocks[-1] = replace(blocks[-1], lines=(*blocks[-1].lines, line))
         else:
-            bullet = _BULLET.match(line)
+            bullet = None if _BOXED.fullmatch(line) else _BULLET.match(line)
             words = line[bullet.end() :].strip() if bullet else line
             blocks.append(TextBlock((words,), gap, indent, bullet=bullet is not None))
             gap, fresh = 0, False

@@ -21,6 +21,7 @@ from digest.content.item_kind import REPOSITORY_NAME
 from digest.content.markdown_words import URL, escape_line, escape_words, linked
 from digest.content.plain_text_blocks import LABELLED, TextBlock, read_text_blocks
 from digest.content.plain_text_parts import Part, read_parts
+from digest.errors import IssueFileError
 
 _NUMBER = re.compile(
     r"(?:\b(?:issue|number|edition|no|nr|vol(?:ume)?|ep(?:isode)?|week|letter)\b\.?\s*[#:№]?\s*|[#№]\s?)"
@@ -71,8 +72,11 @@ class IssueDraft:
         if self.date:
             front.append(f"date: {self.date}")
         text = "\n".join([*front, "---", ""]) + "\n\n".join(self.parts) + "\n"
-        issue = parse_issue(text, path=path)
-        markdown = format_issue(text, path=path)
+        try:
+            markdown = format_issue(text, path=path)
+        except IssueFileError as error:  # its place is one in the new file, which nobody has
+            raise IssueFileError(error.message, where=path, fix=error.fix) from error
+        issue = parse_issue(markdown, path=path)
         missing = [
             number
             for number, line in enumerate(markdown.split("\n"), 1)
@@ -97,6 +101,8 @@ def import_plain_text(text: str, *, path: str = "issue.txt") -> Imported:
         draft.number, slug = name_of(draft.title)
         draft.slug = slug
         blocks = blocks[1:]
+        if draft.number is None and blocks and blocks[0].is_dateline:
+            draft.number = name_of(blocks[0].text)[0]
     if len(blocks) > _MOST_BLOCKS:
         message = f"The text has {len(blocks):,} paragraphs; at most {_MOST_BLOCKS:,} can be read."
         raise issue_error(path, message, "Import the issues one by one.", line=1)
@@ -182,7 +188,7 @@ def _write_parts(draft: IssueDraft, blocks: Sequence[TextBlock]) -> None:
 
 
 def _heading(block: TextBlock) -> str:
-    return escape_words(block.text)
+    return escape_words(block.heading_words)
 
 
 def _paragraph(block: TextBlock) -> str:
@@ -200,6 +206,8 @@ def write_item(blocks: Sequence[TextBlock]) -> list[str]:
             if url is None:
                 url = block.text.strip("<>()")
                 continue
+        elif block.ends_with_address and url is None:
+            url = block.text.split()[-1].strip("()<>[]")
         elif block.is_byline and not texts and byline is None:
             byline = f"*{escape_words(block.text)}*"
             continue
@@ -214,12 +222,9 @@ def _title_and_link(block: TextBlock) -> tuple[str, str | None, list[TextBlock]]
     whole = _MARKDOWN_LINK.fullmatch(text)
     if whole:
         return whole[1], whole[2], []
-    at_end = _ADDRESS_AT_END.search(text) if URL.search(text) else None
-    if at_end and at_end.start() and len(text[: at_end.start()]) <= _TITLE_LENGTH:
-        text, url = text[: at_end.start()].strip(), at_end[1]
-        if not URL.search(text):
-            return text, url, []
-        text = block.text
+    at_end = _ADDRESS_AT_END.search(text) if block.before_address else None
+    if at_end and not URL.search(text[: at_end.start()]):
+        return text[: at_end.start()].strip(), at_end[1], []
     labelled = LABELLED.fullmatch(text) if block.bullet else None
     if labelled and not URL.search(labelled[1]):
         blurb = replace(block, lines=(labelled[2],), bullet=False)

@@ -155,7 +155,9 @@ class _Reader:
             price -= 0.3
         if block.text.endswith((".", ":", ",")):
             price += 1.0
+        price += 2.5 if block.is_dateline else 0.0
         follows = self.blocks[1] if len(self.blocks) > 1 else None
+        price -= 1.2 if follows is not None and follows.is_greeting else 0.0
         if follows is None or (follows.gap == 0 and not follows.is_greeting):
             price += 1.5
         return price
@@ -165,6 +167,8 @@ class _Reader:
         price = 0.3 if block.is_sentence or block.bullet else 1.5
         if block.is_greeting or block.is_sign_off or block.is_footer:
             price = 0.0
+        if block.is_dateline and index < 2:
+            price = 0.1
         if block.shows_heading:
             price += 2.0
         if self.is_wide(index) and index > 1:
@@ -249,21 +253,27 @@ class _Reader:
             price += 5.0
         if block.is_address or block.is_byline or block.is_abstract:
             return price
-        if block.is_marked_title or block.shows_heading:
-            price += 6.0
-        if block.is_sign_off or block.is_footer:
-            price += 3.0
-        following = self.blocks[index + 1] if index + 1 < len(self.blocks) else None
-        if following and (following.is_abstract or following.is_byline):
-            price += 4.0  # then this is the title of that abstract
-        if following and following.is_address and not following.gap and block.gap:
-            price += 0.0 if block.is_sentence else 1.5  # and this of what stands at that address
+        price += self.no_blurb_price(index)
         if not block.is_sentence:
             shown = self.is_first_text(title, index)
             like_a_title = self.title_like_blurb_price(block, first=shown)
             price += like_a_title * (0.3 if shown and self.blocks[title].is_marked_title else 1.0)
         elif not first and not self.is_first_text(title, index):
             price += 0.1 if block.gap == 0 else 0.8
+        return price
+
+    def no_blurb_price(self, index: int) -> float:
+        """What shows that a block is something else than the text of an item."""
+        block = self.blocks[index]
+        price = 6.0 if block.is_marked_title or block.shows_heading else 0.0
+        price += 3.0 if block.is_sign_off or block.is_footer else 0.0
+        if block.is_known_heading and block.words <= 4 and block.gap and not block.is_sentence:
+            price += 2.0
+        following = self.blocks[index + 1] if index + 1 < len(self.blocks) else None
+        if following and (following.is_abstract or following.is_byline):
+            price += 4.0  # then this is the title of that abstract
+        if following and following.is_address and not following.gap and block.gap:
+            price += 0.0 if block.is_sentence else 1.5  # and this of what stands at that address
         return price
 
     def title_like_blurb_price(self, block: TextBlock, *, first: bool) -> float:

