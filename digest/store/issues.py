@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import case, or_, select, update
 
 from digest.errors import ConflictError, NotFoundError
 from digest.rules.delivery import ISSUE_MOVES, IssueState
@@ -48,6 +48,7 @@ __all__ = [
     "published_issues",
 ]
 
+_DIGITS = 9  # of a number that fits its column
 _UNPLANNED = (IssueState.DRAFT, IssueState.APPROVED)
 _SEEN = (IssueState.SENDING, IssueState.PAUSED, IssueState.FINISHED)
 
@@ -176,14 +177,13 @@ async def get_issue(session: Session, newsletter_id: int, name: str) -> StoredIs
 
 
 def _named(newsletter_id: int, name: str) -> Any:
+    query = select(_i).where(_i.c.newsletter_id == newsletter_id)
     digits = name.removeprefix("#")
-    is_number = digits.isascii() and digits.isdigit() and len(digits) <= 9
-    called = _i.c.slug == name
-    if is_number:
-        called = or_(called, _i.c.number == int(digits))
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS):
+        return query.where(_i.c.slug == name)
+    by_number = _i.c.number == int(digits)
     # A number is meant before a slug that looks like one.
-    query = select(_i).where(_i.c.newsletter_id == newsletter_id, called)
-    return query.order_by(_i.c.number.is_(None), _i.c.slug.is_(None))
+    return query.where(or_(by_number, _i.c.slug == name)).order_by(case((by_number, 0), else_=1))
 
 
 async def list_issues(
