@@ -14,6 +14,7 @@ from digest.content.issue_format import format_issue
 from digest.content.markdown_words import URL, escape_line, linked
 from digest.content.plain_text_import import import_plain_text, name_of
 from digest.errors import IssueFileError
+from tests.content.more_newsletters import MORE_LETTERS
 from tests.content.newsletters import LETTERS, Letter
 from tests.content.words import words_of_issue
 
@@ -72,7 +73,7 @@ def test_no_word_of_the_real_issue_is_lost_or_moved(shared: Path) -> None:
     assert _ADDED.sub("", written).split() == text.split()
 
 
-@pytest.mark.parametrize("letter", LETTERS, ids=lambda letter: letter.about)
+@pytest.mark.parametrize("letter", [*LETTERS, *MORE_LETTERS], ids=lambda letter: letter.about)
 def test_a_newsletter_is_recognised(letter: Letter) -> None:
     imported = import_plain_text(letter.text)
     issue = parse_issue(imported.markdown)
@@ -85,7 +86,7 @@ def test_a_newsletter_is_recognised(letter: Letter) -> None:
     assert [item.url for s in issue.sections for item in s.items] == letter.links
 
 
-@pytest.mark.parametrize("letter", LETTERS, ids=lambda letter: letter.about)
+@pytest.mark.parametrize("letter", [*LETTERS, *MORE_LETTERS], ids=lambda letter: letter.about)
 def test_no_word_of_a_newsletter_is_lost_or_moved(letter: Letter) -> None:
     imported = import_plain_text(letter.text)
     assert words_of_markdown(imported.markdown) == words_of_text(letter.text)
@@ -93,7 +94,7 @@ def test_no_word_of_a_newsletter_is_lost_or_moved(letter: Letter) -> None:
     assert format_issue(imported.markdown) == imported.markdown
 
 
-@pytest.mark.parametrize("letter", LETTERS, ids=lambda letter: letter.about)
+@pytest.mark.parametrize("letter", [*LETTERS, *MORE_LETTERS], ids=lambda letter: letter.about)
 def test_line_ends_tabs_and_a_byte_order_mark_make_no_difference(letter: Letter) -> None:
     other = "\ufeff" + letter.text.replace("\n", "\t\r\n")
     assert import_plain_text(other).markdown == import_plain_text(letter.text).markdown
