@@ -14,7 +14,6 @@ from markdown_it.rules_core.text_join import text_join
 
 from digest.content.issue_source import MAX_ITEMS, Body, forbidden_character
 from digest.content.markdown import MAX_DEPTH, FlawError, IssueMarkdown, link_flaw, picture_flaw
-from digest.content.quick_inline import quick_inline
 from digest.errors import IssueFileError
 
 if TYPE_CHECKING:
@@ -121,11 +120,7 @@ def _read_inline(token: Token, body: Body, markdown: IssueMarkdown, *, kind: str
     token.children = []
     env: dict[str, Any] = {"labels": kind == "bullet_list"}
     try:
-        quick = None if kind == "bullet_list" else quick_inline(token.content)
-        if quick is None:
-            markdown.inline.parse(token.content, markdown, env, token.children)
-        else:
-            token.children = quick
+        markdown.inline.parse(token.content, markdown, env, token.children)
         _check_children(token)
     except FlawError as flaw:
         raise inline_error(body, token, flaw) from None
