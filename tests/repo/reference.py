@@ -135,7 +135,7 @@ def states_page() -> str:
 
 def commands_page() -> str:
     """``docs/reference/cli.md``: every command as its ``--help`` tells it."""
-    documented = build_app().generate_docs().removeprefix("# digest\n")
+    documented = build_app().generate_docs(usage_name="digest").removeprefix("# digest\n")
     return (
         _COMMANDS_HEAD + "\n" + _GENERATED + re.sub(r"[ \t]+$", "", documented, flags=re.MULTILINE)
     )

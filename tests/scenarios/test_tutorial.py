@@ -74,7 +74,8 @@ def _typed(command: str, folder: Path, environment: dict[str, str]) -> str:
         pytest.fail(f"does not end: {command}\n{printed}{said}")
     assert process.returncode == 0, f"{command}\n{printed}{said}"
     exported = (folder / "environment").read_bytes().decode().split("\0")
-    environment.update(line.split("=", 1) for line in exported if line)
+    pairs = (line.partition("=") for line in exported if line)
+    environment.update({name: value for name, _, value in pairs})
     return printed
 
 
