@@ -7,8 +7,10 @@ cannot say anything else; ``test_reference.py`` compares them with the files.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
+from unittest.mock import patch
 
 from digest.cli.main import build_app
 from digest.rules.delivery import (
@@ -135,7 +137,9 @@ def states_page() -> str:
 
 def commands_page() -> str:
     """``docs/reference/cli.md``: every command as its ``--help`` tells it."""
-    documented = build_app().generate_docs(usage_name="digest").removeprefix("# digest\n")
+    # Cyclopts takes the name of a program that was started with -m from its arguments.
+    with patch.object(sys, "argv", ["digest"]):
+        documented = build_app().generate_docs().removeprefix("# digest\n")
     return (
         _COMMANDS_HEAD + "\n" + _GENERATED + re.sub(r"[ \t]+$", "", documented, flags=re.MULTILINE)
     )
