@@ -63,6 +63,8 @@ _JINJA: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 # lxml leaves these ASCII characters as they are; private-use ones stand for them while it writes.
 _STAND_INS: Final = {"\\": "\ue010", "\x7f": "\ue011", '"': "\ue012"}
 _RISKY: Final = re.compile('[\\\\\x7f"]')
+# Most documents have none of them: then no attribute need be looked at.
+_MAY_BE_RISKY: Final = re.compile(r"[\\\x7f]|&#(?:0*(?:92|127)|[xX]0*(?:5[cC]|7[fF]));")
 _SPACES: Final = re.compile(r"[ \t\r\n]+")
 _STYLE: Final = re.compile(r"<style[^>]*>.*?</style>", re.DOTALL)
 _ENTITY: Final = re.compile(r"&#(\d+);")
@@ -84,7 +86,8 @@ def to_html(source: str, *, path: str) -> str:
         line, column = error.position
         raise ThemeError(_reason(error.msg), where=f"{path}:{line}:{column}", fix=_FIX) from None
     try:
-        html = str(mjml2html(_with_entities(root, path), fonts={}, include_loader=None))
+        written = _with_entities(root, path, risky=bool(_MAY_BE_RISKY.search(source)))
+        html = str(mjml2html(written, fonts={}, include_loader=None))
     except (ValueError, OSError) as error:
         raise ThemeError(f"MJML refuses this theme: {error}.", where=path, fix=_FIX) from None
     return _STYLE.sub(_stylesheet, _ENTITY.sub(_literal, html))
@@ -98,19 +101,19 @@ def _reason(message: str | None) -> str:
     return f"This is no well-formed MJML: {(message or 'empty').split(', line ')[0]}."
 
 
-def _with_entities(root: etree._Element, path: str) -> str:
+def _with_entities(root: etree._Element, path: str, *, risky: bool) -> str:
     """The document again, with no character left that debug escaping touches or that ends a value.
 
     Written as ASCII, lxml turns the others into numeric entities itself. The title counts as an
     attribute value: MJML copies it into ``aria-label`` without escaping its quotes.
     """
-    for element in root.iter(etree.Element):
-        if element.tag in _REFUSED:
-            where = f"{path}:{element.sourceline or 1}:1"
-            message = f"<{element.tag}> is not allowed in a theme."
-            raise ThemeError(message, where=where, fix=_INCLUDE_FIX)
-        for name, value in element.items():
-            if _RISKY.search(value):
+    for element in root.iter(*_REFUSED):
+        where = f"{path}:{element.sourceline or 1}:1"
+        message = f"<{element.tag}> is not allowed in a theme."
+        raise ThemeError(message, where=where, fix=_INCLUDE_FIX)
+    if risky:
+        for element in root.iter(etree.Element):
+            for name, value in element.items():
                 element.set(name, _RISKY.sub(_stand_in, value))
     for title in root.iter("mj-title"):
         words = _SPACES.sub(" ", title.text or "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html as markup
 import re
 from html.parser import HTMLParser
 from xml.sax.saxutils import escape, quoteattr
@@ -135,6 +136,14 @@ def test_nothing_is_taken_in_from_elsewhere(source: str) -> None:
     with pytest.raises(ThemeError) as error:
         to_html(source, path="t")
     assert "root:" not in str(error.value)
+
+
+@pytest.mark.parametrize("entity", ["&#92;", "&#x5c;", "&#x005C;", "&#127;", "&#x7F;", "&#34;"])
+def test_an_entity_in_an_attribute_is_its_character(entity: str) -> None:
+    written = f'<mj-image src="x.png" alt="a{entity}b"/>'
+    (image,) = Images(to_html(document(written), path="t")).found
+    assert image["alt"] == f"a{markup.unescape(entity)}b"
+    assert set(image) == {"src", "alt", "width", "height", "style"}
 
 
 def test_no_fonts_are_loaded() -> None:
