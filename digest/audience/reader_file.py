@@ -53,11 +53,21 @@ class ReaderFile:
         Raises ReaderFileError with the line for what is no CSV with an address column in UTF-8.
         """
         self.path = path
-        self._data = data if data.seekable() else _spooled(data)
+        self._own = None if data.seekable() else _spooled(data)
+        self._data = self._own or data
         self._start = self._data.tell()
-        self.sha256 = self._look_at_bytes()
-        self._layout = self._read_header()
-        self.rows = self._look_at_rows()
+        try:
+            self.sha256 = self._look_at_bytes()
+            self._layout = self._read_header()
+            self.rows = self._look_at_rows()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give back what was made to read a pipe twice; the file itself is its owner's to close."""
+        if self._own is not None:
+            self._own.close()
 
     def __iter__(self) -> Iterator[ImportedReader | BadRow]:
         for line, cells in self._records():
@@ -147,7 +157,7 @@ class ReaderFile:
 
 def _spooled(data: IO[bytes]) -> IO[bytes]:
     """A copy that can be read twice, of what comes through a pipe."""
-    # Lives as long as the ReaderFile that reads it, and goes with it.
+    # Lives as long as the ReaderFile that reads it, which closes it.
     copy = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 (see above)
     while block := data.read(_BLOCK):
         copy.write(block)

@@ -6,11 +6,13 @@ the same file is simply imported again, which adds only who is missing.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import IO
+from typing import IO, TypeAlias
 
 from digest.audience.reader_file import BadRow, ReaderFile
 from digest.errors import InputError
@@ -30,6 +32,8 @@ from digest.store.session import Database
 CHUNK = 5_000  # rows a transaction: 2 ms of commit in 100 ms of work
 LISTED = 1_000  # bad rows that are named; all are counted
 _FILE_NAME_MAX = 255
+
+_Chunk: TypeAlias = list[ImportedReader | BadRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,29 +105,54 @@ async def import_readers(
             where="--consent",
             fix="Say it in a sentence; it is kept as the proof of their consent.",
         )
-    readers = ReaderFile(data, path=path)
-    name = clean_line(path.rpartition("/")[2])[:_FILE_NAME_MAX] or None
+    readers = await asyncio.to_thread(ReaderFile, data, path=path)
+    try:
+        batch = await _open(db, newsletter, readers, source, state=state, now=now)
+        tally = _Tally()
+        async with aclosing(_chunks(readers)) as chunks:
+            async for chunk in chunks:
+                await _import(db, batch, chunk, tally, now=now)
+                progress(tally.rows, readers.rows)
+        return tally.report()
+    finally:
+        readers.close()
+
+
+async def _open(
+    db: Database,
+    newsletter: Newsletter,
+    readers: ReaderFile,
+    source: str,
+    *,
+    state: SubscriptionState,
+    now: datetime,
+) -> ImportBatch:
+    name = clean_line(readers.path.rpartition("/")[2])[:_FILE_NAME_MAX] or None
+    consent = Consent(source, name, readers.sha256)
     async with db.begin() as session:
-        batch = await open_batch(
-            session, newsletter.id, Consent(source, name, readers.sha256), state=state, now=now
-        )
-    tally = _Tally()
-    for chunk in _chunks(readers):
-        await _import(db, batch, chunk, tally, now=now)
-        progress(tally.rows, readers.rows)
-    return tally.report()
+        return await open_batch(session, newsletter.id, consent, state=state, now=now)
 
 
-def _chunks(readers: Iterable[ImportedReader | BadRow]) -> Iterable[list[ImportedReader | BadRow]]:
+async def _chunks(readers: ReaderFile) -> AsyncGenerator[_Chunk, None]:
+    """The rows in chunks; the next one is read in a thread while the database has this one."""
     rows = iter(readers)
-    while chunk := list(itertools.islice(rows, CHUNK)):
-        yield chunk
+
+    def take() -> _Chunk:
+        return list(itertools.islice(rows, CHUNK))
+
+    coming = asyncio.create_task(asyncio.to_thread(take))
+    try:
+        while chunk := await coming:
+            coming = asyncio.create_task(asyncio.to_thread(take))
+            yield chunk
+    finally:
+        await asyncio.wait([coming])  # nobody reads the file any more when we are done
 
 
 async def _import(
     db: Database,
     batch: ImportBatch,
-    chunk: list[ImportedReader | BadRow],
+    chunk: _Chunk,
     tally: _Tally,
     *,
     now: datetime,

@@ -306,5 +306,4 @@ def _is_error(finding: Finding) -> bool:
 
 
 def _place(finding: Finding, path: str) -> str:
-    place = finding.place
-    return path if place is None else f"{path}:{place.line}:{place.column}"
+    return f"{path}:{finding.place.line}:{finding.place.column}"
