@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from digest.delivery.publish import Published, add_issue
 from digest.store.installation import Installation, ensure_installation
@@ -48,25 +49,29 @@ async def an_installation(db: Database, *, fingerprint: str = "0" * 16) -> Insta
         return await ensure_installation(session, key_fingerprint=fingerprint, now=NOW)
 
 
-async def a_newsletter(db: Database, slug: str = "weekly", **fields: object) -> Newsletter:
+async def a_newsletter(db: Database, slug: str = "weekly", **fields: Any) -> Newsletter:
     """A newsletter that may send; ``fields`` as create_newsletter takes them."""
-    given = {
+    given: dict[str, Any] = {
         "name": "A Weekly",
         "from_address": "hello@news.example.org",
         "return_path": "b-{token}@bounces.news.example.org",
         "postal_address": "1 Main Street, 12345 Springfield",
     } | fields
     async with db.begin() as session:
-        return await create_newsletter(session, slug, now=NOW, **given)  # type: ignore[arg-type]
+        return await create_newsletter(session, slug, now=NOW, **given)
 
 
 async def a_reader(
-    db: Database, newsletter: Newsletter, name: str = "Anne", **fields: object
+    db: Database, newsletter: Newsletter, name: str = "Anne", **fields: Any
 ) -> Added:
     """An active reader at example.org."""
-    given = {"address": f"{name.lower()}@example.org", "name": name, "now": NOW} | fields
+    given: dict[str, Any] = {
+        "address": f"{name.lower()}@example.org",
+        "name": name,
+        "now": NOW,
+    } | fields
     async with db.begin() as session:
-        return await add_reader(session, newsletter.id, **given)  # type: ignore[arg-type]
+        return await add_reader(session, newsletter.id, **given)
 
 
 async def readers(db: Database, newsletter: Newsletter, count: int = 3) -> list[Added]:

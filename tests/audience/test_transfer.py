@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -16,7 +17,7 @@ from tests.build import NOW, a_newsletter, a_reader, an_installation
 
 
 async def imported(
-    database: Database, content: str | bytes, *, consent: str = "asked at the fair", **more: object
+    database: Database, content: str | bytes, *, consent: str = "asked at the fair", **more: Any
 ) -> ImportReport:
     data = content.encode() if isinstance(content, str) else content
     async with database.read() as session:

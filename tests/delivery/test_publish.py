@@ -4,6 +4,7 @@ import dataclasses
 import io
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -227,7 +228,7 @@ async def test_a_complete_issue_is_approved_by_the_beginning_of_its_hash(databas
 async def test_an_issue_of_the_past_is_finished_and_goes_to_nobody(database):
     newsletter = await a_newsletter(database)
     then = NOW - timedelta(days=365)
-    arguments = {"path": "x.md", "media": {}, "public_url": PUBLIC_URL, "now": NOW}
+    arguments: dict[str, Any] = {"path": "x.md", "media": {}, "public_url": PUBLIC_URL, "now": NOW}
     async with database.begin() as session:
         published = await add_issue(session, newsletter, issue_text(1), sent_at=then, **arguments)
     issue = published.issue

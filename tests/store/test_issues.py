@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -30,8 +31,8 @@ HASH = "0123456789abcdef" * 4
 OTHER = "fedcba9876543210" * 4
 
 
-def a_draft(hash_: str = HASH, number: int | None = 182, **fields: object) -> VersionDraft:
-    given = {
+def a_draft(hash_: str = HASH, number: int | None = 182, **fields: Any) -> VersionDraft:
+    given: dict[str, Any] = {
         "number": number,
         "slug": None,
         "title": "A Weekly",

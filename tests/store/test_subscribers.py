@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -228,6 +229,7 @@ async def test_leaving_reads_no_table_from_end_to_end(sqlite_url):
         "AND state IN ('queued', 'deferred')"
     )
     async with await Database.open(sqlite_url) as db, db.begin() as session:
-        plan = [row[3] for row in await session.exec_driver_sql(update)]
+        rows: Any = await session.exec_driver_sql(update)
+        plan = [row.detail for row in rows]
     assert any(line.startswith("SEARCH deliveries USING") for line in plan), plan
     assert not any(line.startswith("SCAN") for line in plan), plan
