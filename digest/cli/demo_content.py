@@ -77,23 +77,21 @@ def read_issue(file: Path, *, placeholder_url: str) -> tuple[str, int]:
         for place in reversed(open_places):
             filled += 1
             line, column = place.line - 1, place.column - 1
-            lines[line] = lines[line][:column] + _filled(
-                lines[line][column:], f"{placeholder_url}?n={filled}"
-            )
+            lines[line] = _filled(lines[line], column, f"{placeholder_url}?n={filled}")
         text = "\n".join(lines)
     return text, filled
 
 
-def _filled(rest: str, url: str) -> str:
-    """``rest`` of a line with its first placeholder filled in."""
-    image = _TODO_IMAGE.match(rest)
+def _filled(line: str, column: int, url: str) -> str:
+    """``line`` with its first placeholder from ``column`` on filled in."""
+    image = _TODO_IMAGE.match(line, column)
     if image is not None:
-        return rest[image.end() :]
-    section = _TODO_SECTION.match(rest)
+        return line[:column] + line[image.end() :]
+    section = _TODO_SECTION.match(line, column)
     if section is not None:
-        return f"Section {section[1]}{rest[section.end() :]}"
-    match = _TODO.search(rest)
-    if match is None:
-        return rest
-    is_link = rest[: match.start()].endswith("](")
-    return rest[: match.start()] + (url if is_link else "To do") + rest[match.end() :]
+        return f"{line[:column]}Section {section[1]}{line[section.end() :]}"
+    todo = _TODO.search(line, column)
+    if todo is None:
+        return line
+    before, after = line[: todo.start()], line[todo.end() :]
+    return before + (url if before.endswith("](") else "To do") + after

@@ -1,0 +1,189 @@
+"""The main job from end to end, in real processes, as a newcomer sees it first."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from digest.cli.demo_content import DOMAINS, example_issue, read_issue, readers_csv
+from digest.content.issue_file import parse_issue, placeholders
+from tests.cli.shell import ISSUE
+from tests.scenarios.processes import PATIENCE, Script, environment
+
+KEYS = (
+    *("issue", "sections", "items", "planned", "accepted", "rejected", "deferred"),
+    *("captured", "lost", "repeated", "seconds", "messages_per_second"),
+)
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Script:
+    """A folder whose .env and environment would mislead anything that looked at them."""
+    (tmp_path / ".env").write_text("DIGEST_PORT=nonsense\nDIGEST_RELAY_URL=smtp://192.0.2.1\n")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    misleading = environment(
+        DIGEST_RELAY_URL="smtp://192.0.2.1:25",
+        DIGEST_DATABASE_URL="postgresql://nobody@192.0.2.1/none",
+        DIGEST_SENDER__UNRECORDED="many",
+        TMPDIR=str(scratch),
+    )
+    return Script(tmp_path, misleading)
+
+
+def left_behind(script: Script) -> list[Path]:
+    return list((script.folder / "scratch").iterdir())
+
+
+def test_a_thousand_readers_get_it_or_are_accounted_for(script: Script) -> None:
+    shown = script.json("demo", "--exit")
+    assert tuple(shown) == KEYS
+    assert shown["planned"] == 1_000
+    assert shown["accepted"] + shown["rejected"] + shown["deferred"] == 1_000
+    assert shown["captured"] == shown["accepted"]
+    assert (shown["lost"], shown["repeated"]) == (0, 0)
+    assert shown["rejected"] > 5
+    assert shown["deferred"] > 10
+    assert left_behind(script) == []
+
+
+def test_killed_twice_nobody_is_lost(script: Script) -> None:
+    shown = script.json("demo", "--exit", "--kill", "2", "--readers", "400")
+    assert shown["planned"] == 400
+    assert shown["accepted"] + shown["rejected"] + shown["deferred"] == 400
+    assert (shown["captured"], shown["lost"]) == (shown["accepted"], 0)
+    assert 0 <= shown["repeated"] <= 400
+    assert left_behind(script) == []
+
+
+def test_people_read_that_nothing_was_lost(script: Script) -> None:
+    told = script.run("demo", "--exit", "--readers", "40", "--kill", "1")
+    assert re.search(r"lost 0, repeated \d+ after 1 kill with SIGKILL", told)
+
+
+def test_the_imported_sample_goes_out_whole(script: Script, shared: Path) -> None:
+    sample = shared / "data" / "issues" / "deep-learning-weekly-182.txt"
+    script.run("issue", "import", str(sample), "--out", "182.md")
+    with script.start("demo", "--exit", "--json", "--issue", "182.md") as process:
+        out, err = process.communicate(timeout=PATIENCE)
+    shown = json.loads(out)
+    assert process.returncode == 0
+    assert (shown["issue"], shown["sections"], shown["items"]) == (182, 6, 17)
+    assert shown["planned"] == 1_000
+    assert shown["captured"] == shown["accepted"]
+    assert "placeholders" in err
+
+
+def test_the_pages_are_served_until_ctrl_c(script: Script) -> None:
+    (script.folder / "mine.md").write_text(ISSUE)
+    with script.start("demo", "--readers", "30", "--json", "--issue", "mine.md") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        shown = json.loads(process.stdout.readline())
+        url = re.search(
+            r"http://127\.0\.0\.1:\d+", process.stderr.readline() + process.stderr.readline()
+        )
+        assert url is not None
+        for path in ("/", "/inbox", "/receipt", "/i/demo/182"):
+            with urllib.request.urlopen(url[0] + path, timeout=30) as answer:
+                assert answer.status == 200
+                page = answer.read().decode()
+        assert "A Weekly, Issue #182" in page
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    assert shown["planned"] == 30
+    assert left_behind(script) == []
+
+
+def test_ctrl_c_while_it_sends_leaves_no_process_and_no_folder(script: Script) -> None:
+    # A rate that --kill brings along, so that there is a meanwhile.
+    with script.start("demo", "--exit", "--readers", "5000", "--kill", "40") as process:
+        capture = _capture_folder(script, process)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    assert left_behind(script) == []
+    assert _processes_naming(capture) == []
+
+
+def _capture_folder(script: Script, process: subprocess.Popen[str]) -> str:
+    """Wait until mail is on its way; the folder it goes to."""
+    while process.poll() is None:
+        for ledger in (script.folder / "scratch").glob("digest-demo-*/capture/ledger.jsonl"):
+            if ledger.stat().st_size:
+                return str(ledger.parent)
+    raise AssertionError("the demo ended before it sent anything")
+
+
+def _processes_naming(text: str) -> list[str]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if text.encode() in command and int(folder.name) != os.getpid():
+            found.append(command.decode())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [
+        (("--readers", "0"), "--readers"),
+        (("--kill", "-1"), "--kill"),
+        (("--readers", "5", "--kill", "5"), "--kill"),
+        (("--issue", "missing.md"), "missing.md"),
+        (("--issue", "wrong.md"), "wrong.md:3:1"),
+    ],
+)
+def test_what_cannot_be_shown_is_told_before_anything_is_sent(
+    script: Script, arguments: tuple[str, ...], where: str
+) -> None:
+    (script.folder / "wrong.md").write_text("---\nnumber: 1\nheadline: x\n---\n")
+    with script.start("demo", "--exit", *arguments) as process:
+        out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, out) == (2, "")
+    assert json.loads(err.splitlines()[-1])["where"].startswith(where)
+    assert left_behind(script) == []
+
+
+def test_the_example_can_be_sent_as_it_is() -> None:
+    text, filled = read_issue(example_issue(), placeholder_url="http://127.0.0.1/todo")
+    assert filled == 0
+    assert placeholders(parse_issue(text)) == ()
+
+
+def test_every_kind_of_placeholder_is_filled_in(tmp_path: Path) -> None:
+    file = tmp_path / "draft.md"
+    file.write_text(
+        "---\nnumber: 7\ntitle: TODO\npreview: TODO\n---\nTODO\n\n"
+        "## TODO section 1\n### [TODO](TODO)\nSee [this](TODO) and TODO.\n\n"
+        "## Code\n### [owner/repository](https://github.com/owner/repository)\n"
+        "![A picture](TODO)\n\nText.\n\n## Next week {later}\n### [Kept](TODO)\nTODO\n"
+    )
+    text, filled = read_issue(file, placeholder_url="http://127.0.0.1/todo")
+    issue = parse_issue(text)
+    assert placeholders(issue) == ()
+    assert filled >= 8
+    assert issue.sections[0].heading == "Section 1"
+    assert issue.sections[0].items[0].url.startswith("http://127.0.0.1/todo?n=")
+    assert issue.sections[1].items[0].figure is None
+    assert "### [Kept](TODO)" in text
+
+
+def test_the_readers_live_where_nobody_does() -> None:
+    lines = readers_csv(500).getvalue().decode().splitlines()
+    assert lines[0] == "email,name"
+    addresses = {line.partition(",")[0] for line in lines[1:]}
+    assert len(addresses) == 500
+    assert {address.partition("@")[2] for address in addresses} <= set(DOMAINS)
+    for domain in DOMAINS:  # RFC 2606 §3
+        assert domain.endswith((".example.com", ".example.net", ".example.org"))
+    assert readers_csv(500).getvalue() == readers_csv(500).getvalue()

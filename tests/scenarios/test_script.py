@@ -1,0 +1,154 @@
+"""A complete send from a script, as the documentation shows it, on either database."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from digest.delivery.ledger import Shares, SinkVerdict, accepted_lines
+from tests.cli.shell import ISSUE, NEWSLETTER
+from tests.scenarios.processes import KEY, Script, capture_relay, environment
+
+READERS = 300
+TOTALS = (
+    *("planned", "accepted", "rejected", "deferred", "in_doubt", "expired", "cancelled"),
+    *("suppressed", "skipped", "held", "queued", "sending", "seconds", "messages_per_second"),
+)
+
+
+def addresses() -> list[str]:
+    return [f"reader{number}@example.org" for number in range(READERS)]
+
+
+@pytest.fixture
+def script(empty_database_url: str, tmp_path: Path) -> Iterator[Script]:
+    """Everything up to the approved issue, in the words of the documentation."""
+    with capture_relay(tmp_path / "capture") as url:
+        script = Script(
+            tmp_path,
+            environment(
+                DIGEST_DATABASE_URL=empty_database_url,
+                DIGEST_RELAY_URL=url,
+                DIGEST_PUBLIC_URL="http://127.0.0.1:8000",
+                DIGEST_SECRET_KEY=KEY,
+                DIGEST_STATE_DIR=str(tmp_path / "state"),
+            ),
+        )
+        (tmp_path / "issue.md").write_text(ISSUE)
+        rows = [f"{address},Reader {address}" for address in addresses()]
+        (tmp_path / "readers.csv").write_text("\n".join(["email,name", *rows]))
+        script.run("db", "upgrade")
+        script.run(*NEWSLETTER)
+        script.run("newsletter", "set", "weekly", "--schedule", "thu 09:00", "--undo-window", "300")
+        imported = script.json(
+            *("reader", "import", "readers.csv", "--newsletter", "weekly"),
+            *("--consent", "imported from a list"),
+        )
+        assert imported["imported"] == READERS
+        yield script
+
+
+def approved(script: Script) -> None:
+    added = script.json("issue", "add", "issue.md", "--newsletter", "weekly")
+    assert added.keys() == {"issue", "hash"}
+    assert added["issue"] == 182
+    script.run("issue", "approve", "182", added["hash"], "--newsletter", "weekly")
+
+
+def test_the_script_of_the_documentation_sends_once_to_everyone(
+    script: Script, tmp_path: Path
+) -> None:
+    approved(script)
+    send = ("issue", "send", "182", "--newsletter", "weekly", "--wait", "--no-retries")
+    totals = script.json(*send)
+    assert tuple(totals) == TOTALS
+    expected = [Shares().verdict(address) for address in addresses()]
+    assert totals["planned"] == READERS
+    for verdict in SinkVerdict:
+        assert totals[verdict.value] == expected.count(verdict), verdict
+    taken = [str(line["rcpt"]) for line in accepted_lines(tmp_path / "capture")]
+    wanted = [
+        address
+        for address, verdict in zip(addresses(), expected, strict=True)
+        if verdict is SinkVerdict.ACCEPTED
+    ]
+    assert sorted(taken) == sorted(wanted)
+
+    again = script.json(*send)
+    assert {name: again[name] for name in TOTALS[:-2]} == {
+        name: totals[name] for name in TOTALS[:-2]
+    }
+    assert len(list(accepted_lines(tmp_path / "capture"))) == len(wanted)
+
+    receipt = script.json("issue", "receipt", "182")
+    assert receipt["accepted"] == totals["accepted"]
+    assert {reply["code"] for reply in receipt["replies"]} == {550, 451}
+    missed = [
+        json.loads(line) for line in script.run("issue", "missed", "182", "--json").splitlines()
+    ]
+    assert {one["address"] for one in missed} == set(addresses()) - set(wanted)
+    shown = script.json("reader", "show", wanted[0])
+    assert [one["state"] for one in shown["deliveries"]] == ["accepted"]
+    assert shown["deliveries"][0]["issue"] == 182
+
+
+def test_what_is_not_approved_or_changed_later_does_not_go_out(
+    script: Script, tmp_path: Path
+) -> None:
+    script.run("issue", "add", "issue.md")
+    refused = script.start("issue", "send", "182", "--wait", "--json")
+    out, err = refused.communicate(timeout=60)
+    assert (refused.returncode, out) == (1, "")
+    assert "approve" in json.loads(err.splitlines()[-1])["message"]
+    approved(script)
+    script.run("issue", "withdraw", "182")
+    script.run("issue", "send", "182", "--wait", code=1)
+    first = script.json("issue", "add", "issue.md")["hash"]
+    script.run("issue", "approve", "182", first[:12])
+    (tmp_path / "issue.md").write_text(ISSUE.replace("The blurb", "A later thought"))
+    assert script.json("issue", "add", "issue.md")["hash"] != first
+    script.run("issue", "send", "182", "--wait", "--no-retries")
+    messages = (tmp_path / "capture" / "messages").read_bytes()
+    assert b"A later thought" not in messages
+    assert b"The blurb" in messages
+    script.run("issue", "add", "issue.md", code=2)  # planned: too late for another version
+
+
+def test_a_past_issue_stands_in_the_archive_and_is_sent_to_nobody(script: Script) -> None:
+    script.run("issue", "add", "issue.md", "--sent-at", "2021-01-15")
+    (issue,) = [json.loads(line) for line in script.run("issue", "list", "--json").splitlines()]
+    assert (issue["issue"], issue["state"], issue["planned"]) == (182, "finished", 0)
+    assert issue["finished_at"].startswith("2021-01-15")
+    assert script.json("issue", "send", "182", "--wait")["planned"] == 0
+
+
+def test_run_sends_what_was_started_and_ends_at_sigterm(script: Script, tmp_path: Path) -> None:
+    approved(script)
+    with script.start("run", "--port", "0") as service:
+        assert service.stderr is not None
+        assert "http://127.0.0.1:" in service.stderr.readline()
+        script.run("issue", "send", "182")
+        with script.start("issue", "status", "182", "--watch", "--json") as watching:
+            assert watching.stdout is not None
+            for line in watching.stdout:
+                status = json.loads(line)
+                if status["accepted"] + status["rejected"] + status["deferred"] == READERS:
+                    break
+            watching.send_signal(signal.SIGINT)
+        service.send_signal(signal.SIGTERM)
+        assert service.wait(60) == 0
+    assert len(list(accepted_lines(tmp_path / "capture"))) == status["accepted"]
+
+
+def test_without_a_relay_nothing_is_planned(script: Script) -> None:
+    approved(script)
+    without = Script(script.folder, dict(script.environment) | {"DIGEST_RELAY_URL": ""})
+    with without.start("issue", "send", "182", "--wait", "--json") as refused:
+        out, err = refused.communicate(timeout=60)
+    assert (refused.returncode, out) == (2, "")
+    assert json.loads(err.splitlines()[-1])["where"] == "DIGEST_RELAY_URL"
+    assert script.json("issue", "status", "182")["state"] == "approved"
