@@ -17,7 +17,6 @@ from digest.content.issue_file import decode_issue, parse_issue
 from digest.content.media import read_media
 from digest.content.render import render_issue
 from digest.content.theme import Masthead, load_theme
-from digest.mail.message import without_marks
 from digest.resources import examples
 
 HERE = Path(__file__).resolve().parent
@@ -25,26 +24,27 @@ SOURCE = examples() / "quiet-machines-12.md"
 PUBLIC_URL = "https://news.example.org"
 PAGE = """<!doctype html><meta charset="utf-8"><style>
 * { box-sizing: border-box; margin: 0 }
-body { width: 1200px; height: 760px; overflow: hidden; display: flex; gap: 56px; padding: 44px 56px 0;
-  background: linear-gradient(160deg, #f5f1e8, #e9e2d2); font-family: Helvetica, Arial, sans-serif }
+body { width: 1200px; height: 760px; overflow: hidden; display: flex; gap: 56px;
+  padding: 44px 56px 0; background: linear-gradient(160deg, #f5f1e8, #e9e2d2); font-family: Helvetica, Arial, sans-serif }
 .file { flex: 1; height: 760px; background: #1f1e1c; border-radius: 12px 12px 0 0; overflow: hidden;
   box-shadow: 0 18px 50px #0003 }
-.file p { color: #a8a49a; font: 13px Helvetica, Arial, sans-serif; padding: 14px 22px; background: #2a2927 }
+.file p { color: #a8a49a; font: 13px Helvetica, Arial, sans-serif; padding: 14px 22px;
+  background: #2a2927 }
 pre { padding: 20px 22px; color: #e6e2d8; font: 13.5px/1.62 "Liberation Mono", monospace;
   white-space: pre-wrap; overflow-wrap: anywhere }
 .key { color: #d9a441 } .head { color: #ff9a7d; font-weight: bold } .link { color: #8ab6d6 }
 .slot { color: #b8d68a } .mute { color: #8f8b81 }
-.phone { width: 348px; height: 760px; border: 12px solid #26241f; border-bottom: 0; border-radius: 44px 44px 0 0;
-  overflow: hidden; background: #fff; box-shadow: 0 18px 50px #0004 }
+.phone { width: 348px; height: 760px; border: 12px solid #26241f; border-bottom: 0;
+  border-radius: 44px 44px 0 0; overflow: hidden; background: #fff; box-shadow: 0 18px 50px #0004 }
 .phone img { width: 324px; display: block }
 </style><div class="file"><p>quiet-machines-12.md</p><pre>%s</pre></div>
 <div class="phone"><img src="data:image/png;base64,%s"></div>"""
 COLOURS = (
-    (re.compile(r"^(#{2,3} .*)$", re.M), r'<span class="head">\1</span>'),
-    (re.compile(r"^(\w+:)(?= )", re.M), r'<span class="key">\1</span>'),
+    (re.compile(r"^(#{2,3} .*)$", re.MULTILINE), r'<span class="head">\1</span>'),
+    (re.compile(r"^(\w+:)(?= )", re.MULTILINE), r'<span class="key">\1</span>'),
     (re.compile(r"(\{[^}]*\})"), r'<span class="slot">\1</span>'),
     (re.compile(r"(\(https?://[^)]*\))"), r'<span class="link">\1</span>'),
-    (re.compile(r"^(---)$", re.M), r'<span class="mute">\1</span>'),
+    (re.compile(r"^(---)$", re.MULTILINE), r'<span class="mute">\1</span>'),
 )
 
 
@@ -68,7 +68,7 @@ def phone_html(text: str) -> str:
     page = render_issue(issue, masthead, load_theme(), media=media).html
     for number in range(8):
         page = page.replace(f"\ue000{number}\ue001", "Anne" if number == 0 else "x")
-    page = without_marks(page)
+    page = re.sub("\ue002[0-9]+\ue003", "", page)
     for url, data in inside.items():
         page = page.replace(url, data)
     return page
