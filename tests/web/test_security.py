@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import httpx2
@@ -11,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from digest.content.theme import contrast
 from digest.web.app import wrapped
 from digest.web.page import asset_url, assets, error_page
 from digest.web.security import letter_policy, read_body
@@ -142,3 +144,14 @@ def test_a_letter_may_show_pictures_of_our_public_address_and_nothing_more() -> 
     assert "frame-ancestors 'self'" in policy
     assert "frame-ancestors 'none'" in letter_policy()
     assert "allow-scripts" not in policy
+
+
+def test_every_text_of_our_pages_stands_out_against_its_ground() -> None:
+    """WCAG 2.2 §1.4.3: 4.5:1, light and dark."""
+    css = assets()["pages.css"].data.decode()
+    for scheme in css.split("@media (prefers-color-scheme: dark)")[:2]:
+        colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", scheme))
+        for text in ("ink", "soft", "accent", "good", "wait", "bad"):
+            for ground in ("paper", "sheet"):
+                assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
+        assert contrast(colours["on-accent"], colours["accent"]) >= 4.5

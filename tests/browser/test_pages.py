@@ -1,0 +1,283 @@
+"""Every page in a real browser: nothing hostile runs, nothing foreign is asked, all can be used.
+
+Names, titles and texts are the payloads of stored-XSS advisories (standards, class 10); a payload
+that ran would open a dialog or ask another server; one that only tried to run, because it was not
+escaped, is told by the browser's console, which says what a policy or a sandbox has blocked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, ConsoleMessage, Dialog, Page, Request, async_playwright
+
+from digest.content.theme import Masthead
+from digest.delivery.ledger import Ledger
+from digest.errors import DigestError
+from digest.mail.tokens import KeyRing, TokenKind
+from digest.rules.delivery import IssueState
+from digest.store.deliveries import plan_deliveries
+from digest.store.issues import approve_version, move_issue
+from digest.store.newsletters import Newsletter
+from digest.store.session import Database
+from digest.web.app import Site
+from digest.web.demo_pages import demo_app
+from digest.web.preview import preview_app
+from digest.web.server import open_listener, serving
+from tests.build import KEY, NOW, a_newsletter, a_reader, an_issue, issue_text
+from tests.conftest import missing
+
+pytestmark = pytest.mark.browser
+
+HANDLERS = "[onerror], [onload], [onfocus], [ontoggle], [onbegin], [onmouseover]"
+CANARY = "//canary.invalid/x"
+RUN = "alert(1);fetch(`//canary.invalid/ran`)"
+PAYLOADS = (
+    f"<script>{RUN}</script>",
+    f"</title><script>{RUN}</script>",
+    f"</style><script>{RUN}</script>",
+    f"</pre></textarea></noscript><script>{RUN}</script>",
+    f"--><script>{RUN}</script><!--",
+    f"]]><script>{RUN}</script>",
+    f"<img src=x onerror={RUN}>",
+    f'"><img src=x onerror={RUN}>',
+    f"'><svg onload={RUN}>",
+    f'" onmouseover="{RUN}" autofocus onfocus="{RUN}" x="',
+    f"' onfocus='{RUN}' autofocus tabindex=1 x='",
+    f"<svg><animate onbegin={RUN} attributeName=x dur=1s>",
+    f"<details open ontoggle={RUN}>",
+    f"<body onload={RUN}>",
+    f"<iframe srcdoc='<script>{RUN}</script>'></iframe>",
+    f"<iframe src='javascript:{RUN}'></iframe>",
+    f"<object data='{CANARY}'></object><embed src='{CANARY}'>",
+    f"<link rel=stylesheet href='{CANARY}'>",
+    f"<style>@import '{CANARY}';</style>",
+    f"<img src='{CANARY}'><video poster='{CANARY}'></video>",
+    f"<base href='{CANARY}'><meta http-equiv=refresh content='0;url={CANARY}'>",
+    f"<form action='{CANARY}'><input autofocus onfocus={RUN}>",
+    f"<math><mtext><mglyph><style><!--</style><img src onerror={RUN}>",
+    f"javascript:{RUN}",
+    "{{ 7*7 }}{% raw %}{{ config }}",
+    "${7*7}#{7*7}<%= 7*7 %>",
+    f"&lt;script&gt;{RUN}&lt;/script&gt;",
+    f"%3Cscript%3E{RUN}%3C/script%3E",
+    f"\\u003cscript\\u003e{RUN}\\x3c/script\\x3e",
+    f"＜script＞{RUN}＜/script＞",
+    "\u202e<script>\u2066txet desrever",
+    f"<scr<script>ipt>{RUN}</scr</script>ipt>",
+)
+
+
+@dataclass  # without slots: playwright keeps a note on what listens
+class Watch:
+    """What a page did that it should not."""
+
+    origin: str
+    dialogs: list[str] = field(default_factory=list)
+    closing: list[asyncio.Task[None]] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+    blocked: list[str] = field(default_factory=list)
+
+    def on_dialog(self, dialog: Dialog) -> None:
+        self.dialogs.append(dialog.message)
+        self.closing.append(asyncio.ensure_future(dialog.dismiss()))
+
+    def on_console(self, message: ConsoleMessage) -> None:
+        if "Blocked script" in message.text or "Content Security Policy" in message.text:
+            self.blocked.append(message.text)
+
+    def on_request(self, request: Request) -> None:
+        """A request that was answered, or failed on its way out; not one the policy stopped."""
+        stopped = "csp" in (request.failure or "").lower()
+        if not stopped and not request.url.startswith((self.origin, "data:", "about:")):
+            self.foreign.append(request.url)
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        missing("no Chromium on the PATH")
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    async with async_playwright() as driver:
+        opened = await driver.chromium.launch(executable_path=path, args=arguments)
+        yield opened
+        await opened.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A demo of one installation, on a real socket."""
+
+    url: str
+    paths: tuple[str, ...]
+
+
+async def _publish(db: Database, newsletter: Newsletter, number: int, payload: str) -> None:
+    """An issue that is going out, called ``payload``; in its text, too, unless that is refused."""
+    try:
+        text = _hostile_text(number, payload, words=payload.replace("{", "\\{"))
+        published = await an_issue(db, newsletter, number, text=text)
+    except DigestError:
+        published = await an_issue(db, newsletter, number, text=_hostile_text(number, payload))
+    issue_id, version_id = published.issue.id, published.version.id
+    async with db.begin() as session:
+        await approve_version(session, issue_id, published.version.hash, by="Cris", now=NOW)
+        await move_issue(session, issue_id, IssueState.SENDING, now=NOW)
+        await plan_deliveries(session, issue_id=issue_id, version_id=version_id, now=NOW)
+
+
+def _hostile_text(number: int, payload: str, *, words: str = "two items") -> str:
+    text = issue_text(number, words=words)
+    text = text.replace(f"A Weekly, Issue #{number}", payload)
+    return text.replace("What it takes to build a product on it", payload)
+
+
+def _hostile_mail(payload: str) -> bytes:
+    """A message as bad as a captured one could be."""
+    head = f"From: {payload} <a@example.org>\r\nTo: {payload}\r\nSubject: {payload}\r\n"
+    kind = "Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+    return (head + kind + f"<html><body>{payload}<p>{payload}</body></html>\r\n").encode()
+
+
+@asynccontextmanager
+async def a_demo(url: str, folder: Path, *, hostile: bool) -> AsyncIterator[Served]:
+    keys = KeyRing(KEY)
+    async with await Database.open(url) as db:
+        listener = open_listener("127.0.0.1", 0)
+        name = PAYLOADS[0] if hostile else "A Weekly"
+        newsletter = await a_newsletter(db, name=name, description=name)
+        anne = await a_reader(db, newsletter, "Anne")
+        leave, preferences = (
+            keys.sign(kind, anne.subscription_id)
+            for kind in (TokenKind.LEAVE, TokenKind.PREFERENCES)
+        )
+        paths = ["/", "/newsletters", "/inbox", "/receipt", "/todo", "/nothing"]
+        paths += [f"/u/{leave}", f"/p/{preferences}"]
+        ledger = Ledger(folder)
+        for number, payload in enumerate(PAYLOADS if hostile else ("A Weekly",), start=182):
+            await _publish(db, newsletter, number, payload)
+            paths.append(f"/i/weekly/{number}")
+            if hostile:
+                await a_newsletter(db, f"n{number}", name=payload, description=payload)
+            ledger.accept(payload, [payload], _hostile_mail(payload))
+            line = number - 181
+            paths += [f"/inbox/{line}", f"/inbox/{line}?show=source"]
+        ledger.close()
+        site = Site(db, keys, f"http://127.0.0.1:{listener.getsockname()[1]}", True)
+        app = demo_app(folder, site, newsletter="weekly", issue="182")
+        async with serving(app, listener) as served:
+            yield Served(served, tuple(paths))
+
+
+async def _visit(page: Page, watch: Watch, path: str) -> None:
+    await page.goto(watch.origin + path, wait_until="load")
+    assert await page.locator(HANDLERS).count() == 0, path
+    assert (watch.dialogs, watch.foreign) == ([], []), path
+    if not path.startswith("/inbox/"):  # there the hostile mail is shown as it is, and held
+        assert watch.blocked == [], path
+    watch.blocked.clear()
+
+
+async def test_nothing_hostile_runs_on_any_page(
+    browser: Browser, sqlite_url: str, tmp_path: Path
+) -> None:
+    async with a_demo(sqlite_url, tmp_path / "capture", hostile=True) as served:
+        watch = Watch(served.url)
+        page = await browser.new_page()
+        page.on("dialog", watch.on_dialog)
+        page.on("requestfinished", watch.on_request)
+        page.on("requestfailed", watch.on_request)
+        page.on("console", watch.on_console)
+        for path in served.paths:
+            await _visit(page, watch, path)
+        await page.close()
+    assert len(served.paths) > 3 * len(PAYLOADS)
+
+
+async def test_nothing_hostile_runs_in_the_preview(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "<img src=x onerror=alert(1)>.md"
+    masthead = Masthead(PAYLOADS[6], from_name=PAYLOADS[7], postal_address=PAYLOADS[8])
+    async with serving(preview_app(file, masthead=masthead), open_listener("127.0.0.1", 0)) as url:
+        watch = Watch(url)
+        page = await browser.new_page()
+        page.on("dialog", watch.on_dialog)
+        page.on("requestfinished", watch.on_request)
+        page.on("requestfailed", watch.on_request)
+        page.on("console", watch.on_console)
+        for number, payload in enumerate(PAYLOADS):
+            _save(file, _hostile_text(number + 1, payload))
+            await _visit(page, watch, "/")
+            assert await page.locator("iframe").count() == 2
+            _save(file, _hostile_text(number + 1, payload, words=payload))
+            await _visit(page, watch, "/")
+        await page.close()
+
+
+def _save(file: Path, text: str) -> None:
+    file.write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize("width", [320, 375, 1280])
+async def test_pages_fit_work_without_scripts_and_can_be_walked_by_keyboard(
+    browser: Browser, sqlite_url: str, tmp_path: Path, width: int
+) -> None:
+    async with a_demo(sqlite_url, tmp_path / "capture", hostile=False) as served:
+        context = await browser.new_context(
+            viewport={"width": width, "height": 800}, java_script_enabled=False
+        )
+        page = await context.new_page()
+        for path in served.paths:
+            await page.goto(served.url + path)
+            assert await page.locator("h1").count() == 1, path
+            assert await page.locator("main").count() == 1, path
+            assert await page.title(), path
+            wide = "document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth"
+            assert await page.evaluate(wide) <= 0, path
+            await page.keyboard.press("Tab")
+            outline = "getComputedStyle(document.activeElement).outlineStyle"
+            if await page.locator("a, button").count():
+                assert await page.evaluate(outline) != "none", path
+        await context.close()
+
+
+async def test_a_reader_leaves_by_keyboard_alone(
+    browser: Browser, sqlite_url: str, tmp_path: Path
+) -> None:
+    async with a_demo(sqlite_url, tmp_path / "capture", hostile=False) as served:
+        page = await browser.new_page()
+        path = next(path for path in served.paths if path.startswith("/u/"))
+        await page.goto(served.url + path)
+        await page.keyboard.press("Tab")  # the way past the header
+        await page.keyboard.press("Tab")
+        assert await page.evaluate("document.activeElement.innerText") == "Unsubscribe"
+        async with page.expect_navigation():
+            await page.keyboard.press("Enter")
+        assert await page.locator("h1").inner_text() == "You have left"
+        await page.goto(served.url + path)
+        assert await page.locator("h1").inner_text() == "You are not subscribed"
+        await page.close()
+
+
+async def test_an_open_preview_follows_the_file(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "issue.md"
+    _save(file, issue_text())
+    async with serving(preview_app(file), open_listener("127.0.0.1", 0)) as url:
+        page = await browser.new_page()
+        await page.goto(url)
+        await page.locator("#live", has_text="Live").wait_for()
+        _save(file, issue_text(words="three items").replace("Issue #182", "Issue One Eight Two"))
+        await page.locator(".row .subject", has_text="One Eight Two").wait_for()
+        letter = page.frame_locator("iframe").first
+        await letter.locator("text=three items").wait_for()
+        _save(file, "no issue at all")
+        await page.locator("[role=alert]").wait_for()
+        _save(file, issue_text())
+        await letter.locator("text=two items").wait_for()
+        await page.close()
