@@ -25,7 +25,8 @@ PUBLIC_URL = "https://news.example.org"
 PAGE = """<!doctype html><meta charset="utf-8"><style>
 * { box-sizing: border-box; margin: 0 }
 body { width: 1200px; height: 760px; overflow: hidden; display: flex; gap: 56px;
-  padding: 44px 56px 0; background: linear-gradient(160deg, #f5f1e8, #e9e2d2); font-family: Helvetica, Arial, sans-serif }
+  padding: 44px 56px 0; background: linear-gradient(160deg, #f5f1e8, #e9e2d2);
+  font-family: Helvetica, Arial, sans-serif }
 .file { flex: 1; height: 760px; background: #1f1e1c; border-radius: 12px 12px 0 0; overflow: hidden;
   box-shadow: 0 18px 50px #0003 }
 .file p { color: #a8a49a; font: 13px Helvetica, Arial, sans-serif; padding: 14px 22px;
