@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -62,10 +62,13 @@ class ClaimQueue:
                     await self._changed.wait()
         return not self.closed and self.ready > 0 and len(self._claims) <= at_most
 
-    def put(self, claims: Iterable[Claim]) -> None:
-        """Add claims at the end."""
+    def put(self, claims: Sequence[Claim]) -> Sequence[Claim]:
+        """Add claims at the end; those that came too late, because it is all over."""
+        if self.closed:
+            return claims
         self._claims.extend(claims)
         self._arrived.set()
+        return ()
 
     def take_stale(self) -> list[Claim]:
         """Take out what is too old to be begun."""

@@ -6,44 +6,24 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import structlog
 
-from digest.clock import Clock
 from digest.delivery import outcomes
 from digest.delivery.claims import Claim, ClaimQueue
 from digest.delivery.connections import Connections, RelayGate
+from digest.delivery.feeder import Feeder
 from digest.delivery.letters import Letters
 from digest.delivery.recorder import Recorder
 from digest.delivery.smtp import Letter, SmtpSession
 from digest.errors import DatabaseError, RelayError, SettingsError
-from digest.rules.delivery import OPEN_STATES, DeliveryState, IssueState
-from digest.rules.retry import wait
+from digest.rules.delivery import OPEN_STATES, DeliveryState
 from digest.rules.verdict import Phase
 from digest.store import handover
-from digest.store.deliveries import (
-    Claimed,
-    Outcome,
-    cancel_departed,
-    claim_deliveries,
-    record_outcomes,
-)
-from digest.store.notices import (
-    ClaimedNotice,
-    claim_notices,
-    expire_notices,
-    record_notice_outcomes,
-)
-from digest.store.progress import (
-    defer_waiting,
-    due_count,
-    finish_sending,
-    issue_progress,
-    next_due,
-    sending_count,
-)
+from digest.store.deliveries import Claimed, Outcome, record_outcomes
+from digest.store.notices import ClaimedNotice, record_notice_outcomes
+from digest.store.progress import finish_sending
 from digest.store.reports import issue_totals
 from digest.store.workers import BEAT, Lease
 
@@ -52,9 +32,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-CLAIM_SECONDS = 0.25  # of the measured rate: what a claim holds at most
-_LOOK_AGAIN = 0.1  # seconds between two looks at a database that has nothing for us
-_LONGEST_NAP = 1.0  # seconds: notices may come at any time
 _LEAST_PATIENCE = 2.0  # seconds to record what is known, however short the grace
 _TEND = 1.0  # seconds between two looks at stale claims
 
@@ -93,16 +70,28 @@ class SendingRun:
         self._clock = sender.clock
         self._lease = lease
         self._issue_id = issue_id
-        # Without retries a row is due only if it was due when we began: each is tried once.
-        self._due_at: datetime | None = self._clock.now() if no_retries else None
         self._letters = Letters(sender.db, sender.keys)
         self._queue = ClaimQueue()
         self._recorder: Recorder[_Done] = Recorder(
             self._write, unrecorded=sender.unrecorded, unrecorded_ms=sender.unrecorded_ms
         )
-        self._gates = [RelayGate(relay) for relay in relays]
-        self._connections = Connections(self._gates, self._queue, self._handle, helo=sender.helo)
-        self._rate = _Rate()
+        gates = [RelayGate(relay) for relay in relays]
+        self._connections = Connections(gates, self._queue, self._handle, helo=sender.helo)
+        self._feeder = Feeder(
+            db=self._db,
+            clock=self._clock,
+            lease=lease,
+            queue=self._queue,
+            gates=gates,
+            letters=self._letters,
+            connections=len(self._connections),
+            issue_id=issue_id,
+            # Without retries a row is due only if it was due when we began: each is tried once.
+            due_at=self._clock.now() if no_retries else None,
+            notices=sender.write_notice is not None,
+            busy=self._busy,
+            give_back=self._give_back,
+        )
         self._in_flight = 0
         self._stopping = False
         self._deferred: set[int] = set()
@@ -126,24 +115,37 @@ class SendingRun:
         try:
             await self._feed()
         finally:
-            await self._wind_up(recording, helpers)
+            await self._wind_up(recording, helpers, stop)
         if self._issue_id is not None and self.fatal is None:
             async with self._db.begin() as session:
                 await finish_sending(session, self._issue_id, self._clock.now())
 
+    async def _feed(self) -> None:
+        try:
+            await self._feeder.feed()
+        except DatabaseError as error:
+            # A claim may have been committed without our knowing: only a new lease can tell, for
+            # which these rows are those of a dead worker.
+            log.warning("the database failed, claims end", error=str(error))
+            self._lease.lost = True
+            self._end_claims()
+
+    def _busy(self) -> bool:
+        return bool(len(self._queue) or self._in_flight or self._recorder.unrecorded)
+
     async def _wind_up(
-        self, recording: asyncio.Task[None], helpers: list[asyncio.Task[None]]
+        self, recording: asyncio.Task[None], helpers: list[asyncio.Task[None]], stop: asyncio.Event
     ) -> None:
         """End in order: nothing new, then answers, then outcomes."""
-        patience = max(self._sender.grace, _LEAST_PATIENCE) if self._stopping else None
         self._end_claims()
         await self._connections.finish(self._sender.grace)
         self._recorder.close()
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait([recording, stopped], return_when=asyncio.FIRST_COMPLETED)
         # A database that is gone for good must not keep a stopped process for ever: what is not
         # recorded then is found as ours by the next sender, and marked maybe_sent.
-        await asyncio.wait([recording], timeout=patience)
-        recording.cancel()
-        for task in (*helpers, recording):
+        await asyncio.wait([recording], timeout=max(self._sender.grace, _LEAST_PATIENCE))
+        for task in (*helpers, recording, stopped):
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
@@ -165,123 +167,6 @@ class SendingRun:
         await stop.wait()
         self._end_claims()
 
-    # The feeder.
-
-    async def _feed(self) -> None:
-        try:
-            await self._feed_until_done()
-        except DatabaseError as error:
-            # A claim may have been committed without our knowing: only a new lease can tell, for
-            # which these rows are those of a dead worker.
-            log.warning("the database failed, claims end", error=str(error))
-            self._lease.lost = True
-            self._end_claims()
-
-    async def _feed_until_done(self) -> None:
-        while not self._stopping:
-            due = await self._count_due()
-            if due:
-                self._queue.want(due)
-                if await self._claim_while_due() or self._stopping:
-                    continue
-                if await self._nothing_to_claim():
-                    return
-                await asyncio.sleep(_LOOK_AGAIN)
-            elif self._busy:
-                await asyncio.sleep(_LOOK_AGAIN / 10)
-            elif await self._wait_for_more():
-                return
-
-    @property
-    def _busy(self) -> bool:
-        return bool(len(self._queue) or self._in_flight or self._recorder.unrecorded)
-
-    async def _count_due(self) -> int:
-        due = 0
-        now = self._clock.now()
-        async with self._db.read() as session:
-            if self._issue_id is not None:
-                most = len(self._connections)
-                due = await due_count(session, self._issue_id, self._due_at or now, most=most)
-        return due or int(self._sender.write_notice is not None and self._issue_id is None)
-
-    async def _claim_while_due(self) -> int:
-        """Claim as connections ask for more; how many rows it was until there were none."""
-        claimed = 0
-        while not self._stopping:
-            limit = max(2 * len(self._connections), round(CLAIM_SECONDS * self._rate.per_second))
-            if not await self._queue.hungry(limit // 2, timeout=_LOOK_AGAIN):
-                if self._unreachable:
-                    return claimed
-                continue
-            claims = await self._claim(limit - len(self._queue))
-            if not claims:
-                return claimed
-            claimed += len(claims)
-            if self._stopping:  # meanwhile
-                self._give_back(claims)
-            else:
-                self._queue.put(claims)
-        return claimed
-
-    async def _claim(self, limit: int) -> list[Claim]:
-        at = self._clock.monotonic()
-        now = self._clock.now()
-        rows: list[Claimed | ClaimedNotice] = []
-        async with self._db.begin() as session:
-            if self._sender.write_notice is not None:
-                await expire_notices(session, now)
-                rows += await claim_notices(
-                    session, worker_id=self._lease.worker_id, limit=limit, now=now
-                )
-            if self._issue_id is not None:
-                rows += await claim_deliveries(
-                    session,
-                    worker_id=self._lease.worker_id,
-                    issue_id=self._issue_id,
-                    limit=limit - len(rows),
-                    now=now,
-                    due_at=self._due_at,
-                )
-        await self._letters.load({row.version_id for row in rows if isinstance(row, Claimed)})
-        return [Claim(row, at) for row in rows]
-
-    @property
-    def _unreachable(self) -> bool:
-        return self._queue.ready == 0 and all(gate.unreachable for gate in self._gates)
-
-    async def _nothing_to_claim(self) -> bool:
-        """Rows are due and none could be claimed: see why; whether this run is over."""
-        if self._issue_id is None:
-            return not self._busy
-        now = self._clock.now()
-        if self._unreachable and self._due_at is not None:
-            error = next(gate.error for gate in self._gates if gate.error)
-            async with self._db.begin() as session:
-                until = now + wait(1, seed=self._issue_id)
-                await defer_waiting(session, self._issue_id, until=until, reply=str(error))
-            return True
-        async with self._db.begin() as session:
-            await cancel_departed(session, self._issue_id, now)
-            return (await issue_progress(session, self._issue_id)).state is not IssueState.SENDING
-
-    async def _wait_for_more(self) -> bool:
-        """Nothing is due: wait for what will be; whether there is nothing to wait for."""
-        self._queue.want(0)
-        if self._issue_id is None:
-            return True
-        async with self._db.read() as session:
-            state = (await issue_progress(session, self._issue_id)).state
-            held_by_others = await sending_count(session, self._issue_id)
-            due = None if self._due_at else await next_due(session, self._issue_id)
-        if state is not IssueState.SENDING or (due is None and not held_by_others):
-            return True
-        nap = _LONGEST_NAP
-        if due is not None:
-            nap = min(nap, max(0.0, (due - self._clock.now()).total_seconds()))
-        await asyncio.sleep(max(nap, _LOOK_AGAIN))
-        return False
-
     # A connection's work.
 
     async def _handle(self, session: SmtpSession, gate: RelayGate, claim: Claim) -> None:
@@ -291,7 +176,7 @@ class SendingRun:
                 await self._recorder.room()
             outcome = await self._transact(session, gate, claim)
             self._recorder.add(_Done(claim.row, outcome))
-            self._rate.count(not outcome.uncharged)
+            self._feeder.rate.count(not outcome.uncharged)
         finally:
             self._in_flight -= 1
 
@@ -433,24 +318,3 @@ class SendingRun:
             rescued = await handover.rescue(session, dead, now=now, hold=self._sender.hold_in_doubt)
         if rescued:
             log.warning("rows of a dead worker were taken back", rows=rescued, workers=sorted(dead))
-
-
-class _Rate:
-    """Messages a second, smoothed over about a second."""
-
-    def __init__(self) -> None:
-        self._messages = 0
-        self._since = Clock.monotonic()
-        self._smoothed = 0.0
-
-    def count(self, messages: int) -> None:
-        self._messages += messages
-
-    @property
-    def per_second(self) -> float:
-        elapsed = Clock.monotonic() - self._since
-        if elapsed > 0.1:
-            latest = self._messages / elapsed
-            self._smoothed = latest if not self._smoothed else (self._smoothed + latest) / 2
-            self._messages, self._since = 0, Clock.monotonic()
-        return self._smoothed

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
 from digest.audience.leave import Leavers
@@ -23,15 +23,13 @@ from digest.errors import DatabaseError, SettingsError
 from digest.mail.tokens import KeyRing
 from digest.rules.delivery import IssueState
 from digest.rules.relay import SETTING, RelayConfig
+from digest.settings import Settings
 from digest.store.notices import ClaimedNotice
 from digest.store.progress import issue_progress
 from digest.store.relays import ensure_relay
 from digest.store.reports import Totals, issue_totals
 from digest.store.session import Database
 from digest.store.workers import acquire_lease
-
-if TYPE_CHECKING:
-    from digest.runtime import Runtime
 
 __all__ = ["NoticeWriter", "Progress", "SendReport", "Sender"]
 
@@ -41,10 +39,21 @@ _DATABASE_PAUSE = 2.0  # seconds between two looks whether the database is back
 ProgressCallback = Callable[[Progress], None]
 
 
-class _Settings(Protocol):
-    unrecorded: int
-    unrecorded_ms: int
-    grace: float
+class Installation(Protocol):
+    """What a sender needs of a running installation (``runtime.Runtime``, which stands above)."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def db(self) -> Database: ...
+    @property
+    def keys(self) -> KeyRing: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def relays(self) -> tuple[RelayConfig, ...]: ...
+    @property
+    def leavers(self) -> Leavers: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +107,9 @@ class Sender:
     write_notice: NoticeWriter | None = None  # without one, notices wait
 
     @classmethod
-    def of(cls, runtime: Runtime) -> Self:
+    def of(cls, runtime: Installation) -> Self:
         """The sender of a running installation."""
-        settings: _Settings = runtime.settings.sender
+        settings = runtime.settings.sender
         return cls(
             db=runtime.db,
             keys=runtime.keys,

@@ -87,14 +87,15 @@ class SmtpSession:
             return None
         self.sent += 1
         for phase, line, expected in self._commands(letter):
-            reply = await self._ask(phase, line)
-            if reply.code // 100 != expected:
+            code, text = await self._ask(phase, line)
+            if code // 100 != expected:
+                reply = parse_reply(code, text)
                 self._after_refusal(phase, reply)
                 return Answer(phase, reply)
-        reply = await self._ask(Phase.DOT, letter.data + b".\r\n")
-        if reply.code == _SERVICE_CLOSING:
+        code, text = await self._ask(Phase.DOT, letter.data + b".\r\n")
+        if code == _SERVICE_CLOSING:
             self._closing = True
-        return Answer(Phase.DOT, reply)
+        return Answer(Phase.DOT, parse_reply(code, text))
 
     def _commands(self, letter: Letter) -> tuple[tuple[Phase, bytes, int], ...]:
         options = b""
@@ -138,22 +139,22 @@ class SmtpSession:
             self._reset_first = True  # the sender was taken: MAIL again would be out of order
 
     async def _reset(self) -> None:
-        reply = await self._ask(Phase.MAIL, b"RSET\r\n")
-        if not reply.positive:
+        code, text = await self._ask(Phase.MAIL, b"RSET\r\n")
+        if code // 100 != 2:
             self._stream.abort()
-            raise RelayError(f"RSET: {reply}", phase=Phase.MAIL, blame=Blame.RELAY)
+            message = f"RSET: {parse_reply(code, text)}"
+            raise RelayError(message, phase=Phase.MAIL, blame=Blame.RELAY)
         self._reset_first = False
 
-    async def _ask(self, phase: Phase, data: bytes) -> Reply:
+    async def _ask(self, phase: Phase, data: bytes) -> tuple[int, bytes]:
         try:
             self._stream.write(data, replies=1)
-            code, text = await self._stream.read(self.relay.timeout or TIMEOUTS[phase])
+            return await self._stream.read(self.relay.timeout or TIMEOUTS[phase])
         except (ConnectionClosedError, ReplyTimeoutError) as error:
             self._stream.abort()
             raise RelayError(
                 str(error), phase=phase, blame=Blame.RELAY, where=self.relay.name
             ) from error
-        return parse_reply(code, text)
 
     async def quit(self) -> None:
         """Say QUIT where the connection is in order, and close it in any case."""

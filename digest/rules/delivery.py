@@ -52,7 +52,8 @@ SETTLED_STATES = frozenset(DeliveryState) - OPEN_STATES
 DELIVERY_MOVES: dict[DeliveryState, frozenset[DeliveryState]] = {
     DeliveryState.QUEUED: frozenset(DeliveryState) - {DeliveryState.ACCEPTED, DeliveryState.QUEUED},
     DeliveryState.SENDING: frozenset(DeliveryState) - {DeliveryState.SENDING},
-    DeliveryState.DEFERRED: frozenset(DeliveryState) - {DeliveryState.ACCEPTED, DeliveryState.DEFERRED},
+    DeliveryState.DEFERRED: frozenset(DeliveryState)
+    - {DeliveryState.ACCEPTED, DeliveryState.DEFERRED},
     DeliveryState.HELD: frozenset(
         {DeliveryState.QUEUED, DeliveryState.ACCEPTED, DeliveryState.CANCELLED}
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
@@ -73,6 +74,11 @@ class Stage:
             return Counter(
                 state.value for state in await session.scalars(select(deliveries.c.state))
             )
+
+    async def until(self, state: str, rows: int) -> None:
+        """Return once so many rows are in ``state``."""
+        while (await self.states())[state] != rows:  # noqa: ASYNC110 - the database has no event
+            await asyncio.sleep(0.01)
 
     async def rows(self) -> list[dict]:
         async with self.db.read() as session:

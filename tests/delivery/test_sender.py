@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from digest.audience.leave import leave
+from digest.delivery.sender import Progress
 from digest.errors import RefusedError, SettingsError
 from digest.rules.delivery import IssueState
 from digest.store.session import Database
@@ -205,8 +206,7 @@ async def test_without_no_retries_the_call_lasts_until_the_retry(stage: Stage) -
         deferred = relay.fault("RCPT", "451 4.3.0 try later", to=ANNE)
         sending = asyncio.create_task(stage.sender(relay).send_issue(stage.issue_id))
         await deferred.reached.wait()
-        while (await stage.states())["deferred"] == 0:
-            await asyncio.sleep(0.01)
+        await stage.until("deferred", 1)
         stage.clock.jump(minutes=10)
         report = await sending
     assert report.totals.accepted == 3
@@ -261,8 +261,7 @@ async def test_stopping_begins_nothing_new_and_waits_for_answers(crowd: Stage) -
         sending = asyncio.create_task(sender.send_issue(crowd.issue_id, stop=stop))
         await first.reached.wait()
         stop.set()
-        while (await crowd.states())["sending"] > 1:
-            await asyncio.sleep(0.01)
+        await crowd.until("sending", 1)
         gate.set()
         report = await sending
         assert report.totals.accepted == len(relay.ledger) == 1
@@ -294,9 +293,7 @@ async def test_an_issue_paused_meanwhile_stops_at_the_next_claim(crowd: Stage) -
     async with FakeRelay() as relay:
         gate = asyncio.Event()
         first = relay.fault("DOT", gate=gate)
-        sending = asyncio.create_task(
-            crowd.sender(relay, connections=1).send_issue(crowd.issue_id)
-        )
+        sending = asyncio.create_task(crowd.sender(relay, connections=1).send_issue(crowd.issue_id))
         await first.reached.wait()
         async with crowd.db.begin() as session:
             assert await move_issue(
@@ -325,10 +322,10 @@ async def test_the_relays_own_id_is_kept(stage: Stage) -> None:
     assert {row["relay_message_id"] for row in await stage.rows()} == {"A1", "A2", "A3"}
 
 
-async def test_a_second_sender_on_sqlite_is_refused(stage: Stage) -> None:
-    if stage.db.dialect != "sqlite":
-        pytest.skip("PostgreSQL takes any number of senders")
-    async with FakeRelay() as relay:
+async def test_a_second_sender_on_sqlite_is_refused(sqlite_url: str) -> None:
+    async with await Database.open(sqlite_url) as db, FakeRelay() as relay:
+        stage = await set_stage(db)
+        await stage.start()
         gate = asyncio.Event()
         first = relay.fault("DOT", gate=gate)
         sending = asyncio.create_task(stage.sender(relay).send_issue(stage.issue_id))
@@ -340,10 +337,10 @@ async def test_a_second_sender_on_sqlite_is_refused(stage: Stage) -> None:
     assert set(relay.recipients.values()) == {1}
 
 
-async def test_two_senders_on_postgresql_never_send_twice(crowd: Stage) -> None:
-    if crowd.db.dialect != "postgresql":
-        pytest.skip("SQLite has one sender")
-    async with FakeRelay() as relay:
+async def test_several_senders_on_postgresql_never_send_twice(postgres_url: str) -> None:
+    async with await Database.open(postgres_url) as db, FakeRelay() as relay:
+        crowd = await set_stage(db, 120)
+        await crowd.start()
         await asyncio.gather(crowd.send(relay), crowd.send(relay), crowd.send(relay))
     assert set(relay.recipients.values()) == {1}
     assert len(relay.ledger) == 120
@@ -375,7 +372,7 @@ async def test_no_relay_is_an_error_that_names_the_setting(stage: Stage) -> None
 
 
 async def test_progress_counts_up_to_the_whole_audience(crowd: Stage) -> None:
-    seen = []
+    seen: list[Progress] = []
     async with FakeRelay() as relay:
         relay.fault("RCPT", "550 5.1.1 no such user", to=ANNE)
         await crowd.sender(relay).send_issue(crowd.issue_id, progress=seen.append)

@@ -1,4 +1,4 @@
-"""A small real SMTP server that does as it is told: replies per command, silence, a cut connection.
+"""A small real SMTP server that does as told: replies per command, silence, a cut connection.
 
 It is strict where a lenient server would hide a fault: MAIL inside a transaction and DATA without a
 recipient are refused. ``ledger`` is the truth about what it took; an entry is made before the answer.
@@ -87,6 +87,7 @@ class FakeRelay:
         self.port = 0
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(
@@ -113,6 +114,7 @@ class FakeRelay:
         for writer in list(self._writers):
             writer.transport.abort()
         await self._server.wait_closed()
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
     def url(self, **keys: object) -> str:
         """The URL of this relay for ``DIGEST_RELAY_URL``."""
@@ -136,6 +138,10 @@ class FakeRelay:
         return [command.split(b" ")[0].split(b":")[0].decode().upper() for command in self.commands]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
         self.connections += 1
         self.open += 1
         self.most_open = max(self.most_open, self.open)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ async def stage(database: Database) -> Stage:
 async def claim(stage: Stage, limit: int = 100, **more: object) -> list:
     given = {"worker_id": 1, "issue_id": stage.issue_id, "limit": limit, "now": Clock().now()}
     async with stage.db.begin() as session:
-        return await claim_deliveries(session, **(given | more))
+        return await claim_deliveries(session, **(given | more))  # type: ignore[arg-type]  # by name
 
 
 async def record(stage: Stage, *outcomes: Outcome) -> int:
@@ -47,7 +48,7 @@ async def test_planning_again_adds_only_who_is_new(stage: Stage) -> None:
     async with stage.db.begin() as session:
         version_id = (await issue_by_id(session, stage.issue_id)).approved_version_id
         assert version_id is not None
-        plan = {"issue_id": stage.issue_id, "version_id": version_id, "now": NOW}
+        plan: dict[str, Any] = {"issue_id": stage.issue_id, "version_id": version_id, "now": NOW}
         assert await plan_deliveries(session, **plan) == 0
         assert await plan_deliveries(session, **plan, ordinal=1) == 5
         assert (await issue_by_id(session, stage.issue_id)).planned == 10
@@ -138,7 +139,7 @@ async def test_accepted_rows_keep_their_reply_and_others_get_an_attempt(stage: S
     one, two = await claim(stage, 2)
     accepted = Outcome(
         *(one.row_id, 1, DeliveryState.ACCEPTED),
-        **{"phase": "dot", "code": 250, "status": "2.0.0", "text": "queued as A1"},
+        phase="dot", code=250, status="2.0.0", text="queued as A1",
         relay_message_id="A1",
     )
     nasty = "no\x00 such \ud800 user" + "x" * 5000
@@ -150,7 +151,11 @@ async def test_accepted_rows_keep_their_reply_and_others_get_an_attempt(stage: S
     assert (rows[0]["reply_text"], rows[0]["relay_message_id"]) == ("queued as A1", "A1")
     assert rows[0]["settled_at"] is not None
     (attempt,) = await stage.tries()
-    assert (attempt["delivery_id"], attempt["code"], attempt["blame"]) == (two.row_id, 550, "recipient")
+    assert (attempt["delivery_id"], attempt["code"], attempt["blame"]) == (
+        two.row_id,
+        550,
+        "recipient",
+    )
     assert attempt["text"].startswith("no such ")
     assert len(attempt["text"]) <= 1000
 
@@ -221,5 +226,7 @@ async def test_what_is_due_is_known_without_claiming(stage: Stage) -> None:
         until = now + timedelta(minutes=5)
         assert await defer_waiting(session, stage.issue_id, until=until, reply="down") == 5
         assert await due_count(session, stage.issue_id, now, most=99) == 0
-        assert abs(await next_due(session, stage.issue_id) - until) < timedelta(seconds=1)
+        due = await next_due(session, stage.issue_id)
+        assert due is not None
+        assert abs(due - until) < timedelta(seconds=1)
         assert await sending_count(session, stage.issue_id) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -120,9 +121,7 @@ async def test_rows_of_a_dead_worker_come_back_in_doubt(database: Database, hold
         assert await handover.rescue(session, {7}, now=now, hold=hold) == 0
     rows = [row for row in await stage.rows() if row["maybe_sent"]]
     assert len(rows) == 2
-    assert {row["state"] for row in rows} == {
-        DeliveryState.HELD if hold else DeliveryState.QUEUED
-    }
+    assert {row["state"] for row in rows} == {DeliveryState.HELD if hold else DeliveryState.QUEUED}
     assert {row["reason"] for row in rows} == {"in_doubt" if hold else None}
     assert {row["attempts"] for row in rows} == {1}
 
@@ -149,7 +148,7 @@ async def test_an_old_outcome_does_not_settle_a_newer_claim_of_the_same_worker(
     stage = await set_stage(database, 1)
     await stage.start()
     now = CLOCK.now()
-    claim = {"worker_id": 7, "issue_id": stage.issue_id, "limit": 1, "now": now}
+    claim: dict[str, Any] = {"worker_id": 7, "issue_id": stage.issue_id, "limit": 1, "now": now}
     async with database.begin() as session:
         (old,) = await claim_deliveries(session, **claim)
         await handover.rescue(session, {7}, now=now)
