@@ -33,13 +33,16 @@ def checkout(tmp_path: Path) -> Path:
     """A checkout with a blank in its path whose ``digest`` tells how it was called."""
     folder = tmp_path / "a checkout"
     (folder / "digest").mkdir(parents=True)
+    (folder / "digest" / "__init__.py").write_text("")  # found before the real one
     shutil.copy(RUN, folder / "run")
     for name in ("uv.lock", "pyproject.toml"):
         (folder / name).write_text(name)
     (folder / "digest" / "__main__.py").write_text(PROGRAM)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "uv").write_text(UV)
-    (tmp_path / "bin" / "uv").chmod(0o755)
+    (tmp_path / "bin" / "python3").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    for name in ("uv", "python3"):
+        (tmp_path / "bin" / name).chmod(0o755)
     return folder
 
 
@@ -56,7 +59,13 @@ def call(
     }
     command = [str(program or checkout / "run"), *arguments]
     return subprocess.run(
-        command, cwd=above, env=environment | more, capture_output=True, text=True, check=False
+        command,
+        cwd=above,
+        env=environment | more,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
 
 
