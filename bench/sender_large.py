@@ -1,0 +1,88 @@
+"""What many rows cost: memory with a million queued, speed with ten million in the table."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from statistics import median
+
+from sqlalchemy import update
+
+from bench.contest import Contestant, Program, measure
+from bench.contestants import CONNECTIONS, Ours
+from bench.result import Figure
+from bench.sending import Relay, ours, plan
+from bench.tools import Counting
+from digest.clock import Clock
+from digest.rules.delivery import DeliveryState, IssueState
+from digest.store import schema
+from digest.store.session import Database
+
+_FEW, _MANY = 10_000, 1_000_000
+_ISSUES = 10  # of a million readers each
+_ROUNDS = 3
+_MOST_MEMORY = 120  # MB
+_MOST_GROWTH = 1.1  # memory with a million queued, to that with ten thousand
+_LEAST_SPEED = 0.9  # of that with few rows
+
+
+def measured(databases: Sequence[Ours], server: Counting) -> list[Figure]:
+    """All figures of all databases; takes minutes and a few GB of disk."""
+    return [figure for database in databases for figure in _of(database, server)]
+
+
+def _of(database: Ours, server: Counting) -> list[Figure]:
+    kind = database.kind
+    few = [measure(database.contestant(_FEW), server) for _ in range(_ROUNDS)]
+    newsletter = database.newsletter(_MANY)
+    issue = plan(database.url, newsletter)
+    many = measure(_first_of(database, issue), server)
+    asyncio.run(_settle(database.url, issue))
+    for _ in range(_ISSUES - 1):
+        asyncio.run(_settle(database.url, plan(database.url, newsletter)))
+    late = [measure(database.contestant(_FEW), server) for _ in range(_ROUNDS)]
+    memory = median(run.memory for run in few)
+    speed = median(run.rate for run in late) / median(run.rate for run in few)
+    return [
+        Figure(f"{kind}, memory, {_FEW:,} queued", memory, "MB", _MOST_MEMORY),
+        Figure(f"{kind}, memory, {_MANY:,} queued", many.memory, "MB", _MOST_MEMORY),
+        Figure(f"{kind}, memory, growth", many.memory / memory, "×", _MOST_GROWTH),
+        Figure(f"{kind}, {_MANY:,} queued", many.rate, "msg/s"),
+        Figure(
+            f"{kind}, speed at {_MANY * _ISSUES:,} rows", speed, "×", _LEAST_SPEED, at_least=True
+        ),
+    ]
+
+
+def _first_of(database: Ours, issue: int) -> Contestant:
+    """The first messages of an issue; then the sender is told to stop."""
+
+    def prepare(port: int, messages: int) -> Program:
+        return ours(database.url, issue, Relay(port, CONNECTIONS), stop_after=messages)
+
+    return Contestant(f"{database.kind}, of {_MANY:,}", _FEW, prepare)
+
+
+async def _settle(url: str, issue: int) -> None:
+    """What sending an issue leaves behind: all rows accepted."""
+    now = Clock().now()
+    rows = schema.deliveries
+    async with await Database.open(url) as db, db.begin() as session:
+        await session.execute(
+            update(rows)
+            .where(rows.c.issue_id == issue)
+            .values(
+                state=DeliveryState.ACCEPTED,
+                attempts=1,
+                first_claimed_at=now,
+                claimed_at=now,
+                settled_at=now,
+                reply_code=250,
+                reply_text="2.0.0 Ok: queued as 1E240",
+            )
+        )
+        await session.execute(
+            update(schema.issues)
+            .where(schema.issues.c.id == issue)
+            .values(state=IssueState.FINISHED, finished_at=now)
+        )
