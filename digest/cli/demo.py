@@ -104,15 +104,26 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """What was sent, and what the database and the relay say about it."""
+class Comparison:
+    """What the database says, beside what the relay has.
 
-    prepared: Prepared
+    ``lost`` are rows called accepted that the relay does not know, and readers whose row is not
+    settled; ``repeated`` are copies beyond the first.
+    """
+
     totals: Totals
-    sent: SentBy
     captured: int
     repeated: int
     lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What was sent, how, and what came of it."""
+
+    prepared: Prepared
+    sent: SentBy
+    compared: Comparison
 
     @property
     def issue(self) -> int | str:
@@ -127,15 +138,17 @@ class Shown:
             "issue": self.issue,
             "sections": len(sections),
             "items": sum(len(section.items) for section in sections),
-            "planned": self.totals.planned,
-            "accepted": self.totals.accepted,
-            "rejected": self.totals.rejected,
-            "deferred": self.totals.deferred,
-            "captured": self.captured,
-            "lost": self.lost,
-            "repeated": self.repeated,
+            "planned": self.compared.totals.planned,
+            "accepted": self.compared.totals.accepted,
+            "rejected": self.compared.totals.rejected,
+            "deferred": self.compared.totals.deferred,
+            "captured": self.compared.captured,
+            "lost": self.compared.lost,
+            "repeated": self.compared.repeated,
             "seconds": round(self.sent.seconds, 3),
-            "messages_per_second": round(self.totals.accepted / max(self.sent.seconds, 1e-3), 1),
+            "messages_per_second": round(
+                self.compared.totals.accepted / max(self.sent.seconds, 1e-3), 1
+            ),
         }
 
 
@@ -158,7 +171,7 @@ async def _play(stage: Stage, stopped: asyncio.Event, *, serve: bool, as_json: b
                 async with serving(app, listener) as url:
                     output.note(f"\nThe captured mail is at {url} – Ctrl-C ends the demo.")
                     await stopped.wait()
-    return RefusedError.exit_code if shown.lost else 0
+    return RefusedError.exit_code if shown.compared.lost else 0
 
 
 async def _show(
@@ -196,7 +209,7 @@ async def _show(
         raise RefusedError(
             f"Only {sent.kills} of {stage.kills} kills found the sender at work.", where="--kill"
         )
-    return await _compared(db, keys, issue, prepared, sent, stage)
+    return Shown(prepared, sent, await _comparison(db, keys, issue.id, stage))
 
 
 async def _newsletter(db: Database, keys: KeyRing) -> Newsletter:
@@ -233,28 +246,19 @@ async def _stored(db: Database, letter: Newsletter, prepared: Prepared) -> Store
     return stored.issue
 
 
-async def _compared(
-    db: Database,
-    keys: KeyRing,
-    issue: StoredIssue,
-    prepared: Prepared,
-    sent: SentBy,
-    stage: Stage,
-) -> Shown:
+async def _comparison(db: Database, keys: KeyRing, issue_id: int, stage: Stage) -> Comparison:
     """The database's rows beside the relay's ledger."""
     copies = [_delivery(keys, line) for line in accepted_lines(stage.folder / CAPTURE)]
     captured = set(copies)
     async with db.read() as session:
-        totals = await issue_totals(session, issue.id)
+        totals = await issue_totals(session, issue_id)
         missed: set[int] = set()
-        while page := await missed_readers(session, issue.id, after=max(missed, default=0)):
+        while page := await missed_readers(session, issue_id, after=max(missed, default=0)):
             missed.update(row.delivery_id for row in page)
     unwitnessed = totals.accepted - len(captured - missed)
     unsettled = stage.readers - totals.planned + totals.queued + totals.sending
-    return Shown(
-        prepared=prepared,
+    return Comparison(
         totals=totals,
-        sent=sent,
         captured=len(captured),
         repeated=len(copies) - len(captured),
         lost=unwitnessed + unsettled,

@@ -12,10 +12,11 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError
 
 from digest import __version__
 from digest.cli import output
+from digest.cli.options import DEFAULTS
 from digest.cli.service import INTERRUPTED
 from digest.errors import DigestError
 
@@ -42,7 +43,7 @@ def build_app() -> App:
         help_formatter="plain",
         help_format="plaintext",
         version=__version__,
-        default_parameter=Parameter(negative=(), show_default=False),
+        default_parameter=DEFAULTS,
     )
     for name, text in GROUPS.items():
         target = name if name in COMMANDS else "app"

@@ -42,7 +42,7 @@ def test_help_loads_neither_database_nor_web_nor_renderer() -> None:
 
 def test_every_group_and_verb_has_help(shell: Shell) -> None:
     app = build_app()
-    chains = [("digest",)]
+    chains: list[tuple[str, ...]] = [("digest",)]
     for name in GROUPS:
         chains.append((name,))
         chains += [(name, verb) for verb in app[name] if not verb.startswith("-")]

@@ -39,7 +39,10 @@ def test_times_and_states_are_written_for_programs() -> None:
 
 
 def test_rows_are_a_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
-    rows = [{"name": "Anne\x1b[2J", "readers": 12345}, {"name": "Bart", "readers": None}]
+    rows: list[output.Row] = [
+        {"name": "Anne\x1b[2J", "readers": 12345},
+        {"name": "Bart", "readers": None},
+    ]
     output.rows(rows, as_json=False, columns=("name", "readers"))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["name", "readers"]

@@ -96,36 +96,6 @@ def test_the_script_of_the_documentation_sends_once_to_everyone(
     assert shown["deliveries"][0]["issue"] == 182
 
 
-def test_what_is_not_approved_or_changed_later_does_not_go_out(
-    script: Script, tmp_path: Path
-) -> None:
-    script.run("issue", "add", "issue.md")
-    refused = script.start("issue", "send", "182", "--wait", "--json")
-    out, err = refused.communicate(timeout=60)
-    assert (refused.returncode, out) == (1, "")
-    assert "approve" in json.loads(err.splitlines()[-1])["message"]
-    approved(script)
-    script.run("issue", "withdraw", "182")
-    script.run("issue", "send", "182", "--wait", code=1)
-    first = script.json("issue", "add", "issue.md")["hash"]
-    script.run("issue", "approve", "182", first[:12])
-    (tmp_path / "issue.md").write_text(ISSUE.replace("The blurb", "A later thought"))
-    assert script.json("issue", "add", "issue.md")["hash"] != first
-    script.run("issue", "send", "182", "--wait", "--no-retries")
-    messages = (tmp_path / "capture" / "messages").read_bytes()
-    assert b"A later thought" not in messages
-    assert b"The blurb" in messages
-    script.run("issue", "add", "issue.md", code=2)  # planned: too late for another version
-
-
-def test_a_past_issue_stands_in_the_archive_and_is_sent_to_nobody(script: Script) -> None:
-    script.run("issue", "add", "issue.md", "--sent-at", "2021-01-15")
-    (issue,) = [json.loads(line) for line in script.run("issue", "list", "--json").splitlines()]
-    assert (issue["issue"], issue["state"], issue["planned"]) == (182, "finished", 0)
-    assert issue["finished_at"].startswith("2021-01-15")
-    assert script.json("issue", "send", "182", "--wait")["planned"] == 0
-
-
 def test_run_sends_what_was_started_and_ends_at_sigterm(script: Script, tmp_path: Path) -> None:
     approved(script)
     with script.start("run", "--port", "0") as service:
@@ -142,13 +112,3 @@ def test_run_sends_what_was_started_and_ends_at_sigterm(script: Script, tmp_path
         service.send_signal(signal.SIGTERM)
         assert service.wait(60) == 0
     assert len(list(accepted_lines(tmp_path / "capture"))) == status["accepted"]
-
-
-def test_without_a_relay_nothing_is_planned(script: Script) -> None:
-    approved(script)
-    without = Script(script.folder, dict(script.environment) | {"DIGEST_RELAY_URL": ""})
-    with without.start("issue", "send", "182", "--wait", "--json") as refused:
-        out, err = refused.communicate(timeout=60)
-    assert (refused.returncode, out) == (2, "")
-    assert json.loads(err.splitlines()[-1])["where"] == "DIGEST_RELAY_URL"
-    assert script.json("issue", "status", "182")["state"] == "approved"
