@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -14,7 +15,7 @@ from digest.cli.issue_publish import find_issue
 from digest.cli.options import Json, OfNewsletter
 from digest.cli.service import until_stopped
 from digest.delivery.plan import start_issue
-from digest.delivery.sender import Sender
+from digest.delivery.sender import Sender, SendReport
 from digest.errors import RefusedError
 from digest.rules.delivery import IssueState
 from digest.runtime import Runtime, open_runtime
@@ -73,14 +74,52 @@ async def _send_here(
 ) -> int:
     async with until_stopped() as stopped:
         with output.progress_bar(f"Issue {issue.name}", total=issue.planned) as bar:
-            report = await Sender.of(runtime).send_issue(
-                issue.id,
-                no_retries=no_retries,
-                progress=lambda now: bar(now.settled, now.planned),
-                stop=stopped,
+            report = await _sent_or_watched(
+                runtime, issue.id, no_retries=no_retries, progress=bar, stopped=stopped
             )
     output.result(report.as_dict(), as_json=as_json)
     return report.exit_code
+
+
+async def _sent_or_watched(
+    runtime: Runtime,
+    issue_id: int,
+    *,
+    no_retries: bool,
+    progress: output.Bar,
+    stopped: asyncio.Event,
+) -> SendReport:
+    """Send; on SQLite, where one process sends at a time, watch while that is another one."""
+    sender = Sender.of(runtime)
+    began, before = runtime.clock.monotonic(), None
+    while True:
+        try:
+            return await sender.send_issue(
+                issue_id,
+                no_retries=no_retries,
+                progress=lambda now: progress(now.settled, now.planned),
+                stop=stopped,
+            )
+        except RefusedError as error:
+            async with runtime.db.read() as session:
+                issue = await issue_by_id(session, issue_id)
+                totals = await issue_totals(session, issue_id)
+            if before is None:
+                before = totals.accepted
+                output.note(f"Watching, not sending: {error.message}")
+            report = SendReport(
+                totals=totals,
+                issue_state=issue.state,
+                paused_reason=issue.paused_reason,
+                seconds=runtime.clock.monotonic() - began,
+                sent=totals.accepted - before,
+                no_retries=no_retries,
+            )
+            progress(totals.planned - totals.waiting, totals.planned)
+        if report.complete or issue.state in _OVER or stopped.is_set():
+            return report
+        with suppress(TimeoutError):  # then look again, and send if nobody else does by now
+            await asyncio.wait_for(stopped.wait(), WATCH)
 
 
 async def status(

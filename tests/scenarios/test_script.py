@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import signal
 from collections.abc import Iterator
@@ -112,3 +113,20 @@ def test_run_sends_what_was_started_and_ends_at_sigterm(script: Script, tmp_path
         service.send_signal(signal.SIGTERM)
         assert service.wait(60) == 0
     assert len(list(accepted_lines(tmp_path / "capture"))) == status["accepted"]
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])  # PostgreSQL has room for several senders
+def test_beside_another_sender_it_watches_and_goes_on_when_that_is_gone(
+    script: Script, tmp_path: Path
+) -> None:
+    approved(script)
+    with (tmp_path / "empty.db.sender").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with script.start("issue", "send", "182", "--wait", "--no-retries", "--json") as waiting:
+            assert waiting.stderr is not None
+            assert "Watching" in waiting.stderr.readline()
+            assert list(accepted_lines(tmp_path / "capture")) == []
+            fcntl.flock(other, fcntl.LOCK_UN)
+            out, _ = waiting.communicate(timeout=60)
+    assert waiting.returncode == 0
+    assert json.loads(out)["accepted"] == len(list(accepted_lines(tmp_path / "capture"))) > 200
