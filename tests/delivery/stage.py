@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import select, update
 
@@ -64,7 +65,7 @@ class Stage:
         )
 
     async def send(
-        self, *relays: FakeRelay, no_retries: bool = True, **settings: object
+        self, *relays: FakeRelay, no_retries: bool = True, **settings: Any
     ) -> SendReport:
         sender = self.sender(*relays, **settings)
         return await sender.send_issue(self.issue_id, no_retries=no_retries)

@@ -1,7 +1,7 @@
 """A small real SMTP server that does as told: replies per command, silence, a cut connection.
 
-It is strict where a lenient server would hide a fault: MAIL inside a transaction and DATA without a
-recipient are refused. ``ledger`` is the truth about what it took; an entry is made before the answer.
+It is strict where a lenient server would hide a fault: MAIL inside a transaction and DATA without
+a recipient are refused. ``ledger`` is the truth about what it took, written before the answer.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import re
 import ssl
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import Message
@@ -114,7 +113,10 @@ class FakeRelay:
         for writer in list(self._writers):
             writer.transport.abort()
         await self._server.wait_closed()
-        await asyncio.gather(*self._serving, return_exceptions=True)
+        serving = list(self._serving)
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
 
     def url(self, **keys: object) -> str:
         """The URL of this relay for ``DIGEST_RELAY_URL``."""
@@ -156,8 +158,6 @@ class FakeRelay:
             self.open -= 1
             self._writers.discard(writer)
             writer.close()
-            with suppress(ConnectionError, ssl.SSLError):
-                await writer.wait_closed()
 
 
 class _Conversation:
@@ -244,7 +244,12 @@ class _Conversation:
     async def start_tls(self) -> None:
         if await self.answer("STARTTLS", "220 2.0.0 go"):
             assert self.relay.certificate is not None
-            await self.writer.start_tls(self.relay.certificate)
+            plain = self.writer.transport
+            try:
+                await self.writer.start_tls(self.relay.certificate)
+            except (AttributeError, OSError) as error:  # the client hung up in the handshake
+                self.writer._transport = plain  # type: ignore[attr-defined]  # 3.11 leaves None
+                raise CutError from error
 
     async def mail(self, line: bytes) -> None:
         found = _PATH.search(line)

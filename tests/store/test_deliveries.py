@@ -139,7 +139,10 @@ async def test_accepted_rows_keep_their_reply_and_others_get_an_attempt(stage: S
     one, two = await claim(stage, 2)
     accepted = Outcome(
         *(one.row_id, 1, DeliveryState.ACCEPTED),
-        phase="dot", code=250, status="2.0.0", text="queued as A1",
+        phase="dot",
+        code=250,
+        status="2.0.0",
+        text="queued as A1",
         relay_message_id="A1",
     )
     nasty = "no\x00 such \ud800 user" + "x" * 5000

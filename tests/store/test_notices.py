@@ -10,11 +10,11 @@ from sqlalchemy import select
 from digest.clock import Clock
 from digest.rules.delivery import DeliveryState
 from digest.store import handover
+from digest.store.handover import Outcome
 from digest.store.notices import (
     OPERATOR_LANE,
     SIGN_UP_LANE,
     Notice,
-    Outcome,
     claim_notices,
     expire_notices,
     next_notice_due,
