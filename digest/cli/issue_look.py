@@ -145,7 +145,13 @@ def _write_all(folder: Path, files: dict[str, bytes]) -> None:
 
 
 async def preview(
-    file: Path, /, *, newsletter: str | None = None, host: str = "127.0.0.1", port: int = 0
+    file: Path,
+    /,
+    *,
+    newsletter: str | None = None,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    as_json: Json = False,
 ) -> int:
     """Show a file in the browser while it is being written; it follows every save.
 
@@ -168,7 +174,8 @@ async def preview(
     look = await _look(newsletter, None)
     app = preview_app(file, masthead=look.masthead if newsletter else None, theme=look.theme)
     async with serving(app, open_listener(host, port)) as url, until_stopped() as stopped:
-        output.note(f"{output.printable(file)} at {url} – Ctrl-C ends it.")
+        text = f"{output.printable(file)} at {url} – Ctrl-C ends it."
+        output.serving({"url": url}, as_json=as_json, text=text)
         await stopped.wait()
     return 0
 

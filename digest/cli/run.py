@@ -9,6 +9,7 @@ import structlog
 
 from digest.cli import output
 from digest.cli.connection import read_settings
+from digest.cli.options import Json
 from digest.cli.service import until_stopped
 from digest.delivery.sender import Sender
 from digest.errors import RefusedError
@@ -28,7 +29,7 @@ SPARE = 5.0  # seconds beyond the sender's own grace until a stopped process end
 log = structlog.get_logger(__name__)
 
 
-async def run(*, host: str | None = None, port: int | None = None) -> int:
+async def run(*, host: str | None = None, port: int | None = None, as_json: Json = False) -> int:
     """Serve the pages and send, in one process, until SIGTERM or Ctrl-C.
 
     Without a relay the pages work and nothing is sent; /readyz says so.
@@ -52,7 +53,7 @@ async def run(*, host: str | None = None, port: int | None = None) -> int:
         )
         listener = open_listener(host or settings.host, settings.port if port is None else port)
         async with until_stopped() as stopped, serving(create_app(site), listener) as url:
-            output.note(f"digest at {url}")
+            output.serving({"url": url}, as_json=as_json, text=f"digest at {url}")
             if runtime.relays:
                 await _send_until(runtime, stopped)
             else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import signal
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,9 +100,11 @@ def test_the_script_of_the_documentation_sends_once_to_everyone(
 
 def test_run_sends_what_was_started_and_ends_at_sigterm(script: Script, tmp_path: Path) -> None:
     approved(script)
-    with script.start("run", "--port", "0") as service:
-        assert service.stderr is not None
-        assert "http://127.0.0.1:" in service.stderr.readline()
+    with script.start("run", "--port", "0", "--json") as service:
+        assert service.stdout is not None
+        url = json.loads(service.stdout.readline())["url"]
+        with urllib.request.urlopen(f"{url}/readyz", timeout=30) as answer:
+            assert answer.status == 200
         script.run("issue", "send", "182")
         with script.start("issue", "status", "182", "--watch", "--json") as watching:
             assert watching.stdout is not None
