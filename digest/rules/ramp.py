@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from digest.errors import SettingsError
 from digest.rules.throttle import ISSUE_SHARE
@@ -157,39 +157,38 @@ def refusal(
 
 
 class _Used:
-    """The rows by hour, and the days on which something was sent."""
+    """Messages by hour, and the days on which something was sent; both counted from 1970, because
+    an estimate looks at thousands of hours.
+    """
 
     def __init__(self, usage: Iterable[Usage]) -> None:
-        self._hours: dict[datetime, int] = {}
-        self._days: set[date] = set()
+        self._hours: dict[int, int] = {}
+        self._days: set[int] = set()
         for row in usage:
             self.add(row.hour_at, row.messages)
 
-    def add(self, hour_at: datetime, messages: int) -> None:
+    def add(self, at: datetime, messages: int) -> None:
         if messages > 0:
-            hour_at = _hour_of(hour_at)
-            self._hours[hour_at] = self._hours.get(hour_at, 0) + messages
-            self._days.add(hour_at.date())
+            hour = _number_of(at)
+            self._hours[hour] = self._hours.get(hour, 0) + messages
+            self._days.add(hour // _HOURS_OF_A_DAY)
 
     def room(self, quota: Quota, now: datetime) -> int | None:
         """Messages that may go at ``now``; None: no limit."""
-        hour_at = _hour_of(now)
+        hour = _number_of(now)
         rooms = []
         if quota.per_hour is not None:
-            rooms.append(quota.per_hour - self._hours.get(hour_at, 0))
-        day = [limit for limit in (quota.per_day, self._step(quota.ramp, now)) if limit is not None]
+            rooms.append(quota.per_hour - self._hours.get(hour, 0))
+        step = self._step(quota.ramp, hour // _HOURS_OF_A_DAY)
+        day = [limit for limit in (quota.per_day, step) if limit is not None]
         if day:
-            rooms.append(min(day) - self._of_a_day(hour_at))
+            used = sum(self._hours.get(hour - back, 0) for back in range(_HOURS_OF_A_DAY))
+            rooms.append(min(day) - used)
         return max(0, min(rooms)) if rooms else None
 
-    def _of_a_day(self, hour_at: datetime) -> int:
-        hours = (hour_at - HOUR * back for back in range(_HOURS_OF_A_DAY))
-        return sum(self._hours.get(hour, 0) for hour in hours)
-
-    def _step(self, ramp: tuple[int, ...], now: datetime) -> int | None:
-        if not ramp:
+    def _step(self, ramp: tuple[int, ...], today: int) -> int | None:
+        if len(self._days) > len(ramp):  # one of them may be today
             return None
-        today = _hour_of(now).date()
         before = sum(day < today for day in self._days)
         return ramp[before] if before < len(ramp) else None
 
@@ -244,6 +243,10 @@ def _forecast(relays: Sequence[Allowance], now: datetime) -> Iterator[_Hour]:
         for one, relay, free in zip(used, relays, rooms, strict=True):
             one.add(start, _flow(free, relay.rate, seconds))
         start = end
+
+
+def _number_of(at: datetime) -> int:
+    return int(at.timestamp()) // 3600
 
 
 def _hour_of(at: datetime) -> datetime:

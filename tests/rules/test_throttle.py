@@ -37,7 +37,7 @@ def most_within(times: Iterable[float], seconds: float) -> int:
 
 def greedy(take: Callable[[float], float], now: float, *, at_most: int = 400) -> list[float]:
     """Everything that may go at one instant."""
-    gone = []
+    gone: list[float] = []
     while len(gone) < at_most and not take(now):
         gone.append(now)
     return gone
@@ -114,7 +114,8 @@ def test_waiting_the_time_that_was_told_is_enough():
 @settings(max_examples=60)
 def test_a_changed_rate_forgets_nothing_that_went_already(changes):
     bucket = TokenBucket(changes[0][0])
-    now, gone = 0.0, []
+    now = 0.0
+    gone: list[float] = []
     for rate, gap in changes:
         bucket.set_rate(rate)
         now += gap
