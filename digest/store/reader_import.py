@@ -210,4 +210,4 @@ SELECT
     SUM((SELECT COUNT(*) {_MINE} AND t.state = 'ended'
         AND (t.consent_batch_id IS NULL OR t.consent_batch_id <> :batch))) AS ended
 FROM import_rows r
-""").bindparams(bindparam("newsletter", type_=Id), bindparam("batch", type_=Id))
+""")  # noqa: S608 - joined from constants of this module.bindparams(bindparam("newsletter", type_=Id), bindparam("batch", type_=Id))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -74,7 +74,8 @@ def html() -> str:
 
 @pytest.fixture
 def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
-    width, scheme = getattr(request, "param", (375, "light"))
+    seen_as: tuple[int, Literal["light", "dark"]] = getattr(request, "param", (375, "light"))
+    width, scheme = seen_as
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
     opened = context.new_page()
     opened.route("**/*", lambda route: route.abort())  # no pictures, nothing from outside
