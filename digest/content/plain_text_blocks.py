@@ -13,6 +13,21 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from digest.content.markdown_words import URL
+from digest.content.plain_text_phrases import (
+    BYLINE,
+    DATELINE,
+    FOOTER,
+    GOES_ON,
+    GREETING,
+    LABEL,
+    MARKED_TITLE,
+    NAME,
+    NAMES,
+    READ_MORE,
+    SIGN_OFF,
+    TITLE_END,
+    is_usual_heading,
+)
 
 SEPARATOR = re.compile(r"[-=*_~#•·–—+](?:[ \t]*[-=*_~#•·–—+]){2,}|--")
 """A line of signs between parts; it is layout and no words."""
@@ -20,56 +35,16 @@ SEPARATOR = re.compile(r"[-=*_~#•·–—+](?:[ \t]*[-=*_~#•·–—+]){2,}|
 _BULLET = re.compile(r"(?:[-*•‣▪●◦·–—+])[ \t]+(?=\S)")
 
 
-def _begins(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.IGNORECASE | re.VERBOSE)
-
-
-_MARKED_TITLE = _begins(
-    r"""\[?(?: github | gitlab | repo | pdf | video | sponsor(?:ed)? | ad | paper | code | podcast )
-    (?: \] | : )\s*\S"""
-)
-_GREETING = _begins(
-    r"""(?: hi | hey | hello | dear | howdy | greetings | happy[ ]\w+day
-    | good[ ](?: morning | day | afternoon | evening ) )\b"""
-)
-_SIGN_OFF = _begins(
-    r"""until[ ](?:next|then) | see[ ]you | that[’']?s[ ](?:all|it) | take[ ]care | talk[ ]soon
-    | thanks?[ ](?:you[ ])?(?:for|to)\b | happy[ ]\w+ing\b | (?:cheers|enjoy|bye|yours)\b
-    | best,  | best[ ](?:regards|wishes) | kind[ ]regards | stay[ ]\w+[,.!] | p\.?s\.
-    | have[ ]a[ ](?:great|good|nice) | [-–—][ ]?\w+(?:[ ]\w+)?$"""
-)
-_FOOTER = _begins(
-    r"""(?:to[ ])?unsubscribe | you[ ](?:are[ ]|were[ ])?(?:receiv|subscrib|got) | copyright\b | ©
-    | \(c\)[ ] | (?:was[ ]this[ ](?:email[ ])?)?forwarded\b | follow[ ]us | our[ ]mailing
-    | manage[ ]your | view[ ](?:this|in|it) | update[ ]your[ ]preferences | share[ ]this
-    | reply[ ]to[ ]this | if[ ]you[ ](?:enjoyed|liked|have|no[ ]longer)"""
-)
-READ_MORE = _begins(
-    r"""\W*(?:read|learn|see|more|watch|listen|link|source|via|continue|details|find)\b[^.!?]{0,40}$"""
-)
-"""What stands before an address that is no title: "Read more:"."""
 _BOXED = re.compile(
     r"([-=*~#_])(?:\1+[ \t]*|[ \t]+)(?!\1)(\S(?:(?!\1).)*?)(?:[ \t]*\1{2,}|[ \t]+\1)"
 )
 _HASHED = re.compile(r"#{1,4}[ \t]+(\S.*?)(?:[ \t]+#+)?")
-_BYLINE = _begins(r"\([^()]{2,120}\) | (?:by|via|from|source:)[ ][^.!?]{2,80}")
-_DATELINE = re.compile(
-    r"\b(?:19|20)\d\d\b|\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b|^\W*(?:issue|no\.?|vol\.?|edition|#)\s*#?\d",
-    re.IGNORECASE,
-)
-_KNOWN_HEADING = _begins(
-    r"""\W*(?:the[ ])?(?: industry | news | headlines | top[ ](?:stories|news|links) | learning
-    | research | papers? | publications? | code | librar(?:y|ies) | repos(?:itories)?
-    | data[ ]?sets? | data | tools? | tutorials? | guides? | events? | jobs? | community | mobile
-    | in[ ]brief | quick[ ](?:hits|links) | videos? | podcasts? | sponsors? | articles?
-    | links? | releases? | projects? | opinions? | analysis | reads? | reading | deep[ ]dives?
-    | features? | policy | misc(?:ellaneous)? | interviews? | announcements? | business
-    | science | engineering | security | design | open[ ]source | conferences? | books?
-    | resources? | startups? | ethics
-    | hardware | software )\b"""
-)
+_TAG = re.compile(r"#[^\W\d_]")
 LABELLED = re.compile(r"([^:]{3,100}:)\s+(\S.*)")
 """An entry of a list that says what it is before it says something about it."""
+DASHED = re.compile(r"([^—–]{3,110}?)\s+([—–]\s.*)")
+"""A title and, behind a dash, what is said about it."""
+_ABBREVIATED = re.compile(r"\b(?:inc|vs|etc|ltd|co|al)\.$", re.IGNORECASE)
 _NUMBERED = re.compile(r"\d{1,3}[.)][ \t]+(?=\S)")
 _TITLE_LENGTH = 160
 _HEADING_LENGTH = 64
@@ -108,12 +83,43 @@ class TextBlock:
     @cached_property
     def is_sentence(self) -> bool:
         """Whether it reads as a text rather than as a title."""
-        words = self.text.rstrip(" \t)\"'”’»]")
-        if self.ends_with_address:
+        if self.ends_with_address or self.is_text_label:
             return True
-        if len(self.text) > _TITLE_LENGTH or words.endswith((".", "…", ",", ";", ":")):
-            return not re.search(r"\b(?:inc|vs|etc|ltd|co)\.$", words, re.IGNORECASE)
-        return words.endswith("!") and self.words < 5
+        if len(self.text) > _TITLE_LENGTH or self.end.endswith((".", "…", ",", ";", ":")):
+            return not _ABBREVIATED.search(self.end)
+        return self.end.endswith("!") and self.words < 2
+
+    @cached_property
+    def end(self) -> str:
+        """The text up to its last word, without quotation marks and brackets."""
+        return self.text.rstrip(" \t)\"'”’»]")
+
+    @cached_property
+    def is_text_label(self) -> bool:
+        """Whether it begins by saying what kind of text it is, as "Why it matters:" does."""
+        return not self.bullet and bool(LABEL.match(self.text))
+
+    @cached_property
+    def is_like_a_title(self) -> bool:
+        """Whether it has the full stop of a text and still is short enough for a title."""
+        short = 3 <= self.words <= 14 and len(self.text) <= 100
+        short = short and ". " not in self.text and not GOES_ON.match(self.text)
+        return short and not self.is_text_label and self.end.endswith((".", ":"))
+
+    @cached_property
+    def is_title_case(self) -> bool:
+        """Whether Most of Its Words Begin Like This."""
+        long = [word for word in self.text.split() if len(word) > 3 and word[0].isalpha()]
+        return len(long) > 2 and sum(word[0].isupper() for word in long) * 4 > len(long) * 3
+
+    @cached_property
+    def is_dashed(self) -> bool:
+        """Whether it has a Title in Its Case — and then a text."""
+        match = DASHED.fullmatch(self.text) if self.end.endswith((".", "?")) else None
+        if match is None or re.search(r"[.,;:]\s", match[1]) or "—" in match[2][1:]:
+            return False
+        long = [word for word in match[1].split() if len(word) > 3]
+        return sum(not word[0].islower() for word in long) * 3 > len(long) * 2
 
     @cached_property
     def is_labelled(self) -> bool:
@@ -123,12 +129,14 @@ class TextBlock:
     @cached_property
     def is_question(self) -> bool:
         """Whether it ends as a question or an exclamation: a title or a text."""
-        return self.text.rstrip(" \t)\"'”’»]").endswith(("?", "!"))
+        return self.end.endswith(("?", "!"))
 
     @cached_property
     def is_marked_title(self) -> bool:
         """Whether a mark such as ``[GitHub]`` or an address at its end makes it a title."""
-        return bool(_MARKED_TITLE.match(self.text)) or self.before_address is not None
+        marked = bool(MARKED_TITLE.match(self.text)) and not self.ends_with_address
+        marked = marked or (len(self.text) < 200 and bool(TITLE_END.search(self.text)))
+        return marked or self.before_address is not None
 
     @cached_property
     def before_address(self) -> str | None:
@@ -149,32 +157,45 @@ class TextBlock:
     @cached_property
     def is_greeting(self) -> bool:
         """Whether it greets the readers."""
-        return self.words < 12 and bool(_GREETING.match(self.text))
+        return self.words < 12 and self.welcomes
+
+    @cached_property
+    def welcomes(self) -> bool:
+        """Whether it begins with a greeting, and may go on with something else."""
+        return bool(GREETING.match(self.text))
 
     @cached_property
     def is_sign_off(self) -> bool:
         """Whether it says good-bye."""
-        return len(self.text) < 200 and bool(_SIGN_OFF.match(self.text))
+        return len(self.text) < 200 and bool(SIGN_OFF.match(self.text))
 
     @cached_property
     def is_footer(self) -> bool:
         """Whether it speaks about the newsletter, as a foot does."""
-        return bool(_FOOTER.match(self.text))
+        return bool(FOOTER.match(self.text))
 
     @cached_property
     def is_byline(self) -> bool:
-        """Whether it names a site, an author or a reading time, in parentheses or after "by"."""
-        return len(self.text) <= 120 and bool(_BYLINE.fullmatch(self.text))
+        """Whether it names a site, authors or a reading time, in parentheses or after "by"."""
+        if len(self.text) > 300:
+            return False
+        named = bool(NAMES.fullmatch(self.text))
+        return named or (len(self.text) <= 120 and bool(BYLINE.fullmatch(self.text)))
+
+    @cached_property
+    def is_name(self) -> bool:
+        """Whether it may be the name of a person and is nothing longer."""
+        return len(self.text) <= 60 and bool(NAME.fullmatch(self.text))
 
     @cached_property
     def is_abstract(self) -> bool:
         """Whether it is quoted as the abstract of a paper."""
-        return self.text.lower().startswith("abstract:") and self.words > 1
+        return self.text.lower().startswith("abstract:") or self.text.lower() == "abstract"
 
     @cached_property
     def is_known_heading(self) -> bool:
-        """Whether it begins with a word that newsletters use for their sections."""
-        return bool(_KNOWN_HEADING.match(self.text)) and self.words <= 7
+        """Whether it says what newsletters say above their sections, and nothing else."""
+        return self.can_be_heading and is_usual_heading(self.heading_words)
 
     @cached_property
     def can_be_heading(self) -> bool:
@@ -186,12 +207,14 @@ class TextBlock:
             and not self.is_marked_title
             and not self.is_address
             and not self.is_byline
+            and not self.is_abstract
+            and not self.is_dateline
         )
 
     @cached_property
     def is_dateline(self) -> bool:
         """Whether it only says which issue of which day this is."""
-        return self.words <= 10 and bool(_DATELINE.search(self.text))
+        return self.words <= 10 and bool(DATELINE.search(self.text))
 
     @cached_property
     def heading_words(self) -> str:
@@ -208,10 +231,10 @@ class TextBlock:
         letters = [sign for sign in self.text if sign.isalpha()]
         capitals = len(letters) > 3 and all(sign.isupper() for sign in letters)
         picture = unicodedata.category(self.text[0]) == "So" and self.words <= 5
-        hashed = _HASHED.fullmatch(self.text) is not None
+        hashed = _HASHED.fullmatch(self.text) or (self.words < 4 and _TAG.match(self.text))
         boxed = _BOXED.fullmatch(self.text) is not None
         colon = self.text.endswith(":") and self.words <= 4
-        return self.ruled or capitals or picture or hashed or boxed or colon
+        return self.ruled or capitals or picture or bool(hashed) or boxed or colon
 
 
 def read_text_blocks(lines: Sequence[str]) -> list[TextBlock]:

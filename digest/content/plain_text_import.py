@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
@@ -19,7 +19,7 @@ from digest.content.issue_format import format_issue
 from digest.content.issue_source import MAX_BYTES, MAX_LINE, forbidden_character, issue_error
 from digest.content.item_kind import REPOSITORY_NAME
 from digest.content.markdown_words import URL, escape_line, escape_words, linked
-from digest.content.plain_text_blocks import LABELLED, TextBlock, read_text_blocks
+from digest.content.plain_text_blocks import DASHED, LABELLED, TextBlock, read_text_blocks
 from digest.content.plain_text_parts import Part, read_parts
 from digest.errors import IssueFileError
 
@@ -28,8 +28,10 @@ _NUMBER = re.compile(
     r"([1-9]\d{0,5})\b",
     re.IGNORECASE,
 )
-_TRAILING_NUMBER = re.compile(r"^[^\d]*[^\d.,/-]\s([1-9]\d{0,4})(?=\s*(?:$|[:–—|(-]\s?))")
-_REPOSITORY = re.compile(r"\[?(?:github|repo)(?:\]|:)\s*(\S+)", re.IGNORECASE)
+_TRAILING_NUMBER = re.compile(r"^[^\d]*[^\d./-]\s([1-9]\d{0,4})(?=\s*(?:$|[:–—|(-]\s?))")
+_REPOSITORY = re.compile(
+    r"\[?(?:github|repo)(?:\]|:)\s*([\w.-]+/[\w.-]+?)(?:[:,]?\s.*|[:,]?)", re.IGNORECASE
+)
 _SPONSOR = re.compile(
     r"[\[(](?:sponsor(?:ed)?|ad|advertisement)[\])]|sponsor(?:ed)?:", re.IGNORECASE
 )
@@ -214,7 +216,7 @@ def write_item(blocks: Sequence[TextBlock]) -> list[str]:
         texts.append(block)
     label = " {sponsor}" if _SPONSOR.match(title) or _SPONSOR.search(title[-20:]) else ""
     head = f"### {linked(title, url or _repository(title))}{label}"
-    return [head, *([byline] if byline else []), *(_blurb(block) for block in texts)]
+    return [head, *([byline] if byline else []), *_blurbs(texts)]
 
 
 def _title_and_link(block: TextBlock) -> tuple[str, str | None, list[TextBlock]]:
@@ -225,6 +227,9 @@ def _title_and_link(block: TextBlock) -> tuple[str, str | None, list[TextBlock]]
     at_end = _ADDRESS_AT_END.search(text) if block.before_address else None
     if at_end and not URL.search(text[: at_end.start()]):
         return text[: at_end.start()].strip(), at_end[1], []
+    dashed = DASHED.fullmatch(text) if block.is_dashed else None
+    if dashed and not URL.search(dashed[1]):
+        return dashed[1], None, [replace(block, lines=(dashed[2],), bullet=False)]
     labelled = LABELLED.fullmatch(text) if block.bullet else None
     if labelled and not URL.search(labelled[1]):
         blurb = replace(block, lines=(labelled[2],), bullet=False)
@@ -238,6 +243,17 @@ def _repository(title: str) -> str | None:
     return f"https://github.com/{match[1]}" if match and known else None
 
 
-def _blurb(block: TextBlock) -> str:
-    text = _paragraph(block)
-    return "> " + text.replace("\n", "\n> ") if block.is_abstract else text
+def _blurbs(blocks: Sequence[TextBlock]) -> Iterator[str]:
+    """Texts as paragraphs, an abstract with all that belongs to it as one quotation."""
+    quoted: list[str] = []
+    for block in blocks:
+        plain = block.is_text_label or block.is_address or block.bullet or block.is_byline
+        if block.is_abstract or (quoted and not plain):
+            quoted.append("> " + _paragraph(block).replace("\n", "\n> "))
+            continue
+        if quoted:
+            yield "\n>\n".join(quoted)
+            quoted = []
+        yield _paragraph(block)
+    if quoted:
+        yield "\n>\n".join(quoted)
