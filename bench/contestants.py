@@ -92,6 +92,7 @@ def others(letter: PeerLetter, folder: Path, messages: int) -> Iterator[Contesta
         else:
             share = max(round(messages * _SHARES[name]), _LEAST * CONNECTIONS)
             yield Contestant(name, share, prepare)
+    yield "listmonk: a server with a database of its own, not driven from here"
 
 
 def _library(name: str, letter: Path, *, ready: bool) -> Callable[[int, int], Program]:
