@@ -174,7 +174,7 @@ def import_file(file: Path, /, *, out: Path | None = None, as_json: Json = False
     elif not as_json:
         output.document(imported.markdown)
     data = {
-        "issue": issue.number if issue.number is not None else issue.slug,
+        "issue": issue.name,
         "sections": imported.sections,
         "items": imported.items,
         "missing_links": list(imported.missing_links),

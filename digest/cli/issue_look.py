@@ -17,7 +17,7 @@ from digest.cli.options import Json
 from digest.cli.pictures import read_pictures
 from digest.content.issue import Issue
 from digest.content.issue_file import decode_issue, parse_issue
-from digest.content.lint import Finding, Severity, check_issue
+from digest.content.lint import Finding, blocking, check_issue
 from digest.content.media import Media
 from digest.content.render import Rendered, render_issue
 from digest.errors import RefusedError
@@ -39,11 +39,11 @@ async def check(file: Path, /, *, newsletter: str | None = None, as_json: Json =
     issue = _read(file)
     rendered, _ = _rendered(issue, file, await _look(newsletter, issue))
     findings = check_issue(issue, rendered=rendered)
-    blocking = any(finding.severity is Severity.ERROR for finding in findings)
+    in_the_way = blocking(findings)
     sections = issue.rendered_sections
     data = {
-        "issue": issue.number if issue.number is not None else issue.slug,
-        "ok": not blocking,
+        "issue": issue.name,
+        "ok": not in_the_way,
         "sections": len(sections),
         "items": sum(len(section.items) for section in sections),
         "findings": [_finding(finding) for finding in findings],
@@ -52,8 +52,13 @@ async def check(file: Path, /, *, newsletter: str | None = None, as_json: Json =
         output.result(data, as_json=True)
     else:
         _tell(findings, file)
-        output.note(f"{data['sections']} sections, {data['items']} items. " + _verdict(findings))
-    return RefusedError.exit_code if blocking else 0
+        verdict = (
+            f"It cannot be sent yet: {len(in_the_way)} to be settled."
+            if in_the_way
+            else "It can be sent."
+        )
+        output.note(f"{data['sections']} sections, {data['items']} items. {verdict}")
+    return RefusedError.exit_code if in_the_way else 0
 
 
 def _finding(finding: Finding) -> dict[str, object]:
@@ -70,14 +75,9 @@ def _finding(finding: Finding) -> dict[str, object]:
 
 def _tell(findings: Iterable[Finding], file: Path) -> None:
     for finding in findings:
-        where = f"{output.printable(file)}:{finding.place.line}:{finding.place.column}"
+        where = finding.place.within(output.printable(file))
         words = f"{finding.severity} [{finding.code}] {finding.message} {finding.fix}"
         output.document(f"{where}: {output.printable(words).rstrip()}\n")
-
-
-def _verdict(findings: Iterable[Finding]) -> str:
-    errors = sum(finding.severity is Severity.ERROR for finding in findings)
-    return "It can be sent." if not errors else f"It cannot be sent yet: {errors} to be settled."
 
 
 async def render(
@@ -107,7 +107,7 @@ async def render(
     }
     _write_all(out, files)
     data: dict[str, Any] = {
-        "issue": issue.number if issue.number is not None else issue.slug,
+        "issue": issue.name,
         "out": out,
         "files": list(files),
         "html_bytes": len(files["issue.html"]),

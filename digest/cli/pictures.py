@@ -23,7 +23,7 @@ def read_pictures(issue: Issue, file: Path) -> dict[str, Media]:
         except InputError as error:
             raise IssueFileError(
                 f"The picture {source} cannot be used: {error.message}",
-                where=f"{file}:{place.line}:{place.column}",
+                where=place.within(file),
                 fix=error.fix or "Put it beside the issue file.",
             ) from None
     return found

@@ -23,6 +23,10 @@ class Place:
     line: int
     column: int = 1
 
+    def within(self, path: object) -> str:
+        """``path:line:column``, as errors and findings say it."""
+        return f"{path}:{self.line}:{self.column}"
+
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
@@ -124,6 +128,11 @@ class Issue:
     path: str
     todo: tuple[Place, ...] = field(default=(), repr=False)
     pictures: tuple[tuple[str, Place], ...] = field(default=(), repr=False)
+
+    @property
+    def name(self) -> int | str:
+        """What people and scripts call it: its number, or the slug where there is none."""
+        return self.number if self.number is not None else (self.slug or "")
 
     @property
     def rendered_sections(self) -> tuple[Section, ...]:

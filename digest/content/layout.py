@@ -280,8 +280,7 @@ class _Desk:
         return self.slots.index(slot)
 
     def figure(self, figure: Figure) -> Picture | None:
-        where = f"{self.path}:{figure.place.line}:{figure.place.column}"
-        return self.picture(figure.source, figure.alt, where)
+        return self.picture(figure.source, figure.alt, figure.place.within(self.path))
 
     def picture(self, source: str, alt: str, where: str) -> Picture | None:
         """A picture beside the file by its content, one of the web by its address, TODO as none."""
