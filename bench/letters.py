@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 
 from bench.peers.letter import PeerLetter, filled, values_of
-from digest.delivery.publish import letterhead
+from digest.delivery.identity import letterhead
 from digest.mail.message import Recipient, Slot, compile_message, section_mark, slot_mark
 from digest.store.issues import VersionDraft
 

@@ -12,14 +12,13 @@ from collections.abc import Sequence
 
 from bench.databases import fresh_databases, the_newsletter
 from bench.result import Figure, Result
-from digest.delivery.publish import add_issue
 from digest.rules.delivery import IssueState
 from digest.rules.subscription import SubscriptionState
 from digest.store.deliveries import plan_deliveries
 from digest.store.issues import move_issue
 from digest.store.reader_import import Consent, ImportedReader, import_chunk, open_batch
 from digest.store.session import Database
-from tests.build import NOW, PUBLIC_URL, issue_text
+from tests.build import NOW, PUBLIC_URL, add_issue, issue_text
 
 _ROWS = 1_000_000
 _LIMITS = {"sqlite": 5.0, "postgresql": 10.0}  # seconds

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from digest.delivery.publish import Published, add_issue
+from digest.delivery.publish import Published, prepare_issue, store_issue
 from digest.store.installation import Installation, ensure_installation
 from digest.store.newsletters import Newsletter, create_newsletter
-from digest.store.session import Database
+from digest.store.session import Database, Session
 from digest.store.subscribers import Added, add_reader
 
 NOW = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
@@ -93,17 +94,25 @@ async def readers(db: Database, newsletter: Newsletter, count: int = 3) -> list[
     return made
 
 
+async def add_issue(
+    session: Session,
+    newsletter: Newsletter,
+    text: str,
+    *,
+    path: str = "issue.md",
+    media: Mapping[str, bytes] | None = None,
+    public_url: str = PUBLIC_URL,
+    now: datetime = NOW,
+    sent_at: datetime | None = None,
+) -> Published:
+    """Prepare an issue and store it, in one go."""
+    prepared = prepare_issue(newsletter, text, path=path, media=media or {}, public_url=public_url)
+    return await store_issue(session, newsletter, prepared, now=now, sent_at=sent_at)
+
+
 async def an_issue(
     db: Database, newsletter: Newsletter, number: int = 182, *, text: str | None = None
 ) -> Published:
     """A stored draft of an issue."""
     async with db.begin() as session:
-        return await add_issue(
-            session,
-            newsletter,
-            text or issue_text(number),
-            path="issue.md",
-            media={},
-            public_url=PUBLIC_URL,
-            now=NOW,
-        )
+        return await add_issue(session, newsletter, text or issue_text(number))

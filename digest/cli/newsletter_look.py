@@ -6,7 +6,7 @@ from digest.cli.connection import connected
 from digest.cli.letters import Look
 from digest.content.issue import Issue
 from digest.content.theme import load_theme
-from digest.delivery.publish import identity_of, letterhead, masthead
+from digest.delivery.identity import identity_of, letterhead, masthead
 from digest.store.newsletters import get_newsletter
 
 

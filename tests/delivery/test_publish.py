@@ -10,22 +10,14 @@ import pytest
 from PIL import Image
 from sqlalchemy import text
 
-from digest.delivery.publish import (
-    add_issue,
-    approve_issue,
-    direction_of,
-    feedback_id,
-    load_compiled,
-    load_outgoing,
-    prepare_issue,
-)
+from digest.delivery.publish import approve_issue, load_outgoing, prepare_issue
 from digest.errors import ConflictError, IssueFileError, RefusedError
 from digest.mail.message import Recipient
 from digest.rules.delivery import IssueState
 from digest.store.issues import get_issue, list_issues
 from digest.store.media import get_media, media_of_version
 from digest.store.newsletters import set_newsletter
-from tests.build import NOW, PUBLIC_URL, a_newsletter, an_issue, issue_text
+from tests.build import NOW, PUBLIC_URL, a_newsletter, add_issue, an_issue, issue_text
 
 TOKEN = "a" * 40
 ANNE = Recipient(
@@ -74,7 +66,7 @@ async def test_the_sender_as_approved_goes_out_whatever_the_newsletter_says_late
     newsletter = await a_newsletter(database)
     published = await an_issue(database, newsletter)
     async with database.begin() as session:
-        before = (await load_compiled(session, published.version.id)).compose(ANNE)
+        before = (await load_outgoing(session, published.version.id)).message.compose(ANNE)
         await set_newsletter(
             session,
             newsletter.id,
@@ -280,18 +272,5 @@ async def test_a_title_with_marks_that_reverse_text_reaches_no_header(database):
         assert await count(database, "versions") == 0
         return
     async with database.read() as session:
-        raw = (await load_compiled(session, published.version.id)).compose(ANNE)
+        raw = (await load_outgoing(session, published.version.id)).message.compose(ANNE)
     assert "\u202e" not in message_from_bytes(raw, policy=policy.default)["Subject"]
-
-
-async def test_the_feedback_id_has_four_fields_and_names_nobody(database):
-    newsletter = await a_newsletter(database)
-    parts = feedback_id(newsletter, issue="182").split(":")
-    assert parts[:3] == ["182", "weekly", "issue"]
-    assert len(parts) == 4
-    assert 5 <= len(parts[3]) <= 15
-
-
-def test_a_language_says_which_way_it_is_written():
-    assert direction_of("he") == direction_of("AR-eg") == "rtl"
-    assert direction_of("en") == direction_of("de-AT") == "ltr"
