@@ -1,0 +1,124 @@
+"""The last rungs of the ladder: reports written for people, by whatever program.
+
+The recipients come from ``X-Failed-Recipients`` (Exim, Gmail), from the families of reports, from
+the transcript of a session, and last from the only address a report, its subject or its returned
+message names. Nothing of this is a standard.
+"""
+
+from __future__ import annotations
+
+from digest.mail.bounces import kinds
+from digest.mail.bounces.addresses import addresses, clean_address, first_address
+from digest.mail.bounces.layout import (
+    Named,
+    named_recipients,
+    said_of,
+    transcript_recipients,
+)
+from digest.mail.bounces.reasons import REPLY, TEXT_MAX, command_of
+from digest.mail.bounces.report import RECIPIENTS_MAX, Kind, Mailed, Report, judged, status_in
+from digest.mail.mime import Headers
+
+
+def as_text(read: Mailed) -> Report | None:
+    """The report for people that ``read`` is, or None where it is none."""
+    if not _is_report(read):
+        return None
+    named = named_in(read)
+    subject = read.headers.words("subject")
+    delayed = kinds.is_delayed(read.lowered, subject.lower())
+    command = command_of(read.lowered[:8_000])
+    whole = f"{subject}\n{read.text}"
+    recipients = tuple(
+        judged(
+            one.address,
+            one.text,
+            status=status_in(one.text) or status_in(whole[:TEXT_MAX]),
+            final=not delayed,
+            command=command_of(one.text.lower()) or command,
+            more=lambda: whole,
+        )
+        for one in named[:RECIPIENTS_MAX]
+    )
+    if not recipients and not kinds.has_failed_subject(read.headers):
+        return None
+    kind = Kind.DELAYED if delayed else Kind.BOUNCE
+    return Report(kind, recipients, read.returned, named[0].family if named else "subject")
+
+
+def _is_report(read: Mailed) -> bool:
+    """Whether a mail system wrote this about a mail of ours."""
+    headers = read.headers
+    if "x-failed-recipients" in headers or "delivery-status" in headers.get("content-type").lower():
+        return True
+    daemon, subject = kinds.from_daemon(headers), kinds.has_failed_subject(headers)
+    null = headers.get("return-path") == "<>"
+    if daemon and (subject or null or "mailer-daemon" in headers.get("from").lower()):
+        return True
+    if not (daemon or subject or null):
+        return False
+    refused = REPLY.search(read.text) is not None
+    return refused or (subject and bool(read.returned)) or kinds.tells_failure(read.lowered)
+
+
+def named_in(read: Mailed) -> list[Named]:
+    """The recipients, by the first rung that names any."""
+    failed = [
+        address
+        for value in read.headers.all("x-failed-recipients")
+        for _, _, address in addresses(value)
+    ]
+    if failed:
+        return [
+            Named(address, said_of(read.text, address, failed), "x-failed-recipients")
+            for address in dict.fromkeys(failed)
+        ]
+    own = _own(read.headers)
+    sender = first_address(read.headers.get("from"))
+    return (
+        named_recipients(read.text, own=own, domain=sender.partition("@")[2].lower())
+        or transcript_recipients(read.text)
+        or _loose(read, own)
+    )
+
+
+def _own(headers: Headers) -> list[str]:
+    """Addresses that take part in sending the report, not in what it tells."""
+    values = (
+        headers.get(name) for name in ("to", "from", "return-path", "reply-to", "delivered-to")
+    )
+    return [address.lower() for value in values for _, _, address in addresses(value)]
+
+
+def _loose(read: Mailed, own: list[str]) -> list[Named]:
+    """The only address of the report, of its subject, or of the returned message."""
+    for text in (read.headers.words("subject"), read.text):
+        found = dict.fromkeys(
+            address
+            for _, _, address in addresses(text)
+            if address.lower() not in own and not address.lower().startswith(_CONTACTS)
+        )
+        if found:
+            return [Named(next(iter(found)), read.text, "first-address")]
+    address = returned_to(read.returned)
+    return [Named(address, read.text, "returned-to")] if address else []
+
+
+_OF_LISTS = ("list-post", "x-beenthere", "mailing-list", "x-mailing-list", "list-archive")
+_CONTACTS = ("postmaster@", "mailer-daemon@", "abuse@", "support@", "helpdesk@", "admin@", "root@")
+
+
+def returned_to(returned: Headers) -> str:
+    """Whom the returned message was for, when its headers name exactly one.
+
+    The To of a list's mail names the list.
+    """
+    if any(name in returned for name in _OF_LISTS):
+        return ""
+    for name in ("x-envelope-to", "x-original-to", "x-rcpt-to", "delivered-to"):
+        address = clean_address(returned.get(name))
+        if address:
+            return address
+    values = (value for name in ("to", "cc") for value in returned.all(name))
+    found = list(dict.fromkeys(a for value in values for _, _, a in addresses(value)))
+    return found[0] if len(found) == 1 else ""

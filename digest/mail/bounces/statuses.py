@@ -1,0 +1,113 @@
+"""The first rung of the ladder: delivery status notifications of the outer report.
+
+RFC 3464; the words of the report for people are asked only for what its status block leaves out.
+"""
+
+from __future__ import annotations
+
+from digest.mail.bounces import kinds
+from digest.mail.bounces.addresses import first_address
+from digest.mail.bounces.layout import said_of
+from digest.mail.bounces.people import named_in, returned_to
+from digest.mail.bounces.reasons import Command, Reason, command_of
+from digest.mail.bounces.report import (
+    RECIPIENTS_MAX,
+    Kind,
+    Mailed,
+    Recipient,
+    Report,
+    judged,
+    reply_in,
+    shortened,
+)
+from digest.mail.dsn import Action, Status, read_statuses
+
+_PARTS = frozenset(
+    """message/delivery-status message/xdelivery-status message/global-delivery-status
+    message/delivery-status-report text/delivery-status""".split()
+)
+_SUCCESS = frozenset({Action.DELIVERED, Action.RELAYED, Action.EXPANDED})
+
+
+def as_statuses(read: Mailed) -> Report | None:
+    """What the delivery-status part of the outer report says, or None where there is none."""
+    statuses: list[Status] = []
+    source = "dsn"
+    for part in read.mail.parts:
+        if part.type in _PARTS:
+            content = part.content().decode("utf-8", "replace")
+            statuses += read_statuses(content.split("\n"))
+    if not statuses and "final-recipient:" in read.lowered:
+        statuses, source = (
+            read_statuses(line.strip() for line in read.text.split("\n")),
+            "dsn-in-text",
+        )
+    statuses = [status for status in statuses if status.address or status.diagnostic]
+    if not statuses:
+        return None
+    if kinds.is_challenge(read.mail, read.lowered):
+        return Report(Kind.CHALLENGE, (), read.returned, source)
+    return _report_of(_with_addresses(statuses, read)[:RECIPIENTS_MAX], read, source)
+
+
+def _with_addresses(statuses: list[Status], read: Mailed) -> list[tuple[Status, str]]:
+    """Each status with its address; one that has none gets it from the rest of the report."""
+    seen: dict[str, tuple[Status, str]] = {}
+    for status in statuses:
+        address = status.address or _address_elsewhere(status, read)
+        key = address.lower()
+        if address and (key not in seen or seen[key][0].action is Action.UNKNOWN):
+            seen[key] = (status, address)
+    return list(seen.values())
+
+
+def _address_elsewhere(status: Status, read: Mailed) -> str:
+    named = named_in(read)
+    if named:
+        return named[0].address
+    return first_address(status.diagnostic) or returned_to(read.returned)
+
+
+def _report_of(found: list[tuple[Status, str]], read: Mailed, source: str) -> Report | None:
+    if not found:
+        return None
+    actions = {status.action for status, _ in found}
+    if actions == {Action.UNKNOWN}:
+        delayed = kinds.is_delayed(read.lowered, read.headers.words("subject").lower())
+        kind = Kind.DELAYED if delayed else Kind.BOUNCE
+    elif Action.FAILED in actions:
+        kind = Kind.BOUNCE
+    elif Action.DELAYED in actions:
+        kind = Kind.DELAYED
+    else:
+        kind = Kind.SUCCESS
+    command = command_of(read.lowered[:8_000])
+    others = [address for _, address in found]
+    recipients = tuple(
+        _dsn_recipient(status, address, read=read, others=others, command=command, kind=kind)
+        for status, address in found
+    )
+    return Report(kind, recipients, read.returned, source)
+
+
+def _dsn_recipient(
+    status: Status, address: str, *, read: Mailed, others: list[str], command: Command, kind: Kind
+) -> Recipient:
+    final = status.action is Action.FAILED or (
+        status.action is Action.UNKNOWN and kind is Kind.BOUNCE
+    )
+    if status.action in _SUCCESS:
+        code = reply_in(status.diagnostic)
+        return Recipient(
+            address, status.status, code, Reason.DELIVERED, evidence=shortened(status.diagnostic)
+        )
+    own = command_of(status.diagnostic.lower())
+    said = " ".join(part for part in (status.diagnostic, status.reason) if part)
+    return judged(
+        address,
+        said,
+        status=status.status,
+        final=final,
+        command=own or command,
+        more=lambda: said_of(read.text, address, others) or read.text,
+    )
