@@ -8,7 +8,7 @@ from digest.cli.options import Json, group
 from digest.errors import RefusedError
 from digest.store.session import Database, RevisionState, revision_state, upgrade
 
-app = group("db", "The database: upgrade, check.")
+app = group("db")
 
 _MEANINGS = {
     RevisionState.CURRENT: "The tables are up to date.",

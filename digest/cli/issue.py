@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from digest.cli.options import group
 
-app = group("issue", "Issues, from the file to the receipt.")
+app = group("issue")
 
 _VERBS = {
     "issue_files": {

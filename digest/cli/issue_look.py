@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from digest.cli import output
 from digest.cli.files import read_bytes, unwritable
-from digest.cli.letters import Look, sample_look, sample_recipient
+from digest.cli.look import Look, look_of, sample_recipient
 from digest.cli.options import Json
 from digest.cli.pictures import read_pictures
 from digest.content.issue import Issue
@@ -37,7 +37,7 @@ async def check(file: Path, /, *, newsletter: str | None = None, as_json: Json =
         Check it as an issue of this newsletter; without one no set-up is needed.
     """
     issue = _read(file)
-    rendered, _ = _rendered(issue, file, await _look(newsletter, issue))
+    rendered, _ = _rendered(issue, file, await look_of(newsletter, issue))
     findings = check_issue(issue, rendered=rendered)
     in_the_way = blocking(findings)
     sections = issue.rendered_sections
@@ -95,7 +95,7 @@ async def render(
         In this newsletter's name; without one a sample sender's, and no set-up is needed.
     """
     issue = _read(file)
-    look = await _look(newsletter, issue)
+    look = await look_of(newsletter, issue)
     rendered, pictures = _rendered(issue, file, look)
     message = _message(rendered, look)
     parsed = email.message_from_bytes(message, policy=email.policy.default)
@@ -171,7 +171,7 @@ async def preview(
     from digest.web.server import open_listener, serving
 
     read_bytes(file)  # a file that is not there is told now, one that is wrong is shown
-    look = await _look(newsletter, None)
+    look = await look_of(newsletter, None)
     app = preview_app(file, masthead=look.masthead if newsletter else None, theme=look.theme)
     async with serving(app, open_listener(host, port)) as url, until_stopped() as stopped:
         text = f"{output.printable(file)} at {url} – Ctrl-C ends it."
@@ -188,11 +188,3 @@ def _rendered(issue: Issue, file: Path, look: Look) -> tuple[Rendered, dict[str,
     pictures = read_pictures(issue, file)
     rendered = render_issue(issue, look.masthead, look.theme, media=pictures, utm=look.utm or None)
     return rendered, pictures
-
-
-async def _look(newsletter: str | None, issue: Issue | None) -> Look:
-    if newsletter is None:
-        return sample_look()
-    from digest.cli.newsletter_look import newsletter_look
-
-    return await newsletter_look(newsletter, issue)

@@ -16,22 +16,13 @@ from cyclopts import App, CycloptsError
 
 from digest import __version__
 from digest.cli import output
-from digest.cli.options import DEFAULTS
+from digest.cli.options import DEFAULTS, GROUPS
 from digest.cli.service import INTERRUPTED
 from digest.errors import DigestError
 
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 FAULT = 70  # EX_SOFTWARE of sysexits(3): our own fault, not the caller's
 
-GROUPS = {
-    "demo": "Send a whole issue to made-up readers through a relay that keeps everything.",
-    "init": "Set up: a .env with a new key, the database, the first newsletter.",
-    "newsletter": "Newsletters: create, show, list, set.",
-    "issue": "Issues, from the file to the receipt.",
-    "reader": "Readers: add, import, list, show, leave.",
-    "run": "Serve the pages and send, in one process.",
-    "db": "The database: upgrade, check.",
-}
 COMMANDS = frozenset({"demo", "init", "run"})  # groups of one command: a function instead of an App
 
 

@@ -29,7 +29,7 @@ from digest.store.newsletters import (
 )
 from digest.store.session import Session
 
-app = group("newsletter", "Newsletters: create, show, list, set.")
+app = group("newsletter")
 
 _MAILBOX = re.compile(r"\s*(?P<name>[^<>]*?)\s*<(?P<address>[^<>]+)>\s*")
 _FLAGS = {"from_address": "--from", "from_name": "--from", "slug": "NEWSLETTER"}

@@ -1,4 +1,4 @@
-"""Options that several commands share, called and explained the same everywhere."""
+"""What the commands share: their groups, and options called and explained the same everywhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,18 @@ OfNewsletter = Annotated[
 DEFAULTS = Parameter(negative=(), show_default=False)  # no --no-json, no [default: False]
 Many = Parameter(consume_multiple=True)
 
+# What `digest --help` says of each group; in its own help a group says the same.
+GROUPS = {
+    "demo": "Send a whole issue to made-up readers through a relay that keeps everything.",
+    "init": "Set up: a .env with a new key, the database, the first newsletter.",
+    "newsletter": "Newsletters: create, show, list, set.",
+    "issue": "Issues, from the file to the receipt.",
+    "reader": "Readers: add, import, list, show, leave.",
+    "run": "Serve the pages and send, in one process.",
+    "db": "The database: upgrade, check.",
+}
 
-def group(name: str, text: str) -> App:
+
+def group(name: str) -> App:
     """One noun of the command line, to which its verbs are added."""
-    return App(name=name, help=text, default_parameter=DEFAULTS)
+    return App(name=name, help=GROUPS[name], default_parameter=DEFAULTS)

@@ -27,7 +27,7 @@ from digest.store.subscribers import (
     reader_deliveries,
 )
 
-app = group("reader", "Readers: add, import, list, show, leave.")
+app = group("reader")
 
 PAGE = 1_000
 LEFT_ELSEWHERE = "left before, elsewhere"

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from digest import __version__
-from digest.cli.main import GROUPS, build_app
+from digest.cli.main import build_app
+from digest.cli.options import GROUPS
 from tests.cli.shell import Shell
 
 HEAVY = (

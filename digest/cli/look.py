@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from digest.content.issue import Issue
 from digest.content.theme import Masthead, Theme, load_theme
 from digest.mail.message import Letterhead, Recipient
 
@@ -22,8 +23,28 @@ class Look:
     utm: dict[str, str]
 
 
-def sample_look() -> Look:
-    """The look of a newsletter that does not exist."""
+async def look_of(newsletter: str | None, issue: Issue | None) -> Look:
+    """How ``issue`` looks as one of ``newsletter`` (a slug), or of a sample; NotFoundError."""
+    if newsletter is None:
+        return _sample()
+    # Only here, so that looking at a file starts without a database.
+    from digest.cli.connection import connected
+    from digest.delivery.identity import identity_of, letterhead, masthead
+    from digest.store.newsletters import get_newsletter
+
+    async with connected() as found, found.db.read() as session:
+        owner = await get_newsletter(session, newsletter)
+    public_url = found.settings.public_url
+    name = "" if issue is None else str(issue.name)
+    return Look(
+        masthead(owner, public_url=public_url, issue=name),
+        load_theme(owner.theme, overrides=owner.settings.get("theme")),
+        letterhead(identity_of(owner, public_url=public_url, issue=name), ""),
+        owner.settings.get("utm") or {},
+    )
+
+
+def _sample() -> Look:
     masthead = Masthead(
         name="A Weekly",
         from_name="A Weekly",
