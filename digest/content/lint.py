@@ -8,7 +8,6 @@ unsubscribe link first; so a warning from 70 KB and a failure from 90 KB of deco
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,7 +19,7 @@ from digest.content.layout import clean_text
 from digest.content.links import canonical_url, link_target
 from digest.content.markdown import issue_markdown
 from digest.content.render import Rendered
-from digest.mail.message import without_marks
+from digest.mail.message import fill_marks
 
 __all__ = ["CHECKS", "Check", "Finding", "Severity", "blocking", "check_issue", "mail_size"]
 
@@ -31,7 +30,6 @@ SUBJECT_LONGEST: Final = 78  # phones show about 40 characters, desktops about 7
 PREVIEW_SHORTEST, PREVIEW_LONGEST = 30, 140
 TOKEN_CHARACTERS: Final = 40  # of the reader's own links, which the marks stand for
 _TOP: Final = Place(1, 1)
-_SLOT: Final = re.compile("\ue000([0-9]+)\ue001")
 
 
 class Severity(StrEnum):
@@ -94,13 +92,10 @@ def blocking(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
 
 def mail_size(rendered: Rendered) -> int:
     """Bytes of the HTML as one reader gets it, decoded, with values in the place of marks."""
-
-    def value(mark: re.Match[str]) -> str:
-        slot = rendered.slots[int(mark[1])]
-        return slot.fallback if slot.name == "name" else "x" * TOKEN_CHARACTERS
-
-    filled = _SLOT.sub(value, rendered.html)
-    return len(without_marks(re.sub("\ue002[0-9]+\ue003", "", filled)).encode())
+    values = [
+        slot.fallback if slot.name == "name" else "x" * TOKEN_CHARACTERS for slot in rendered.slots
+    ]
+    return len(fill_marks(rendered.html, values).encode())
 
 
 def _placeholder(draft: Draft) -> Iterator[Found]:

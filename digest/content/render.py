@@ -32,7 +32,7 @@ from digest.content.mjml import to_html
 from digest.content.plaintext import render_plain
 from digest.content.theme import ENTRY, Masthead, Theme
 from digest.errors import ThemeError
-from digest.mail.message import Slot, section_mark
+from digest.mail.message import Slot, fill_marks, section_mark
 
 __all__ = ["Link", "Rendered", "render_issue"]
 
@@ -40,8 +40,6 @@ __all__ = ["Link", "Rendered", "render_issue"]
 _PERSONAL_OPEN: Final = "\ue008"
 _PERSONAL_CLOSE: Final = "\ue009"
 _PERSONAL: Final = re.compile(f"{_PERSONAL_OPEN}.*?{_PERSONAL_CLOSE}", re.DOTALL)
-_SLOT: Final = re.compile("\ue000([0-9]+)\ue001")
-_SECTION: Final = re.compile("\ue002[0-9]+\ue003")
 _HREF: Final = re.compile('href="([^"]*)"')
 
 # What an expression in a template can raise beside Jinja's own errors.
@@ -224,8 +222,7 @@ def _with_body_language(html: str, masthead: Masthead) -> str:
 
 
 def _for_the_web(personal: str, layout: IssueLayout) -> str:
-    html = _SECTION.sub("", _PERSONAL.sub("", personal))
-    html = _SLOT.sub(lambda mark: escape(layout.slots[int(mark[1])].fallback), html)
+    html = fill_marks(_PERSONAL.sub("", personal), [escape(s.fallback) for s in layout.slots])
     if not layout.plain_hrefs:
         return html
     return _HREF.sub(lambda href: _plain_href(href, layout.plain_hrefs), html)

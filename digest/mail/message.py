@@ -42,6 +42,7 @@ __all__ = [
     "Recipient",
     "Slot",
     "compile_message",
+    "fill_marks",
     "section_mark",
     "slot_mark",
     "without_marks",
@@ -141,6 +142,11 @@ def section_mark(n: int) -> str:
 def without_marks(text: str) -> str:
     """``text`` without the characters that marks are made of."""
     return _MARK_CHARACTERS.sub("", text)
+
+
+def fill_marks(text: str, values: Sequence[str]) -> str:
+    """``text`` with the value of each slot in its place, by number, and without section marks."""
+    return _MARK.sub(lambda mark: "" if mark[1] is None else values[int(mark[1])], text)
 
 
 def compile_message(

@@ -15,7 +15,7 @@ from digest.content.media import Media, image_sources, read_media
 from digest.content.render import Rendered, render_issue
 from digest.content.theme import Masthead, Theme, load_theme
 from digest.errors import DigestError, IssueFileError
-from digest.mail.message import section_mark, slot_mark, without_marks
+from digest.mail.message import fill_marks, without_marks
 
 _LOOK_EVERY = 0.2  # seconds
 _LINES_AROUND = 2  # an error is shown with so many lines before and after
@@ -155,11 +155,8 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 def _as_sample(text: str, rendered: Rendered) -> str:
     """``text`` for a reader without a name, whose links lead to a page of the preview."""
-    for number, slot in enumerate(rendered.slots):
-        text = text.replace(slot_mark(number), slot.fallback if slot.name == "name" else "sample")
-    for number in range(len(rendered.sections) + 1):
-        text = text.replace(section_mark(number), "")
-    return text
+    values = [slot.fallback if slot.name == "name" else "sample" for slot in rendered.slots]
+    return fill_marks(text, values)
 
 
 def _excerpt(text: str, where: str) -> tuple[SourceLine, ...]:
