@@ -178,13 +178,13 @@ async def _show(
     stage: Stage, db: Database, keys: KeyRing, *, public_url: str, quiet: bool
 ) -> Shown:
     """Everything but the pages: store, subscribe, approve, send, compare."""
-    letter = await _newsletter(db, keys)
-    prepared = _prepared(stage.file, letter, public_url)
-    issue = await _stored(db, letter, prepared)
+    newsletter = await _newsletter(db, keys)
+    prepared = _prepared(stage.file, newsletter, public_url)
+    issue = await _stored(db, newsletter, prepared)
     with output.progress_bar("Readers", total=stage.readers, quiet=quiet) as bar:
         await import_readers(
             db,
-            letter,
+            newsletter,
             readers_csv(stage.readers),
             consent="made up for a demo",
             now=Clock().now(),
@@ -229,19 +229,19 @@ async def _newsletter(db: Database, keys: KeyRing) -> Newsletter:
         )
 
 
-def _prepared(file: Path, letter: Newsletter, public_url: str) -> Prepared:
+def _prepared(file: Path, newsletter: Newsletter, public_url: str) -> Prepared:
     text, filled = read_issue(file, placeholder_url=f"{public_url}{PLACEHOLDER_PATH}")
     if filled:
         output.note(f"{filled} placeholders are filled in; TODO links lead to a page of the demo.")
     pictures = read_pictures(parse_issue(text, path=str(file)), file)
     media = {name: picture.data for name, picture in pictures.items()}
-    return prepare_issue(letter, text, path=str(file), media=media, public_url=public_url)
+    return prepare_issue(newsletter, text, path=str(file), media=media, public_url=public_url)
 
 
-async def _stored(db: Database, letter: Newsletter, prepared: Prepared) -> StoredIssue:
+async def _stored(db: Database, newsletter: Newsletter, prepared: Prepared) -> StoredIssue:
     now = Clock().now()
     async with db.begin() as session:
-        stored = await store_issue(session, letter, prepared, now=now)
+        stored = await store_issue(session, newsletter, prepared, now=now)
         await approve_issue(session, stored.issue, stored.version.hash, by="demo", now=now)
     return stored.issue
 

@@ -36,7 +36,7 @@ class Beginning:
 
 async def new(
     *,
-    newsletter: OfNewsletter = None,
+    slug: OfNewsletter = None,
     number: int | None = None,
     title: str | None = None,
     on: Annotated[datetime | None, Parameter(name="--date")] = None,
@@ -62,8 +62,8 @@ async def new(
     begun = (
         _after_file(previous)
         if previous is not None
-        else await _after_database(newsletter)
-        if number is None or newsletter is not None
+        else await _after_database(slug)
+        if number is None or slug is not None
         else Beginning(number, f"Issue #{number}", None, USUAL_SECTIONS, None)
     )
     number = begun.number if number is None else number
@@ -97,21 +97,23 @@ def _after_text(text: str, *, path: str) -> Beginning:
     return Beginning(last.number + 1, title, None, headings or USUAL_SECTIONS, text)
 
 
-async def _after_database(newsletter: str | None) -> Beginning:
+async def _after_database(slug: str | None) -> Beginning:
     # Only here, so that the other verbs of this module start without a database.
     from digest.cli.connection import connected
     from digest.store.issues import latest_version, list_issues
     from digest.store.newsletters import get_newsletter
 
     async with connected() as found, found.db.read() as session:
-        letter = await get_newsletter(session, newsletter)
-        issues = [one for one in await list_issues(session, letter.id) if one.number is not None]
+        newsletter = await get_newsletter(session, slug)
+        issues = [
+            one for one in await list_issues(session, newsletter.id) if one.number is not None
+        ]
         last = max(issues, key=lambda one: one.number or 0, default=None)
         version = None if last is None else await latest_version(session, last.id)
-        day = _next_day(letter.schedule, letter.timezone, found.clock.now())
-    usual = tuple(letter.settings.get("sections", ()))
+        day = _next_day(newsletter.schedule, newsletter.timezone, found.clock.now())
+    usual = tuple(newsletter.settings.get("sections", ()))
     if version is None:
-        return Beginning(1, f"{letter.name} #1", day, usual or USUAL_SECTIONS, None)
+        return Beginning(1, f"{newsletter.name} #1", day, usual or USUAL_SECTIONS, None)
     begun = _after_text(version.source, path="the last issue")
     return Beginning(begun.number, begun.title, day, usual or begun.sections, version.source)
 

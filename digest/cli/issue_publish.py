@@ -30,7 +30,7 @@ async def add(
     file: Path,
     /,
     *,
-    newsletter: OfNewsletter = None,
+    slug: OfNewsletter = None,
     sent_at: datetime | None = None,
     as_json: Json = False,
 ) -> int:
@@ -51,9 +51,9 @@ async def add(
     pictures = read_pictures(parse_issue(text, path=path), file)
     async with connected() as found:
         async with found.db.read() as session:
-            letter = await get_newsletter(session, newsletter)
+            newsletter = await get_newsletter(session, slug)
         prepared = prepare_issue(
-            letter,
+            newsletter,
             text,
             path=path,
             media={name: picture.data for name, picture in pictures.items()},
@@ -62,18 +62,18 @@ async def add(
         async with found.db.begin() as session:
             stored = await store_issue(
                 session,
-                letter,
+                newsletter,
                 prepared,
                 now=found.clock.now(),
-                sent_at=None if sent_at is None else _instant(sent_at, letter),
+                sent_at=None if sent_at is None else _instant(sent_at, newsletter),
             )
     data = {"issue": stored.issue.name, "hash": stored.version.hash}
     output.result(data, as_json=as_json, text=_next_step(stored.issue, stored.version))
     return 0
 
 
-def _instant(given: datetime, letter: Newsletter) -> datetime:
-    zoned = given if given.tzinfo else given.replace(tzinfo=ZoneInfo(letter.timezone))
+def _instant(given: datetime, newsletter: Newsletter) -> datetime:
+    zoned = given if given.tzinfo else given.replace(tzinfo=ZoneInfo(newsletter.timezone))
     return zoned.astimezone(UTC)
 
 
@@ -86,11 +86,11 @@ def _next_step(issue: StoredIssue, version: StoredVersion) -> str:
     )
 
 
-async def list_all(*, newsletter: OfNewsletter = None, as_json: Json = False) -> int:
+async def list_all(*, slug: OfNewsletter = None, as_json: Json = False) -> int:
     """List the issues of a newsletter, the newest first."""
     async with connected() as found, found.db.read() as session:
-        letter = await get_newsletter(session, newsletter)
-        rows = [_row(issue) for issue in await list_issues(session, letter.id)]
+        newsletter = await get_newsletter(session, slug)
+        rows = [_row(issue) for issue in await list_issues(session, newsletter.id)]
     columns = ("issue", "state", "planned", "planned_at", "title")
     output.rows(rows, as_json=as_json, columns=columns, empty="There is no issue yet.")
     return 0
@@ -110,7 +110,7 @@ def _row(issue: StoredIssue) -> dict[str, object]:
 
 
 async def show(
-    issue: str, /, *, newsletter: OfNewsletter = None, source: bool = False, as_json: Json = False
+    issue: str, /, *, slug: OfNewsletter = None, source: bool = False, as_json: Json = False
 ) -> int:
     """Show an issue and its versions.
 
@@ -122,7 +122,7 @@ async def show(
         Print the text of its latest version instead.
     """
     async with connected() as found, found.db.read() as session:
-        stored = await find_issue(session, newsletter, issue)
+        stored = await find_issue(session, slug, issue)
         versions = await list_versions(session, stored.id)
     if source and not as_json:
         output.document(versions[-1].source)
@@ -163,7 +163,7 @@ async def approve(
     hash_: Annotated[str, Parameter(name="HASH")],
     /,
     *,
-    newsletter: OfNewsletter = None,
+    slug: OfNewsletter = None,
     by: str | None = None,
     as_json: Json = False,
 ) -> int:
@@ -179,7 +179,7 @@ async def approve(
         Who approves; you by itself.
     """
     async with connected() as found, found.db.begin() as session:
-        stored = await find_issue(session, newsletter, issue)
+        stored = await find_issue(session, slug, issue)
         version = await approve_issue(session, stored, hash_, by=by or _me(), now=found.clock.now())
     data = {"issue": stored.name, "hash": version.hash, "state": "approved"}
     text = f"Approved. Next: digest issue send {stored.name} --wait"
@@ -195,7 +195,7 @@ def _me() -> str:
         return str(os.getuid())
 
 
-async def withdraw(issue: str, /, *, newsletter: OfNewsletter = None, as_json: Json = False) -> int:
+async def withdraw(issue: str, /, *, slug: OfNewsletter = None, as_json: Json = False) -> int:
     """Take an approval back; the issue is a draft again.
 
     Parameters
@@ -204,7 +204,7 @@ async def withdraw(issue: str, /, *, newsletter: OfNewsletter = None, as_json: J
         Its number or slug.
     """
     async with connected() as found, found.db.begin() as session:
-        stored = await find_issue(session, newsletter, issue)
+        stored = await find_issue(session, slug, issue)
         moved = await move_issue(session, stored.id, IssueState.DRAFT, now=found.clock.now())
     if not moved and stored.state is not IssueState.DRAFT:
         raise RefusedError(
@@ -216,7 +216,7 @@ async def withdraw(issue: str, /, *, newsletter: OfNewsletter = None, as_json: J
     return 0
 
 
-async def find_issue(session: Session, newsletter: str | None, name: str) -> StoredIssue:
+async def find_issue(session: Session, slug: str | None, name: str) -> StoredIssue:
     """The issue called ``name`` of the newsletter given, or of the only one; NotFoundError."""
-    letter = await get_newsletter(session, newsletter)
-    return await get_issue(session, letter.id, name)
+    newsletter = await get_newsletter(session, slug)
+    return await get_issue(session, newsletter.id, name)

@@ -37,7 +37,7 @@ async def send(
     issue: str,
     /,
     *,
-    newsletter: OfNewsletter = None,
+    slug: OfNewsletter = None,
     wait: bool = False,
     no_retries: bool = False,
     as_json: Json = False,
@@ -57,7 +57,7 @@ async def send(
     """
     async with open_runtime(read_settings()) as runtime:
         async with runtime.db.read() as session:
-            stored = await find_issue(session, newsletter, issue)
+            stored = await find_issue(session, slug, issue)
         await start_issue(runtime.db, stored.id, now=runtime.clock.now(), gate=runtime.gate)
         if not wait:
             async with runtime.db.read() as session:
@@ -126,7 +126,7 @@ async def status(
     issue: str,
     /,
     *,
-    newsletter: OfNewsletter = None,
+    slug: OfNewsletter = None,
     watch: bool = False,
     as_json: Json = False,
 ) -> int:
@@ -141,7 +141,7 @@ async def status(
     """
     async with connected() as found:
         async with found.db.read() as session:
-            stored = await find_issue(session, newsletter, issue)
+            stored = await find_issue(session, slug, issue)
         async for stored, totals in _looks(found, stored, watch=watch):  # noqa: B020 - newer each time
             _tell_status(stored, totals, as_json=as_json)
     return RefusedError.exit_code if stored.state is IssueState.PAUSED or totals.held else 0
@@ -175,7 +175,7 @@ def _tell_status(issue: StoredIssue, totals: Totals, *, as_json: bool) -> None:
     sys.stdout.flush()  # whoever watches sees it now
 
 
-async def receipt(issue: str, /, *, newsletter: OfNewsletter = None, as_json: Json = False) -> int:
+async def receipt(issue: str, /, *, slug: OfNewsletter = None, as_json: Json = False) -> int:
     """Show what became of every delivery of an issue; the numbers add up to those planned.
 
     Parameters
@@ -184,7 +184,7 @@ async def receipt(issue: str, /, *, newsletter: OfNewsletter = None, as_json: Js
         Its number or slug.
     """
     async with connected() as found, found.db.read() as session:
-        stored = await find_issue(session, newsletter, issue)
+        stored = await find_issue(session, slug, issue)
         totals = await issue_totals(session, stored.id)
         replies = await replies_of_issue(session, stored.id)
     data: dict[str, Any] = {
@@ -207,7 +207,7 @@ async def receipt(issue: str, /, *, newsletter: OfNewsletter = None, as_json: Js
     return 0
 
 
-async def missed(issue: str, /, *, newsletter: OfNewsletter = None, as_json: Json = False) -> int:
+async def missed(issue: str, /, *, slug: OfNewsletter = None, as_json: Json = False) -> int:
     """List the readers an issue did not reach, and why.
 
     Parameters
@@ -217,7 +217,7 @@ async def missed(issue: str, /, *, newsletter: OfNewsletter = None, as_json: Jso
     """
     async with connected() as found:
         async with found.db.read() as session:
-            stored = await find_issue(session, newsletter, issue)
+            stored = await find_issue(session, slug, issue)
         after = 0
         while True:
             async with found.db.read() as session:

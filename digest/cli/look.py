@@ -23,9 +23,9 @@ class Look:
     utm: dict[str, str]
 
 
-async def look_of(newsletter: str | None, issue: Issue | None) -> Look:
-    """How ``issue`` looks as one of ``newsletter`` (a slug), or of a sample; NotFoundError."""
-    if newsletter is None:
+async def look_of(slug: str | None, issue: Issue | None) -> Look:
+    """How ``issue`` looks in the newsletter called ``slug``, or in a sample; NotFoundError."""
+    if slug is None:
         return _sample()
     # Only here, so that looking at a file starts without a database.
     from digest.cli.connection import connected
@@ -33,14 +33,14 @@ async def look_of(newsletter: str | None, issue: Issue | None) -> Look:
     from digest.store.newsletters import get_newsletter
 
     async with connected() as found, found.db.read() as session:
-        owner = await get_newsletter(session, newsletter)
+        newsletter = await get_newsletter(session, slug)
     public_url = found.settings.public_url
     name = "" if issue is None else str(issue.name)
     return Look(
-        masthead(owner, public_url=public_url, issue=name),
-        load_theme(owner.theme, overrides=owner.settings.get("theme")),
-        letterhead(identity_of(owner, public_url=public_url, issue=name), ""),
-        owner.settings.get("utm") or {},
+        masthead(newsletter, public_url=public_url, issue=name),
+        load_theme(newsletter.theme, overrides=newsletter.settings.get("theme")),
+        letterhead(identity_of(newsletter, public_url=public_url, issue=name), ""),
+        newsletter.settings.get("utm") or {},
     )
 
 

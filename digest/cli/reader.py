@@ -51,7 +51,7 @@ async def add(
     address: str,
     /,
     *,
-    newsletter: OfNewsletter = None,
+    slug: OfNewsletter = None,
     name: str = "",
     consent: str = "added by the operator",
     as_json: Json = False,
@@ -68,11 +68,16 @@ async def add(
         How they agreed; it is kept.
     """
     async with connected() as found, found.db.begin() as session:
-        letter = await get_newsletter(session, newsletter)
+        newsletter = await get_newsletter(session, slug)
         added = await add_reader(
-            session, letter.id, address=address, name=name, source=consent, now=found.clock.now()
+            session,
+            newsletter.id,
+            address=address,
+            name=name,
+            source=consent,
+            now=found.clock.now(),
         )
-    data = {"newsletter": letter.slug, "address": address, "state": "active", "new": added.new}
+    data = {"newsletter": newsletter.slug, "address": address, "state": "active", "new": added.new}
     text = "Subscribed." if added.new else "Was subscribed already."
     output.result(data, as_json=as_json, text=text)
     return 0
@@ -83,7 +88,7 @@ async def import_file(
     file: Path,
     /,
     *,
-    newsletter: OfNewsletter = None,
+    slug: OfNewsletter = None,
     consent: str = "",
     as_: Annotated[Literal["active", "ended"], Parameter(name="--as")] = "active",
     as_json: Json = False,
@@ -110,21 +115,23 @@ async def import_file(
         )
     async with connected() as found:
         async with found.db.read() as session:
-            letter = await get_newsletter(session, newsletter)
+            newsletter = await get_newsletter(session, slug)
         agreed = consent or LEFT_ELSEWHERE
-        report = await _import(found, letter, file, consent=agreed, state=SubscriptionState(as_))
-    output.result(_counts(letter, report), as_json=as_json, text=_in_words(report, file))
+        report = await _import(
+            found, newsletter, file, consent=agreed, state=SubscriptionState(as_)
+        )
+    output.result(_counts(newsletter, report), as_json=as_json, text=_in_words(report, file))
     return 0
 
 
 async def _import(
-    found: Connection, letter: Newsletter, file: Path, *, consent: str, state: SubscriptionState
+    found: Connection, newsletter: Newsletter, file: Path, *, consent: str, state: SubscriptionState
 ) -> ImportReport:
     try:
         with file.open("rb") as data, output.progress_bar("Importing") as bar:
             return await import_readers(
                 found.db,
-                letter,
+                newsletter,
                 data,
                 path=str(file),
                 consent=consent,
@@ -136,9 +143,9 @@ async def _import(
         raise unreadable(file, error) from None
 
 
-def _counts(letter: Newsletter, report: ImportReport) -> dict[str, object]:
+def _counts(newsletter: Newsletter, report: ImportReport) -> dict[str, object]:
     return {
-        "newsletter": letter.slug,
+        "newsletter": newsletter.slug,
         "rows": report.rows,
         "imported": report.imported,
         "already": report.already,
@@ -172,7 +179,7 @@ def _in_words(report: ImportReport, file: Path) -> str:
 @app.command(name="list")
 async def list_all(
     *,
-    newsletter: OfNewsletter = None,
+    slug: OfNewsletter = None,
     state: SubscriptionState | None = None,
     as_json: Json = False,
 ) -> int:
@@ -185,8 +192,8 @@ async def list_all(
     """
     async with connected() as found:
         async with found.db.read() as session:
-            letter = await get_newsletter(session, newsletter)
-        async for rows in _pages(found, letter, state):
+            newsletter = await get_newsletter(session, slug)
+        async for rows in _pages(found, newsletter, state):
             if as_json:
                 output.rows(rows, as_json=True, columns=())
             else:
@@ -199,13 +206,13 @@ async def list_all(
 
 
 async def _pages(
-    found: Connection, letter: Newsletter, state: SubscriptionState | None
+    found: Connection, newsletter: Newsletter, state: SubscriptionState | None
 ) -> AsyncIterator[list[dict[str, Any]]]:
     """Page by page: a million readers fit into no table and into no list."""
     after = 0
     while True:
         async with found.db.read() as session:
-            page = await list_readers(session, letter.id, state=state, after=after, limit=PAGE)
+            page = await list_readers(session, newsletter.id, state=state, after=after, limit=PAGE)
         if not page:
             return
         after = page[-1].subscriber_id
@@ -293,7 +300,7 @@ def _show(reader: Reader, deliveries: list[ReaderDelivery]) -> None:
 
 
 @app.command
-async def leave(address: str, /, *, newsletter: OfNewsletter = None, as_json: Json = False) -> int:
+async def leave(address: str, /, *, slug: OfNewsletter = None, as_json: Json = False) -> int:
     """End a reader's subscription; when this returns, no message to them starts any more.
 
     Parameters
@@ -303,12 +310,17 @@ async def leave(address: str, /, *, newsletter: OfNewsletter = None, as_json: Js
     """
     async with connected() as found:
         async with found.db.read() as session:
-            letter = await get_newsletter(session, newsletter)
+            newsletter = await get_newsletter(session, slug)
             reader = await _found(await find_reader(session, address), address)
-        mine = [one for one in reader.subscriptions if one.newsletter_id == letter.id]
+        mine = [one for one in reader.subscriptions if one.newsletter_id == newsletter.id]
         if not mine:
             raise NotFoundError("This reader does not get this newsletter.", where=address)
         ended = await leave_newsletter(found.db, mine[0].id, source="operator", clock=found.clock)
-    data = {"newsletter": letter.slug, "address": reader.address, "state": "ended", "ended": ended}
+    data = {
+        "newsletter": newsletter.slug,
+        "address": reader.address,
+        "state": "ended",
+        "ended": ended,
+    }
     output.result(data, as_json=as_json, text="Left." if ended else "Had left already.")
     return 0

@@ -100,8 +100,8 @@ async def _due_issues(runtime: Runtime) -> list[int]:
     now = runtime.clock.now()
     found = []
     async with runtime.db.read() as session:
-        for letter in await list_newsletters(session):
-            for issue in await list_issues(session, letter.id):
+        for newsletter in await list_newsletters(session):
+            for issue in await list_issues(session, newsletter.id):
                 if issue.state is IssueState.SENDING:
                     due = await next_due(session, issue.id)
                     if due is None or due <= now:  # None: nothing left but to finish it
