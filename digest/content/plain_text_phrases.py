@@ -54,13 +54,14 @@ GOES_ON = _begins(
 )
 """How a text goes on, and how titles with a full stop seldom begin."""
 BYLINE = _begins(
-    r"""\([^()]{2,120}\) | (?:by|via|source:|authors?:)[ ][^.!?]{2,80} | from[ ]\S+\.[a-z]{2,} | //[\w.-]+\b.{0,80}
-    | [-–—][ ]?by[ ].{2,80}
-    | [^():.]{4,60}\([^()]{0,40}(?:universi|institut|college|school|labs?\b|research)[^()]{0,40}\)"""
+    r"""\([^()]{2,120}\) | (?:by|via|source:|authors?:)[ ][^.!?]{2,80} | from[ ]\S+\.[a-z]{2,}
+    | //[\w.-]+\b.{0,80} | [-–—][ ]?by[ ].{2,80}
+    | [^():.]{4,60}
+      \([^()]{0,40}(?:universi|institut|college|school|labs?\b|research)[^()]{0,40}\)"""
 )
 NAMES = re.compile(
-    r"(?:(?:^|, (?:and |& )?| and | & )[A-Z][\w.’'-]*(?: (?:[A-Z][\w.’'-]*|de|van|von|der|la)){1,3})"
-    r"{3,}(?:,? et al\.?)?"
+    r"(?:(?:^|, (?:and |& )?| and | & )"
+    r"[A-Z][\w.’'-]*(?: (?:[A-Z][\w.’'-]*|de|van|von|der|la)){1,3}){3,}(?:,? et al\.?)?"
 )
 """Three or more names of people, as papers name their authors."""
 NAME = re.compile(r"[A-Z][\w.’'-]*(?: [A-Z][\w.’'-]*){1,2}(?: (?:and|&) [A-Z]\S*(?: [A-Z]\S*)*)?")
