@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from digest.mail.bounces.addresses import addresses, clean_address
 from digest.mail.dsn import fields
 from digest.mail.mime import Headers, Mail, Part
+from digest.mail.scan import addresses, clean_address
 
 RECIPIENTS_MAX = 100
 _REPORT = "message/feedback-report"

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from digest.mail.bounces.addresses import clean_address
-from digest.mail.bounces.reasons import STATUS
+from digest.mail.scan import STATUS, clean_address
 
 RECIPIENTS_MAX = 100
 LINES_MAX = 5_000

@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from digest.mail.bounces.addresses import addresses, clean_address, first_address
-from digest.mail.bounces.families import FAMILIES
+from digest.mail.bounce.families import FAMILIES
 from digest.mail.mime import LINE_MAX
+from digest.mail.scan import addresses, clean_address, first_address
 
 TEXT_MAX = 48 << 10  # characters of a report for people; a long one is a returned mail
 LINES_MAX = 1_500

@@ -1,7 +1,7 @@
 """Why a server refused: the class of a diagnosis by its codes, its words and the command refused.
 
 RFC 3463 and the IANA registry of enhanced status codes, RFC 5321 §4.2.3, RFC 7372, RFC 7504, RFC
-7505, RFC 8616. The names are those of Sisimai, which the field knows.
+7505, RFC 8616.
 
 Servers put 5.1.1 on blocked senders and 550 on full mailboxes, so the order is: words that
 contradict codes whenever they are used (provider's own codes, full mailboxes, blocklists), the
@@ -12,56 +12,15 @@ it, too.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from enum import StrEnum
 from functools import cache
 
+from digest.mail.bounce.provider_codes import PROVIDER_CODES
+from digest.mail.bounce.reason import Reason, Rows
+from digest.mail.bounce.reason_texts import DECISIVE, TEXTS
+
 TEXT_MAX = 2_000  # characters of a diagnosis that are looked at
-
-STATUS = re.compile(r"(?<![\w.])([245]\.[0-7]\.\d{1,3})(?![\d-]|\.\d)")
-REPLY = re.compile(r"(?<![\w./:+-])([45][0-5]\d)(?=[\s:;,#.)-]|$)(?!\.\d|-\d\d)")
-
-
-class Reason(StrEnum):
-    """Why a mail came back, or did not arrive: 36 words."""
-
-    AUTH_FAILURE = "authfailure"
-    BAD_REPUTATION = "badreputation"
-    BLOCKED = "blocked"
-    CONTENT_ERROR = "contenterror"
-    DELIVERED = "delivered"
-    EXCEED_LIMIT = "exceedlimit"
-    EXPIRED = "expired"
-    FAILED_STARTTLS = "failedstarttls"
-    FEEDBACK = "feedback"
-    FILTERED = "filtered"
-    HAS_MOVED = "hasmoved"
-    HOST_UNKNOWN = "hostunknown"
-    MAILBOX_FULL = "mailboxfull"
-    MAILER_ERROR = "mailererror"
-    MESSAGE_TOO_BIG = "mesgtoobig"
-    NETWORK_ERROR = "networkerror"
-    NO_RELAYING = "norelaying"
-    NOT_ACCEPT = "notaccept"
-    NOT_COMPLIANT = "notcompliantrfc"
-    ON_HOLD = "onhold"
-    POLICY_VIOLATION = "policyviolation"
-    REJECTED = "rejected"
-    REQUIRE_PTR = "requireptr"
-    SECURITY_ERROR = "securityerror"
-    SPAM_DETECTED = "spamdetected"
-    SPEEDING = "speeding"
-    SUPPRESSED = "suppressed"
-    SUSPEND = "suspend"
-    SYNTAX_ERROR = "syntaxerror"
-    SYSTEM_ERROR = "systemerror"
-    SYSTEM_FULL = "systemfull"
-    TOO_MANY_CONNECTIONS = "toomanyconn"
-    UNDEFINED = "undefined"
-    USER_UNKNOWN = "userunknown"
-    VACATION = "vacation"
-    VIRUS_DETECTED = "virusdetected"
 
 
 class Command(StrEnum):
@@ -180,10 +139,6 @@ _OF_RECIPIENTS = HARD | {Reason.SUSPEND, Reason.FILTERED, Reason.MAILBOX_FULL}
 
 def classify(text: str, *, status: str = "", reply: str = "", command: Command) -> Reason:
     """The class of a diagnosis: its ``text``, its enhanced ``status``, its basic ``reply`` code."""
-    # Imported here because the tables name their reasons with the words of this module.
-    from digest.mail.bounces.provider_codes import PROVIDER_CODES
-    from digest.mail.bounces.reason_texts import DECISIVE, TEXTS
-
     words = diagnosis(text)
     detail = status[2:]
     told = first_match(words, PROVIDER_CODES)
@@ -244,9 +199,6 @@ def _tail(word: str) -> str:
     if ">" in word:
         return "<>" + word.rpartition(">")[2]
     return word if "://" in word else "<>"
-
-
-Rows = tuple[tuple[Reason, str], ...]
 
 
 def first_match(words: str, rows: Rows) -> Reason | None:

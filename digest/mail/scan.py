@@ -1,14 +1,20 @@
-"""Addresses in texts that people and programs wrote: found and freed of what stands around them.
+"""Addresses and codes in texts that people and programs wrote: found, and freed of what stands
+around them.
 
-Searches run over each ``@`` once and look a bounded way to both sides: no word, however long, costs
-more than its length. What is found is a claim of a report and not checked: RFC 5322 §3.4.1 is read
-with all the liberty servers take (dots anywhere, underscores in domains).
+Searches for addresses run over each ``@`` once and look a bounded way to both sides: no word,
+however long, costs more than its length. What is found is a claim of a report and not checked: RFC
+5322 §3.4.1 is read with all the liberty servers take (dots anywhere, underscores in domains). Codes
+are those of RFC 3463 and RFC 5321 §4.2, as far as no number of another kind looks the same.
 """
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Iterator
+
+STATUS = re.compile(r"(?<![\w.])([245]\.[0-7]\.\d{1,3})(?![\d-]|\.\d)")
+REPLY = re.compile(r"(?<![\w./:+-])([45][0-5]\d)(?=[\s:;,#.)-]|$)(?!\.\d|-\d\d)")
 
 LOCAL_MAX = 128
 DOMAIN_MAX = 255

@@ -6,7 +6,7 @@ often the same for all of them.
 
 from __future__ import annotations
 
-from digest.mail.bounces.reasons import Reason, Rows
+from digest.mail.bounce.reason import Reason, Rows
 
 PROVIDER_CODES: Rows = (
     # Meta (postmaster.facebook.com/response_codes): the address part of the code.

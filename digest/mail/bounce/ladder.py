@@ -1,7 +1,7 @@
 """What came back: a bounce, a delay notice, a complaint, an answer of a person or of a machine.
 
 The ladder: RFC 3464 in the outer report, never inside the returned message; RFC 5965 and the JMRP;
-notifications of Amazon SES; the families of reports for people (``mail.bounces``); the transcript
+notifications of Amazon SES; the families of reports for people beside this module; the transcript
 of a session; loose words. Disposition notifications (RFC 8098) and automatic answers (RFC 3834) are
 told apart. Nothing here raises, and no input costs more than its bounded length.
 """
@@ -11,11 +11,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from digest.mail.arf import Complaint, read_complaint
-from digest.mail.bounces import kinds
-from digest.mail.bounces.layout import forwarded_statuses, split_returned
-from digest.mail.bounces.people import as_text, named_in
-from digest.mail.bounces.reasons import Command, Reason
-from digest.mail.bounces.report import (
+from digest.mail.bounce import kinds
+from digest.mail.bounce.classify import Command
+from digest.mail.bounce.layout import forwarded_statuses, split_returned
+from digest.mail.bounce.people import as_text, named_in
+from digest.mail.bounce.reason import Reason
+from digest.mail.bounce.report import (
     RECIPIENTS_MAX,
     Kind,
     Mailed,
@@ -26,11 +27,9 @@ from digest.mail.bounces.report import (
     shortened,
     status_in,
 )
-from digest.mail.bounces.sns import Notice, read_notice
-from digest.mail.bounces.statuses import as_statuses
+from digest.mail.bounce.sns import Notice, read_notice
+from digest.mail.bounce.statuses import as_statuses
 from digest.mail.mime import Headers, Mail, Part, read_headers, read_mail, split_mbox
-
-__all__ = ["Kind", "Reason", "Recipient", "Report", "read_report"]
 
 _RETURNED_PARTS = frozenset(
     """message/rfc822 message/global message/rfc822-headers text/rfc822-headers text/rfc822-header

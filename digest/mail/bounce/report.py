@@ -10,16 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from digest.mail.bounces.reasons import (
-    REPLY,
-    STATUS,
-    TEXT_MAX,
-    Command,
-    Reason,
-    classify,
-    is_hard,
-)
+from digest.mail.bounce.classify import TEXT_MAX, Command, classify, is_hard
+from digest.mail.bounce.reason import Reason
 from digest.mail.mime import Headers, Mail
+from digest.mail.scan import REPLY, STATUS
 
 RECIPIENTS_MAX = 100
 EVIDENCE_MAX = 300  # characters of a diagnosis that are kept
@@ -87,7 +81,7 @@ def judged(
     command: Command,
     more: Callable[[], str] | None = None,
 ) -> Recipient:
-    """One recipient with its reason; ``more`` is the rest of the report, where ``said`` is vague."""
+    """One recipient with its reason; ``more`` is the rest of the report, if ``said`` is vague."""
     said = said[:TEXT_MAX]
     code = reply_in(said)
     own = status_in(said)

@@ -5,12 +5,12 @@ RFC 3464; the words of the report for people are asked only for what its status 
 
 from __future__ import annotations
 
-from digest.mail.bounces import kinds
-from digest.mail.bounces.addresses import first_address
-from digest.mail.bounces.layout import said_of
-from digest.mail.bounces.people import named_in, returned_to
-from digest.mail.bounces.reasons import Command, Reason, command_of
-from digest.mail.bounces.report import (
+from digest.mail.bounce import kinds
+from digest.mail.bounce.classify import Command, command_of
+from digest.mail.bounce.layout import said_of
+from digest.mail.bounce.people import named_in, returned_to
+from digest.mail.bounce.reason import Reason
+from digest.mail.bounce.report import (
     RECIPIENTS_MAX,
     Kind,
     Mailed,
@@ -21,6 +21,7 @@ from digest.mail.bounces.report import (
     shortened,
 )
 from digest.mail.dsn import Action, Status, read_statuses
+from digest.mail.scan import first_address
 
 _PARTS = frozenset(
     """message/delivery-status message/xdelivery-status message/global-delivery-status

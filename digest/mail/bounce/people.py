@@ -7,17 +7,17 @@ message names. Nothing of this is a standard.
 
 from __future__ import annotations
 
-from digest.mail.bounces import kinds
-from digest.mail.bounces.addresses import addresses, clean_address, first_address
-from digest.mail.bounces.layout import (
+from digest.mail.bounce import kinds
+from digest.mail.bounce.classify import TEXT_MAX, command_of
+from digest.mail.bounce.layout import (
     Named,
     named_recipients,
     said_of,
     transcript_recipients,
 )
-from digest.mail.bounces.reasons import REPLY, TEXT_MAX, command_of
-from digest.mail.bounces.report import RECIPIENTS_MAX, Kind, Mailed, Report, judged, status_in
+from digest.mail.bounce.report import RECIPIENTS_MAX, Kind, Mailed, Report, judged, status_in
 from digest.mail.mime import Headers
+from digest.mail.scan import REPLY, addresses, clean_address, first_address
 
 
 def as_text(read: Mailed) -> Report | None:

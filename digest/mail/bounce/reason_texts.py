@@ -8,7 +8,7 @@ vague.
 
 from __future__ import annotations
 
-from digest.mail.bounces.reasons import Reason, Rows
+from digest.mail.bounce.reason import Reason, Rows
 
 DECISIVE: Rows = (
     (
@@ -323,8 +323,8 @@ TEXTS: Rows = (
         delivery to the following recipient * no such | resolver.adr | recipnotfound |
         inconnu | destinataire invalide | n'existe pas | no existe | desconocido |
         nicht gefunden | unbekannt | existiert nicht | inesistente | sconosciuto |
-        não existe | inexistente | nie istnieje | не существует | не найден | 不存在 | 見つかりません |
-        存在しません | onbekend | utente sconosciuto | badrcptto""",
+        não existe | inexistente | nie istnieje | не существует | не найден |
+        不存在 | 見つかりません | 存在しません | onbekend | utente sconosciuto | badrcptto""",
     ),
     (
         Reason.SYSTEM_ERROR,
