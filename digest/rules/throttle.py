@@ -86,11 +86,10 @@ class _Log:
         self.times = deque(gone)
 
     def add(self, now: float) -> None:
-        # After a change there may be more than ``count`` that still matter should it change back.
-        times, old = self.times, now - self.span
-        times.append(now)
-        while len(times) > self.count and times[0] <= old:
-            times.popleft()
+        # After a change there may be more than ``count``; until one more may go they all matter.
+        self.times.append(now)
+        while len(self.times) > self.count:
+            self.times.popleft()
 
 
 def _windows(rate: float) -> list[tuple[int, float]]:

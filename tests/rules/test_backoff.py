@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest.mail.reply import parse_reply
@@ -221,6 +221,7 @@ REPLIES = st.sampled_from(
         max_size=60,
     ),
 )
+@settings(deadline=None)
 def test_whatever_is_heard_the_rate_stays_between_nothing_and_the_configured_one(configured, heard):
     state = restore(configured=configured, learned_rate=None, until=None, step=0)
     now = NOW

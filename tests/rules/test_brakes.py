@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest.mail.reply import parse_reply
@@ -105,6 +105,7 @@ def test_complaints_are_not_explained_by_a_reply_about_something_else():
     more=st.integers(0, 1000),
     hard=st.integers(0, 1000),
 )
+@settings(deadline=None)
 def test_more_rejections_never_take_a_brake_off(answered, share, more, hard):
     policy = int(answered * share)
 

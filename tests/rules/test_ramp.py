@@ -92,6 +92,9 @@ def test_times_of_any_zone_mean_the_same_hour():
     assert room(Quota(per_hour=5), [used(0, 5)], NINE.astimezone(berlin)).messages == 0
     assert room(Quota(per_hour=5), [Usage(NINE.astimezone(berlin), 5)], NINE).messages == 0
 
+    kolkata = timezone(timedelta(hours=5, minutes=30))
+    assert room(Quota(per_hour=5), [used(0, 5)], NINE.astimezone(kolkata)) == Room(0, NINE + HOUR)
+
 
 def test_a_clock_that_was_set_back_leaves_a_time_to_ask_again():
     assert room(Quota(per_day=5), [used(-3, 5), used(0, 5)], NINE) == Room(0, NINE + DAY)
@@ -115,6 +118,7 @@ def test_a_warm_up_goes_on_only_on_days_on_which_something_was_sent():
     assert room(quota, week, NINE) == Room(500)
     assert room(quota, [*week, used(24, 0)], NINE) == Room(500)
     assert room(quota, [*week, used(48, 1)], NINE) == Room(1000)
+    assert room(quota, [*week, used(48, 1), used(1, 400)], NINE) == Room(600)
     assert room(quota, [*week, used(48, 1), used(30, 1)], NINE) == Room(None)
 
 
@@ -142,6 +146,7 @@ QUOTAS = st.builds(
     quota=QUOTAS,
     steps=st.lists(st.tuples(st.integers(0, 20), st.integers(0, 120)), min_size=1, max_size=80),
 )
+@settings(deadline=None)
 def test_whoever_asks_each_time_never_goes_above_any_of_the_limits(quota, steps):
     now, hours = NINE, Counter[datetime]()
     for wanted, minutes in steps:
@@ -164,6 +169,7 @@ def test_whoever_asks_each_time_never_goes_above_any_of_the_limits(quota, steps)
     hours=st.dictionaries(st.integers(0, 30), st.integers(0, 300), max_size=10),
     minute=st.integers(0, 59),
 )
+@settings(deadline=None)
 def test_the_time_told_is_the_first_at_which_there_is_room(quota, hours, minute):
     usage = [used(ago, number) for ago, number in hours.items()]
     now = NINE + timedelta(minutes=minute)

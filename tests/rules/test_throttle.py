@@ -57,7 +57,7 @@ def patient(take: Callable[[float], float], seconds: float, late: float = 0.0) -
 
 @given(RATES, GAPS, st.floats(0, 1e6))
 @example(14.0, [0.0] * 3 + [0.9, 0.1, 0.9], 0.0)
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_no_second_and_no_minute_holds_more_than_the_rate(rate, gaps, start):
     bucket = TokenBucket(rate)
     now, gone = start, []
@@ -111,7 +111,10 @@ def test_waiting_the_time_that_was_told_is_enough():
 
 
 @given(st.lists(st.tuples(RATES, st.floats(0, 2)), min_size=2, max_size=20))
-@settings(max_examples=60)
+@example([(20.0, 0.0), (1.0, 0.5), (2.0, 0.0)])
+@example([(100.0, 0.0), (1.0, 1.5), (3.0, 0.3), (3.0, 0.2)])
+@example([(40.0, 0.0), (40.0, 0.9), (1.0, 0.15), (5.0, 0.0)])
+@settings(max_examples=60, deadline=None)
 def test_a_changed_rate_forgets_nothing_that_went_already(changes):
     bucket = TokenBucket(changes[0][0])
     now = 0.0
@@ -223,6 +226,16 @@ def test_a_confirmation_goes_before_a_test_that_waited_longer():
     assert pace.take(Lane.OPERATOR, 1.01) > 0
     assert pace.take(Lane.ISSUE, 1.01) > 0
     assert pace.take(Lane.CONFIRMATION, 1.02) == 0
+
+
+def test_once_a_confirmation_has_gone_the_issue_has_the_next_place():
+    pace = Pace(14)
+    greedy(lambda now: pace.take(Lane.ISSUE, now), 0.0)
+    wait = pace.take(Lane.CONFIRMATION, 0.0)
+    assert wait > 0
+    assert pace.take(Lane.CONFIRMATION, wait) == 0
+
+    assert pace.take(Lane.ISSUE, wait + 0.1) == 0
 
 
 def test_a_confirmation_that_never_comes_back_stops_the_issue_for_a_moment_only():
