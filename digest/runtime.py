@@ -45,10 +45,5 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     async with await Database.open(settings.database_url) as db:
         clock = Clock(await db.clock_offset())
         async with db.begin() as session:
-            await ensure_installation(
-                session,
-                key_fingerprint=keys.fingerprint,
-                now=clock.now(),
-                old_fingerprints=keys.fingerprints[1:],
-            )
+            await ensure_installation(session, fingerprints=keys.fingerprints, now=clock.now())
         yield Runtime(settings, db, keys, clock, relays)

@@ -47,7 +47,7 @@ def issue_text(number: int = 182, *, words: str = "two items") -> str:
 async def an_installation(db: Database, *, fingerprint: str = "0" * 16) -> Installation:
     """The row every database that is worked on has."""
     async with db.begin() as session:
-        return await ensure_installation(session, key_fingerprint=fingerprint, now=NOW)
+        return await ensure_installation(session, fingerprints=(fingerprint,), now=NOW)
 
 
 async def a_newsletter(db: Database, slug: str = "weekly", **fields: Any) -> Newsletter:

@@ -53,9 +53,4 @@ async def _check_key(settings: Settings, db: Database, clock: Clock) -> None:
     if found is not None and found.key_fingerprint == keys.fingerprint:
         return
     async with db.begin() as session:
-        await ensure_installation(
-            session,
-            key_fingerprint=keys.fingerprint,
-            old_fingerprints=keys.fingerprints[1:],
-            now=clock.now(),
-        )
+        await ensure_installation(session, fingerprints=keys.fingerprints, now=clock.now())

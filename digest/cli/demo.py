@@ -215,7 +215,7 @@ async def _show(
 async def _newsletter(db: Database, keys: KeyRing) -> Newsletter:
     now = Clock().now()
     async with db.begin() as session:
-        await ensure_installation(session, key_fingerprint=keys.fingerprint, now=now)
+        await ensure_installation(session, fingerprints=keys.fingerprints, now=now)
         return await create_newsletter(
             session,
             SLUG,

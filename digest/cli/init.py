@@ -115,12 +115,7 @@ async def _set_up(
     async with await Database.open(settings.database_url) as db:
         now = Clock(await db.clock_offset()).now()
         async with db.begin() as session:
-            await ensure_installation(
-                session,
-                key_fingerprint=keys.fingerprint,
-                old_fingerprints=keys.fingerprints[1:],
-                now=now,
-            )
+            await ensure_installation(session, fingerprints=keys.fingerprints, now=now)
             existing = await list_newsletters(session)
         if slug is None and (existing or not (asks or traits.name)):
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -41,14 +41,16 @@ async def get_installation(session: Session) -> Installation | None:
 
 
 async def ensure_installation(
-    session: Session, *, key_fingerprint: str, now: datetime, old_fingerprints: Collection[str] = ()
+    session: Session, *, fingerprints: Sequence[str], now: datetime
 ) -> Installation:
-    """The row, made on the first call, for who holds the key with ``key_fingerprint``.
+    """The row, made on the first call, for who holds the keys with these ``fingerprints``.
 
-    ``old_fingerprints`` are those of ``DIGEST_OLD_SECRET_KEYS``: when the database was made with
-    one of them, the key has been changed on purpose and the new one is remembered. Raises
-    SettingsError for any other key, since mail that is already out carries tokens of the old one.
+    The first is that of the key in use, the others are of ``DIGEST_OLD_SECRET_KEYS``: when the
+    database was made with one of those, the key has been changed on purpose and the new one is
+    remembered. Raises SettingsError for any other key, since mail that is already out carries
+    tokens of the old one.
     """
+    key_fingerprint, *old_fingerprints = fingerprints
     fresh = {
         "id": 1,
         "installation_id": str(uuid.uuid4()),

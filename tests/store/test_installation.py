@@ -13,7 +13,7 @@ async def test_the_first_start_makes_the_row_and_the_next_ones_find_it(database)
     first = await an_installation(database)
     async with database.begin() as session:
         later = NOW + timedelta(days=1)
-        again = await ensure_installation(session, key_fingerprint="0" * 16, now=later)
+        again = await ensure_installation(session, fingerprints=("0" * 16,), now=later)
     assert again == first
     assert len(first.pepper) == 32
 
@@ -33,7 +33,7 @@ async def test_a_wrong_key_refuses_to_start(database):
     await an_installation(database, fingerprint="a" * 16)
     async with database.begin() as session:
         with pytest.raises(SettingsError) as refused:
-            await ensure_installation(session, key_fingerprint="b" * 16, now=NOW)
+            await ensure_installation(session, fingerprints=("b" * 16,), now=NOW)
     assert refused.value.where == "DIGEST_SECRET_KEY"
     assert "DIGEST_OLD_SECRET_KEYS" in refused.value.fix
 
@@ -41,14 +41,13 @@ async def test_a_wrong_key_refuses_to_start(database):
 async def test_a_key_that_was_changed_on_purpose_is_taken_over(database):
     first = await an_installation(database, fingerprint="a" * 16)
     async with database.begin() as session:
-        taken = await ensure_installation(
-            session, key_fingerprint="b" * 16, now=NOW, old_fingerprints=("a" * 16,)
-        )
+        both = ("b" * 16, "a" * 16)
+        taken = await ensure_installation(session, fingerprints=both, now=NOW)
         assert taken.key_fingerprint == "b" * 16
         assert taken.pepper == first.pepper  # never rotates
     async with database.begin() as session:
         with pytest.raises(SettingsError):
-            await ensure_installation(session, key_fingerprint="a" * 16, now=NOW)
+            await ensure_installation(session, fingerprints=("a" * 16,), now=NOW)
 
 
 async def test_every_start_counts_one_epoch_more(database):
