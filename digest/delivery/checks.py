@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from digest.errors import AddressError, DigestError, RefusedError, SettingsError
 from digest.mail.address import parse_address
 from digest.mail.tokens import KeyRing
-from digest.rules.relay import SETTING, RelayConfig
+from digest.rules.relay import RelayConfig, no_relay
 from digest.store.installation import get_installation
 from digest.store.newsletters import newsletter_by_id
 from digest.store.session import Session
@@ -40,15 +40,7 @@ class Gate:
             raise problem
 
     def _settings(self) -> Sequence[DigestError]:
-        if self.relays:
-            return ()
-        return (
-            SettingsError(
-                "No relay is set, so nothing can be sent.",
-                where=SETTING,
-                fix="Set it to smtp://user:password@smtp.example.org:587.",
-            ),
-        )
+        return () if self.relays else (no_relay(),)
 
     async def _key(self, session: Session) -> Sequence[DigestError]:
         installation = await get_installation(session)

@@ -38,9 +38,7 @@ class RelayProfile:
     keeps_message_id: bool = True
     keeps_date: bool = True
     keeps_envelope_sender: bool = True
-    answers_for_destination: bool = (
-        False  # False: it only queues; a 250 says nothing about a reader
-    )
+    answers_for_destination: bool = False  # else it only queues: a 250 says nothing of a reader
     signs_dkim: bool = True
     adds_unsubscribe: bool = False
     headers: tuple[tuple[str, str], ...] = ()  # values may hold {token}
@@ -127,11 +125,6 @@ class RelayConfig:
         """``host:port``, what the database and the logs know it by."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
-    @property
-    def loopback(self) -> bool:
-        """Whether it runs on this machine."""
-        return is_loopback(self.host)
-
 
 def parse_relays(text: str) -> tuple[RelayConfig, ...]:
     """Read ``DIGEST_RELAY_URL``: no, one or several URLs, separated by spaces.
@@ -144,6 +137,14 @@ def parse_relays(text: str) -> tuple[RelayConfig, ...]:
     if len(set(names)) != len(names):
         raise _wrong("The same host and port stand there twice.", "Name each relay once.")
     return relays
+
+
+def no_relay() -> SettingsError:
+    """What is said where a relay is needed and none is set."""
+    return _wrong(
+        "No relay is set, so nothing can be sent.",
+        "Set it to smtp://user:password@smtp.example.org:587.",
+    )
 
 
 def parse_relay(url: str) -> RelayConfig:
