@@ -16,7 +16,7 @@ from digest.cli.main import build_app
 from digest.rules.delivery import (
     DELIVERY_MOVES,
     ISSUE_MOVES,
-    OPEN_STATES,
+    SETTLED_STATES,
     DeliveryState,
     IssueState,
     StateReason,
@@ -118,10 +118,9 @@ def settings_page() -> str:
 
 def states_page() -> str:
     """``docs/reference/states.md``: every state, what it means and where it leads."""
-    settled = {state for state in DeliveryState if state not in OPEN_STATES}
     parts = [
         "## A delivery, and a notice\n",
-        _table(_DELIVERY_MEANS, DELIVERY_MOVES, dict.fromkeys(settled, "settled")),
+        _table(_DELIVERY_MEANS, DELIVERY_MOVES, dict.fromkeys(SETTLED_STATES, "settled")),
         "\nWhy a row is cancelled, held or expired:\n",
         _table(_REASON_MEANS),
         _ONCE_MORE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
 import re
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from digest.cli.main import run
-from tests.repo.tree import ROOT, named, short
+from tests.repo.tree import ROOT, named, parsed, short
 
 DECISION_HEADINGS = ["Context", "Decision", "Consequences", "Alternatives", "Status"]
 # The nouns of this house; each is explained once.
@@ -98,6 +99,22 @@ def test_every_decision_has_its_five_headings() -> None:
         headings = re.findall(r"^## (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
         assert headings == DECISION_HEADINGS, page.name
         assert page.name in listed
+
+
+def test_every_promise_names_the_tests_that_show_it() -> None:
+    page = _page("docs/explanation/promises.md")
+    promises = re.split(r"^## \d\. ", page.partition("\n## What is not")[0], flags=re.MULTILINE)[1:]
+    tests = {
+        node.name
+        for path in named(".py", under="tests")
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert len(promises) == 8
+    for promise in promises:
+        shown_by = set(re.findall(r"`(test_\w+)`", promise))
+        assert shown_by, promise
+        assert shown_by <= tests
 
 
 def test_links_between_pages_lead_somewhere() -> None:
