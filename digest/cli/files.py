@@ -9,7 +9,6 @@ from pathlib import Path
 from digest.errors import InputError
 
 MAX_ISSUE_FILE = 4 << 20  # bytes read of an issue or a mail: more than either may have
-MAX_IMAGE = 2 << 20
 
 
 def read_bytes(path: Path, *, limit: int = MAX_ISSUE_FILE) -> bytes:

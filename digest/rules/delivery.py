@@ -66,8 +66,3 @@ ISSUE_MOVES: dict[IssueState, frozenset[IssueState]] = {
     IssueState.FINISHED: frozenset({IssueState.SENDING}),  # a deliberate re-send opens it again
     IssueState.CANCELLED: frozenset(),
 }
-
-
-def may_move(state: DeliveryState, to: DeliveryState) -> bool:
-    """Whether a delivery may go from ``state`` to ``to``."""
-    return to in DELIVERY_MOVES.get(state, frozenset())

@@ -53,7 +53,3 @@ class DestinationMemo:
         if new:
             self._known |= await destination_ids(session, new)
         return self._known
-
-    def forget(self) -> None:
-        """After a transaction was rolled back: what it had inserted is not there."""
-        self._known.clear()

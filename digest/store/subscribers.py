@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 
 from digest.errors import RefusedError
 from digest.mail.address import address_key, clean_name, parse_address
@@ -233,14 +233,6 @@ async def list_readers(
     if state is not None:
         query = query.where(_s.c.state == state)
     return [ReaderRow(*row) for row in await session.execute(query)]
-
-
-async def count_readers(session: Session, newsletter_id: int) -> dict[SubscriptionState, int]:
-    """How many subscriptions there are in each state; every state is named."""
-    query = select(_s.c.state, func.count()).where(_s.c.newsletter_id == newsletter_id)
-    rows: Any = await session.execute(query.group_by(_s.c.state))
-    counted: dict[SubscriptionState, int] = dict(rows.all())
-    return {state: counted.get(state, 0) for state in SubscriptionState}
 
 
 async def reader_deliveries(

@@ -17,7 +17,6 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from digest.delivery.ledger import SinkVerdict
-from digest.rules.delivery import DeliveryState
 from digest.store.issues import get_issue
 from digest.store.newsletters import get_newsletter
 from digest.store.reports import Totals, issue_totals
@@ -162,12 +161,11 @@ async def _totals(request: Request) -> Totals:
 
 def _shares(totals: Totals) -> tuple[Share, ...]:
     shares, start = [], 0.0
-    for state in DeliveryState:
-        number: int = getattr(totals, state.value)
+    for state, number in totals.by_state():
         if not number:
             continue
         width = 100 * number / max(1, totals.planned)
-        shares.append(Share(state.value, number, start, width))
+        shares.append(Share(state, number, start, width))
         start += width
     return tuple(shares)
 
