@@ -138,6 +138,7 @@ def split_label(content: str) -> tuple[str, str | None]:
 
 
 def _check_children(token: Token) -> None:
+    spelt = "&" in token.content or "%" in token.content
     for child in token.children or []:
         offset = int(child.meta.get("offset", 0))
         reason = None
@@ -154,7 +155,6 @@ def _check_children(token: Token) -> None:
             )
         # Entities (&#xE000;) and percent signs in <https://…> can spell what is refused as such.
         words = [child.content, *(inner.content for inner in child.children or [])]
-        spelt = "&" in token.content or "%" in token.content
         if spelt and any(forbidden_character(word.replace("\n", "")) for word in words):
             message = "A control or private-use character cannot stand in an issue."
             raise FlawError(message, "Delete the entity that stands for it.", offset=offset)

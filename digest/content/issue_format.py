@@ -26,6 +26,11 @@ def format_issue(text: str, *, path: str = "issue.md") -> str:
     """
     outline = read_outline(text, path=path)
     read_issue(outline)  # what cannot be read is not formatted
+    return normal_form(outline)
+
+
+def normal_form(outline: Outline) -> str:
+    """The text of an outline that was read as an issue, in normal form."""
     front = "\n".join(normal_front_matter(outline.front)) + "\n"
     return front + "".join(_chunks(outline.body, outline.blocks)).lstrip("\n")
 

@@ -146,6 +146,10 @@ class TextBlock:
             return None
         words = self.text[: address.start()].rstrip(" \t(<[-–—|:")
         text = words.endswith((".", "!")) or bool(READ_MORE.match(words)) or len(words) > 300
+        text = (
+            text
+            or re.search(r"[a-z][.!?] [A-Z].{9}|\b(?:at|on|see|visit|to|from)$", words) is not None
+        )
         return None if text or not words else words
 
     @cached_property
@@ -237,8 +241,11 @@ class TextBlock:
         return self.ruled or capitals or picture or bool(hashed) or boxed or colon
 
 
-def read_text_blocks(lines: Sequence[str]) -> list[TextBlock]:
-    """The blocks of a text, in order; lines of signs only widen the gap (or rule a heading off)."""
+def read_text_blocks(lines: Sequence[str], *, most: int) -> list[TextBlock]:
+    """The blocks of a text, in order; lines of signs only widen the gap (or rule a heading off).
+
+    Reading ends with the block number ``most``.
+    """
     width = _wrap_width(lines)
     blocks: list[TextBlock] = []
     gap, fresh = 0, True
@@ -253,6 +260,8 @@ def read_text_blocks(lines: Sequence[str]) -> list[TextBlock]:
             gap, fresh = gap + 2, True
         elif not fresh and _continues(blocks[-1], line, indent=indent, width=width):
             blocks[-1] = replace(blocks[-1], lines=(*blocks[-1].lines, line))
+        elif len(blocks) == most:
+            break
         else:
             bullet = None if _BOXED.fullmatch(line) else _BULLET.match(line)
             words = line[bullet.end() :].strip() if bullet else line

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
 from digest.content.issue import TODO
-from digest.content.issue_file import parse_issue
-from digest.content.issue_format import format_issue
+from digest.content.issue_file import read_issue
+from digest.content.issue_format import normal_form
+from digest.content.issue_outline import read_outline
 from digest.content.issue_source import MAX_BYTES, MAX_LINE, forbidden_character, issue_error
 from digest.content.item_kind import REPOSITORY_NAME
 from digest.content.markdown_words import URL, escape_line, escape_words, linked
@@ -75,10 +76,11 @@ class IssueDraft:
             front.append(f"date: {self.date}")
         text = "\n".join([*front, "---", ""]) + "\n\n".join(self.parts) + "\n"
         try:
-            markdown = format_issue(text, path=path)
+            outline = read_outline(text, path=path)
+            issue = read_issue(outline)
         except IssueFileError as error:  # its place is one in the new file, which nobody has
             raise IssueFileError(error.message, where=path, fix=error.fix) from error
-        issue = parse_issue(markdown, path=path)
+        markdown = normal_form(outline)
         missing = [
             number
             for number, line in enumerate(markdown.split("\n"), 1)
@@ -94,7 +96,7 @@ def import_plain_text(text: str, *, path: str = "issue.txt") -> Imported:
     Raises IssueFileError for a text that is empty, too long or holds control characters.
     """
     lines = _checked_lines(text, path=path)
-    blocks = read_text_blocks(lines)
+    blocks = read_text_blocks(lines, most=_MOST_BLOCKS + 2)
     if not blocks:
         raise issue_error(path, "The file has no text.", "Give the text of a newsletter.", line=1)
     draft = IssueDraft(slug=slug_of(PurePath(path).stem))
@@ -106,7 +108,7 @@ def import_plain_text(text: str, *, path: str = "issue.txt") -> Imported:
         if draft.number is None and blocks and blocks[0].is_dateline:
             draft.number = name_of(blocks[0].text)[0]
     if len(blocks) > _MOST_BLOCKS:
-        message = f"The text has {len(blocks):,} paragraphs; at most {_MOST_BLOCKS:,} can be read."
+        message = f"The text has more than {_MOST_BLOCKS:,} paragraphs."
         raise issue_error(path, message, "Import the issues one by one.", line=1)
     if blocks:
         _write_parts(draft, blocks)

@@ -17,6 +17,8 @@ from digest.content.plain_text_blocks import TextBlock
 
 _MOST_BLURB_BLOCKS = 12
 _NEVER = 1_000.0
+_ABSURD = 14.0
+"""Something else is cheaper than an item of this price, however it goes on."""
 _SAMPLE = 300
 """Blocks that are read in every spacing there could be; the rest follows the cheapest."""
 _WIDEST = 4
@@ -221,6 +223,7 @@ class _Reader:
         follows = self.blocks[index + 1]
         if follows.is_abstract or follows.is_byline or follows.is_address:
             price += 4.0
+        price += 2.0 if self.leads_to_list(index) else 0.0
         return price + self.leaving_price(index, part)
 
     def leaving_price(self, index: int, part: Part) -> float:
@@ -242,10 +245,14 @@ class _Reader:
         elif part is not Part.HEADING:
             gap = min(self.blocks[index].gap, _WIDEST)
             price += 1.5 if gap > self.spacing.item else 3.0 if gap < self.spacing.item else 0.0
+        opens = True
         for end in range(index + 1, min(index + 2 + _MOST_BLURB_BLOCKS, len(self.blocks) + 1)):
             if end > index + 1:
-                price += self.blurb_price(index, end - 1)
-            if price >= _NEVER:
+                price += self.blurb_price(index, end - 1, opens=opens)
+                opens = opens and (
+                    self.blocks[end - 1].is_address or self.blocks[end - 1].is_byline
+                )
+            if price >= _ABSURD and end > index + 1:
                 return
             bare = self.bare_price(index) if end == index + 1 else 0.0
             yield _Step(end, Part.BLURB, price + bare, lost=lost)
@@ -280,7 +287,8 @@ class _Reader:
             return 0.2
         return 0.6 if block.is_marked_title else 2.5
 
-    def blurb_price(self, title: int, index: int) -> float:
+    def blurb_price(self, title: int, index: int, *, opens: bool) -> float:
+        """What a block costs as text of an item; ``opens``: above it are only address, byline."""
         block = self.blocks[index]
         if block.is_address and not block.gap:
             return 0.0
@@ -288,6 +296,13 @@ class _Reader:
         price = 0.0
         if self.is_wide(index):
             price += 4.0
+        above = self.blocks[index - 1]
+        if (
+            block.bullet
+            and not block.gap
+            and (above.end.endswith(":") or (above.bullet and not first))
+        ):
+            return price + (0.2 if not self.blocks[title].bullet else 5.0)
         if block.bullet and not self.blocks[title].bullet:
             price += 1.0 if block.is_labelled and block.gap else 0.3
         elif block.bullet:
@@ -302,10 +317,9 @@ class _Reader:
             price += 0.2
         price += self.no_blurb_price(index)
         if not block.is_sentence:
-            shown = self.is_first_text(title, index)
-            like_a_title = self.title_like_blurb_price(block, first=shown)
-            price += like_a_title * (0.3 if shown and self.blocks[title].is_marked_title else 1.0)
-        elif not first and not self.is_first_text(title, index):
+            like_a_title = self.title_like_blurb_price(block, first=opens)
+            price += like_a_title * (0.3 if opens and self.blocks[title].is_marked_title else 1.0)
+        elif not first and not opens:
             usual = 0.4 if self.spacing.long else 1.1
             after = self.blocks[title + 1].is_abstract
             price += 0.1 if block.gap == 0 or block.is_text_label or after else usual
@@ -314,6 +328,8 @@ class _Reader:
     def no_blurb_price(self, index: int) -> float:
         """What shows that a block is something else than the text of an item."""
         block = self.blocks[index]
+        if self.leads_to_list(index):
+            return 0.0
         price = 6.0 if block.is_marked_title or block.shows_heading else 0.0
         price += 1.5 if block.is_dashed and block.gap else 0.0
         price += 3.0 if block.is_sign_off or block.is_footer else 0.0
@@ -325,6 +341,12 @@ class _Reader:
             price += 0.0 if block.is_sentence else 1.5  # and this of what stands at that address
         return price
 
+    def leads_to_list(self, index: int) -> bool:
+        """Whether it says what the list right below it is of."""
+        below = self.blocks[index + 1] if index + 1 < len(self.blocks) else None
+        listed = below is not None and below.bullet and not below.gap
+        return listed and self.blocks[index].end.endswith(":")
+
     def title_like_blurb_price(self, block: TextBlock, *, first: bool) -> float:
         if not first:
             return 0.8 if block.gap == 0 else 3.5
@@ -332,10 +354,6 @@ class _Reader:
         price += 1.2 if block.words == 1 else 0.6 if block.words <= 3 else 0.0
         price -= 0.4 if block.is_question else 0.0
         return price - (0.4 if block.gap == 0 else 0.0)
-
-    def is_first_text(self, title: int, index: int) -> bool:
-        between = self.blocks[title + 1 : index]
-        return all(block.is_address or block.is_byline for block in between)
 
     def text_price(self, index: int, part: Part) -> float:
         block = self.blocks[index]

@@ -25,7 +25,8 @@ SIGN_OFF = _begins(
     r"""until[ ](?:next|then) | see[ ]you | that[’']?s[ ](?:all|it) | take[ ]care | talk[ ]soon
     | thanks?[ ](?:you[ ])?(?:for|to)\b | happy[ ]\w+ing\b | (?:cheers|enjoy|bye|yours)\b
     | best,  | best[ ](?:regards|wishes) | kind[ ]regards | stay[ ]\w+[,.!] | p\.?s\.
-    | keep[ ]\w+ing!? $ | have[ ]a[ ](?:great|good|nice|lovely) | [-–—][ ]?\w+(?:[ ]\w+)?$"""
+    | keep[ ]\w+ing!? $ | have[ ]an?[ ](?:great|good|nice|lovely|\w+[ ](?:week|weekend|day))
+    | [-–—][ ]?\w+(?:[ ]\w+)?$"""
 )
 FOOTER = _begins(
     r"""(?:to[ ])?unsubscribe | you[ ](?:are[ ]|were[ ])?(?:receiv|subscrib|got) | copyright\b | ©
