@@ -153,9 +153,9 @@ def _fault(scope: Scope, error: Exception) -> Response:
         return error_page(404)
     kind = "/" + str(scope["path"]).split("/")[1]
     if isinstance(error, DatabaseError):
-        log.warning("page_without_database", page=kind, error=str(error))
+        log.warning("a page found no database", page=kind, error=str(error))
         return error_page(503)
-    log.error("page_failed", page=kind, exc_info=error)
+    log.error("a page failed", page=kind, exc_info=error)
     return error_page(500)
 
 

@@ -63,7 +63,7 @@ async def _act_leave(request: Request) -> Response:
         raise
     except Exception as error:
         # Whatever broke: never a 200, and a mailbox provider that gets a 503 asks again.
-        log.error("leave_failed", exc_info=error)
+        log.error("a leave failed", exc_info=error)
         return error_page(503)
 
 
