@@ -2,7 +2,11 @@
 
 Promise 1: progress is these rows, never a cursor. A claim is bounded and committed before anything
 is sent; it counts the attempt and fixes the Date. PostgreSQL: ``FOR UPDATE SKIP LOCKED``, so
-senders never wait for each other; SQLite: one ``UPDATE … RETURNING``, since there is one writer.
+senders never wait for each other; SQLite needs no lock, since there is one writer.
+
+Statements are written so that no planner can choose badly, also right after an import when it
+knows nothing about the tables: readers are looked up row by row in subqueries, which are never
+turned into joins, and rows by their ids in an array.
 """
 
 from __future__ import annotations
@@ -10,19 +14,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
+    FromClause,
+    ScalarSelect,
     Select,
+    any_,
     exists,
     func,
-    insert,
     literal,
     select,
     text,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 
 from digest.rules.delivery import DeliveryState, IssueState, StateReason
 from digest.rules.subscription import SubscriptionState
@@ -86,13 +95,18 @@ async def plan_deliveries(
         .join(issues, issues.c.newsletter_id == subscriptions.c.newsletter_id)
         .where(issues.c.id == issue_id, subscriptions.c.state == SubscriptionState.ACTIVE)
         .where(subscribers.c.suppressed_at.is_(None))
-        .where(~_planned_already(issue_id, ordinal))
     )
     columns = (
         *("issue_id", "subscriber_id", "ordinal", "version_id"),
         *("subscription_id", "destination_id", "state", "not_before"),
     )
-    planned = (await session.execute(insert(deliveries).from_select(columns, audience))).rowcount
+    dialect = postgresql if session.dialect.name == "postgresql" else sqlite
+    # ON CONFLICT, not NOT EXISTS: of that PostgreSQL makes a join of every reader with every row.
+    statement = dialect.insert(deliveries).from_select(columns, audience)
+    added = await session.execute(
+        statement.on_conflict_do_nothing(index_elements=["issue_id", "subscriber_id", "ordinal"])
+    )
+    planned = added.rowcount
     await session.execute(
         update(issues)
         .where(issues.c.id == issue_id)
@@ -102,15 +116,6 @@ async def plan_deliveries(
         )
     )
     return planned
-
-
-def _planned_already(issue_id: int, ordinal: int) -> ColumnElement[bool]:
-    row = deliveries.alias("planned")
-    return exists().where(
-        row.c.issue_id == issue_id,
-        row.c.subscriber_id == subscriptions.c.subscriber_id,
-        row.c.ordinal == ordinal,
-    )
 
 
 async def claim_deliveries(
@@ -130,9 +135,10 @@ async def claim_deliveries(
     """
     if limit < 1:
         return []
+    due = _due_ids(session, issue_id, due_at or now).limit(limit)
     taken = await session.execute(
         update(deliveries)
-        .where(deliveries.c.id.in_(_due_ids(session, issue_id, due_at or now).limit(limit)))
+        .where(_among(session, due))
         .values(
             state=DeliveryState.SENDING,
             owner=worker_id,
@@ -143,51 +149,9 @@ async def claim_deliveries(
             ),
             settled_at=None,
         )
-        .returning(deliveries.c.id)
+        .returning(deliveries.c.wave, *_CLAIMED)
     )
-    ids = sorted(taken.scalars())
-    return await _load(session, ids) if ids else []
-
-
-def _due_ids(session: Session, issue_id: int, due_at: datetime) -> Select[tuple[int]]:
-    query = (
-        select(_DUE.c.id)
-        .join(subscriptions, subscriptions.c.id == _DUE.c.subscription_id)
-        .join(subscribers, subscribers.c.id == _DUE.c.subscriber_id)
-        .where(
-            text(_TO_DO.format(name="due")),
-            _DUE.c.issue_id == issue_id,
-            _DUE.c.not_before <= due_at,
-            subscriptions.c.state == SubscriptionState.ACTIVE,
-            subscribers.c.suppressed_at.is_(None),
-            exists().where(issues.c.id == issue_id, issues.c.state == IssueState.SENDING),
-        )
-        .order_by(_DUE.c.wave, _DUE.c.not_before, _DUE.c.id)
-    )
-    if session.dialect.name == "postgresql":
-        query = query.with_for_update(of=_DUE, skip_locked=True)
-    return query
-
-
-async def _load(session: Session, ids: Sequence[int]) -> list[Claimed]:
-    rows = await session.execute(
-        select(
-            deliveries.c.id,
-            deliveries.c.version_id,
-            deliveries.c.subscription_id,
-            deliveries.c.destination_id,
-            subscribers.c.address,
-            subscribers.c.name,
-            subscriptions.c.muted,
-            deliveries.c.attempts,
-            deliveries.c.first_claimed_at,
-            deliveries.c.maybe_sent,
-        )
-        .join_from(deliveries, subscribers, subscribers.c.id == deliveries.c.subscriber_id)
-        .join(subscriptions, subscriptions.c.id == deliveries.c.subscription_id)
-        .where(deliveries.c.id.in_(ids))
-        .order_by(deliveries.c.wave, deliveries.c.id)
-    )
+    rows = sorted(taken.all(), key=itemgetter(0, 1))
     return [
         Claimed(
             row_id=row.id,
@@ -203,6 +167,50 @@ async def _load(session: Session, ids: Sequence[int]) -> list[Claimed]:
         )
         for row in rows
     ]
+
+
+def _due_ids(session: Session, issue_id: int, due_at: datetime) -> Select[tuple[int]]:
+    query = (
+        select(_DUE.c.id)
+        .where(
+            text(_TO_DO.format(name="due")),
+            _DUE.c.issue_id == issue_id,
+            _DUE.c.not_before <= due_at,
+            _of(subscriptions.c.state, _DUE) == SubscriptionState.ACTIVE,
+            _of(subscribers.c.suppressed_at, _DUE).is_(None),
+            exists().where(issues.c.id == issue_id, issues.c.state == IssueState.SENDING),
+        )
+        .order_by(_DUE.c.wave, _DUE.c.not_before, _DUE.c.id)
+    )
+    if session.dialect.name == "postgresql":
+        query = query.with_for_update(of=_DUE, skip_locked=True)
+    return query
+
+
+def _of(column: Column[Any], rows: FromClause) -> ScalarSelect[Any]:
+    """A column of the reader, or of the subscription, that a row of ``rows`` is for."""
+    key = rows.c.subscriber_id if column.table is subscribers else rows.c.subscription_id
+    return select(column).where(column.table.c.id == key).scalar_subquery()
+
+
+def _among(session: Session, ids: Select[tuple[int]]) -> ColumnElement[bool]:
+    if session.dialect.name == "postgresql":  # an array is made once, and never more than LIMIT
+        return deliveries.c.id == any_(func.array(ids.scalar_subquery()))
+    return deliveries.c.id.in_(ids)
+
+
+_CLAIMED = (
+    deliveries.c.id,
+    deliveries.c.version_id,
+    deliveries.c.subscription_id,
+    deliveries.c.destination_id,
+    _of(subscribers.c.address, deliveries).label("address"),
+    _of(subscribers.c.name, deliveries).label("name"),
+    _of(subscriptions.c.muted, deliveries).label("muted"),
+    deliveries.c.attempts,
+    deliveries.c.first_claimed_at,
+    deliveries.c.maybe_sent,
+)
 
 
 async def record_outcomes(

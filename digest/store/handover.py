@@ -65,8 +65,11 @@ _COLUMNS: dict[str, tuple[str, TypeEngine[Any]]] = {
     "done_at": ("timestamptz", deliveries.c.settled_at.type),
 }
 
-_FENCE = """{table}.id = {v}row_id AND {table}.owner = :owner AND {table}.state = 'sending'
-    AND {table}.attempts = {v}number"""
+# CASE: rows are found by their ids alone. Were owner and state conditions of their own, PostgreSQL
+# would think them met by one row or none, and compare each such row with each outcome: 85 ms a
+# group instead of 7.
+_FENCE = """{table}.id = {v}row_id AND CASE WHEN {table}.owner = :owner
+    AND {table}.state = 'sending' AND {table}.attempts = {v}number THEN true ELSE false END"""
 
 # Guarded by the same fence and before the row changes, so that a repeated group adds nothing.
 _LOG_SQL = """
