@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 PREFIX = "DIGEST_"
 ENV_FILE = ".env"
-KEY_LENGTH = 16  # characters; `digest init` writes 43, with 256 bits
+KEY_LENGTH = 32  # characters, as mail/tokens.py wants; `digest init` writes 43, with 256 bits
 LOOPBACK_NAMES = frozenset({"localhost"})
 DATABASE_SCHEMES = ("sqlite://", "postgresql://", "postgres://")
 _NAME_IN_FILE = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=", re.MULTILINE)
@@ -139,7 +139,7 @@ class Settings(BaseSettings):
     secret_key: Annotated[
         SecretStr | None, BeforeValidator(_absent_if_empty), AfterValidator(_secret_key)
     ] = None
-    """Signs every link and address that comes back: at least 16 random characters; `digest init`
+    """Signs every link and address that comes back: at least 32 random characters; `digest init`
     writes 43. Keep it: with another key, the links in mail that is out do nothing."""
     old_secret_keys: SecretStr = SecretStr("")
     """Earlier keys whose signatures still count, separated by spaces."""

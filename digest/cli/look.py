@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from digest.content.issue import Issue
 from digest.content.theme import Masthead, Theme, load_theme
 from digest.mail.message import Letterhead, Recipient
+from digest.mail.tokens import TOKEN_LENGTH
 
 SAMPLE_URL = "https://news.example.org"
-SAMPLE_TOKEN = "a" * 40  # as long as a real one, and worth nothing
+SAMPLE_TOKEN = "a" * TOKEN_LENGTH  # worth nothing
 
 
 @dataclass(frozen=True, slots=True)

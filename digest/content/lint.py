@@ -20,6 +20,7 @@ from digest.content.links import canonical_url, link_target
 from digest.content.markdown import issue_markdown
 from digest.content.render import Rendered
 from digest.mail.message import fill_marks
+from digest.mail.tokens import TOKEN_LENGTH
 
 __all__ = ["CHECKS", "Check", "Finding", "Severity", "blocking", "check_issue", "mail_size"]
 
@@ -28,7 +29,6 @@ SIZE_WARNING: Final = 70 * KB
 SIZE_LIMIT: Final = 90 * KB
 SUBJECT_LONGEST: Final = 78  # phones show about 40 characters, desktops about 70
 PREVIEW_SHORTEST, PREVIEW_LONGEST = 30, 140
-TOKEN_CHARACTERS: Final = 40  # of the reader's own links, which the marks stand for
 _TOP: Final = Place(1, 1)
 
 
@@ -93,7 +93,7 @@ def blocking(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
 def mail_size(rendered: Rendered) -> int:
     """Bytes of the HTML as one reader gets it, decoded, with values in the place of marks."""
     values = [
-        slot.fallback if slot.name == "name" else "x" * TOKEN_CHARACTERS for slot in rendered.slots
+        slot.fallback if slot.name == "name" else "x" * TOKEN_LENGTH for slot in rendered.slots
     ]
     return len(fill_marks(rendered.html, values).encode())
 

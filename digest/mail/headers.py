@@ -19,7 +19,6 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 
 LINE = 78  # RFC 5322 §2.1.1: should not exceed
 LINE_MAX = 998  # RFC 5322 §2.1.1: must not exceed
@@ -156,7 +155,6 @@ def check_id_domain(domain: str) -> str:
     return domain
 
 
-@lru_cache(maxsize=1024)  # the readers of one claim share their date
 def date_value(date: datetime) -> str:
     """An RFC 5322 §3.3 date in UTC: ``Mon, 23 Nov 2026 06:54:27 +0000``; ValueError when naive."""
     if date.tzinfo is None:

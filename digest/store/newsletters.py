@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo, available_timezones
 from sqlalchemy import select, update
 
 from digest.errors import AddressError, ConflictError, InputError, NotFoundError
-from digest.mail.address import clean_name, parse_address
+from digest.mail.address import LOCAL_MAX, clean_name, parse_address
 from digest.mail.headers import clean_line
+from digest.mail.tokens import TOKEN_LENGTH
 from digest.store import schema
 from digest.store.session import Session
 from digest.store.types import insert
@@ -21,8 +22,6 @@ from digest.store.types import insert
 ROLES = ("editor", "operator")
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,2}")
-_TOKEN_LENGTH = 40  # mail/tokens.py
-_LOCAL_MAX = 64  # RFC 5321 §4.5.3.1.1
 _UNDO_MAX = 86_400
 _TEXT_MAX = 2_000
 
@@ -237,9 +236,9 @@ def _return_path(name: str, value: str) -> str:
     advice = "Write it like 'bounces+{token}@example.org'."
     if local.count("{token}") != 1 or "{" in domain:
         raise InputError("The return path needs one {token} before the @.", where=name, fix=advice)
-    address = _address(name, f"{local.replace('{token}', 'a' * _TOKEN_LENGTH)}@{domain}")
-    if len(address.rpartition("@")[0]) > _LOCAL_MAX:
-        raise InputError(f"It is longer than {_LOCAL_MAX} with a token.", where=name, fix=advice)
+    address = _address(name, f"{local.replace('{token}', 'a' * TOKEN_LENGTH)}@{domain}")
+    if len(address.rpartition("@")[0]) > LOCAL_MAX:
+        raise InputError(f"It is longer than {LOCAL_MAX} with a token.", where=name, fix=advice)
     return f"{local}@{address.rpartition('@')[2]}"
 
 
