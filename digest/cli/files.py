@@ -3,12 +3,49 @@
 from __future__ import annotations
 
 import os
+import select
+import stat
 import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 from digest.errors import InputError
 
 MAX_ISSUE_FILE = 4 << 20  # bytes read of an issue or a mail: more than either may have
+
+
+def open_file(path: Path) -> BinaryIO:
+    """The file, open for reading; a pipe that nobody writes into is refused, not waited for.
+
+    Raises InputError where it is missing, a folder, or may not be read.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            if stat.S_ISFIFO(os.fstat(handle).st_mode):
+                _refuse_idle(handle, path)
+            os.set_blocking(handle, True)
+            return os.fdopen(handle, "rb")
+        except BaseException:
+            os.close(handle)
+            raise
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def _refuse_idle(pipe: int, path: Path) -> None:
+    """InputError for a pipe without a writer and with nothing in it."""
+    waiting = select.poll()
+    waiting.register(pipe, select.POLLIN)
+    if any(event & select.POLLIN for _, event in waiting.poll(0)):
+        return
+    try:
+        came = os.read(pipe, 1)
+    except BlockingIOError:  # somebody has it open and will write
+        return
+    # A byte that came between the two questions is gone: say so rather than go on without it.
+    message = "This pipe was not ready." if came else "This is a pipe, and nobody writes into it."
+    raise InputError(message, where=str(path), fix="Name a file.")
 
 
 def read_bytes(path: Path, *, limit: int = MAX_ISSUE_FILE) -> bytes:
@@ -16,11 +53,11 @@ def read_bytes(path: Path, *, limit: int = MAX_ISSUE_FILE) -> bytes:
 
     Raises InputError where it is missing, a folder, or may not be read.
     """
-    try:
-        with path.open("rb") as file:
+    with open_file(path) as file:
+        try:
             return file.read(limit + 1)
-    except OSError as error:
-        raise unreadable(path, error) from None
+        except OSError as error:
+            raise unreadable(path, error) from None
 
 
 def read_text(path: Path, *, limit: int = MAX_ISSUE_FILE) -> str:

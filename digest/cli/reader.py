@@ -12,7 +12,7 @@ from digest.audience.leave import leave as leave_newsletter
 from digest.audience.transfer import ImportReport, import_readers
 from digest.cli import output
 from digest.cli.connection import Connection, connected
-from digest.cli.files import unreadable
+from digest.cli.files import open_file, unreadable
 from digest.cli.options import Json, OfNewsletter, group
 from digest.errors import InputError, NotFoundError
 from digest.rules.delivery import DeliveryState
@@ -128,7 +128,7 @@ async def _import(
     found: Connection, newsletter: Newsletter, file: Path, *, consent: str, state: SubscriptionState
 ) -> ImportReport:
     try:
-        with file.open("rb") as data, output.progress_bar("Importing") as bar:
+        with open_file(file) as data, output.progress_bar("Importing") as bar:
             return await import_readers(
                 found.db,
                 newsletter,

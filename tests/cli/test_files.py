@@ -34,6 +34,23 @@ def test_no_file_fills_the_memory() -> None:
     assert len(read_bytes(Path("/dev/zero"), limit=100)) == 101
 
 
+def test_a_pipe_that_nobody_writes_into_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "issue.md"
+    os.mkfifo(pipe)
+    with pytest.raises(InputError, match="nobody writes"):
+        read_bytes(pipe)
+
+
+def test_a_pipe_with_a_writer_is_read_to_its_end(tmp_path: Path) -> None:
+    ours, theirs = os.pipe()
+    os.write(theirs, b"number: 1")
+    os.close(theirs)
+    try:
+        assert read_bytes(Path(f"/dev/fd/{ours}")) == b"number: 1"
+    finally:
+        os.close(ours)
+
+
 def test_text_that_is_no_utf8_names_its_line(tmp_path: Path) -> None:
     file = tmp_path / "latin1.md"
     file.write_bytes(b"one\ntwo\n\xfcber\n")
