@@ -15,6 +15,7 @@ from digest.mail.mime import Headers, Mail, Part
 from digest.mail.scan import addresses, clean_address
 
 RECIPIENTS_MAX = 100
+_LOOK = 8 << 10  # bytes of a part in which a report would start
 _REPORT = "message/feedback-report"
 # Best first: the envelope's recipient, then what the message itself may tell.
 _NAMED = ("original-rcpt-to", "removal-recipient", "original-recipient", "redacted-address")
@@ -40,10 +41,12 @@ def read_complaint(mail: Mail, returned: Headers) -> Complaint | None:
             return _report(part, returned)
     if mail.headers.get("x-apple-unsubscribe").lower() == "true":
         return Complaint("opt-out", _only(clean_address(mail.headers.get("from"))), "apple")
-    if any(name in returned for name in _JMRP) and _from_provider(mail.headers):
+    if any(name in returned for name in _JMRP) and "message/delivery-status" not in mail.kinds:
         return Complaint("abuse", _named_in(returned), "jmrp")
     if _is_bare_report(mail):
-        return Complaint("abuse", _named_in(returned), "arf-without-report")
+        told = (part for part in mail.parts if b"feedback-type:" in part.body[:_LOOK].lower())
+        part = next(told, None)
+        return _report(part, returned) if part else Complaint("abuse", _named_in(returned), "arf")
     return None
 
 
@@ -77,11 +80,6 @@ def _named_in(returned: Headers) -> tuple[str, ...]:
 
 def _only(address: str) -> tuple[str, ...]:
     return (address,) if address else ()
-
-
-def _from_provider(headers: Headers) -> bool:
-    sender = headers.get("from").lower()
-    return any(word in sender for word in ("staff@", "hotmail", "outlook", "microsoft", "live.com"))
 
 
 def _is_bare_report(mail: Mail) -> bool:

@@ -104,6 +104,7 @@ FAMILIES: tuple[Family, ...] = (
             "|------------------------- failed addresses",
         ),
     ),
+    Family("fml", ("duplicated message-id in",)),
     Family("mmdf", ("your message was not delivered to", "message was not delivered to")),
     Family("pmdf", ("the recipient address", "recipient address:")),
     Family("communigate", ("failed to deliver to", "message delivery to", "failed to deliver")),

@@ -131,6 +131,8 @@ _DELAYED = (
     "don't need to resend",
     "no need to resend",
     "has not yet been delivered",
+    "been delivered yet",
+    "temporary failure report",
     "not yet been delivered",
     "has been delayed",
     "is delayed",
@@ -163,13 +165,16 @@ _DELAYED = (
     "wird weiter versucht",
     "noch nicht zugestellt",
 )
-_GIVEN_UP = (
+_NO_MORE = (
     "permanent error",
     "permanent fatal",
     "permanent failure",
     "failed permanently",
     "given up",
     "giving up",
+)
+_GIVEN_UP = (
+    *_NO_MORE,
     "could not be delivered",
     "no further delivery attempts",
     "has been returned",
@@ -177,6 +182,7 @@ _GIVEN_UP = (
     "undeliverable mail",
     "has failed to these",
 )
+_QUOTING = ("undeliver", "fail", "returned", "failure")
 _AUTOMATIC_HEADERS = (
     "x-autoreply",
     "x-autorespond",
@@ -284,36 +290,36 @@ _AUTOMATIC_TEXTS = (
     "de vacaciones",
 )
 _CHALLENGES = (
-    "boxbe",
+    " boxbe ",
+    "boxbe.com/",
+    "boxbe waiting",
+    "boxbe guest",
+    "was waitlisted",
+    "yourself to my guest list",
+    "added to my guest list",
     "to complete this verification",
-    "click the link below to complete the verification",
+    "link below to complete the verification",
     "please click on the link to verify",
     "please confirm that you sent",
     "confirm that your message",
+    "confirm that you are a human",
+    "confirm that you are a real person",
+    "prove that you are a human",
     "challenge-response",
     "challenge/response",
-    "spamarrest",
+    "spamarrest.com",
     "spam arrest",
-    "tmda",
-    "knowspam",
-    "sender verification",
     "active spam killer",
-    "bluebottle",
-    "mailblocks",
     "choicemail",
     "to have your message delivered",
     "before your message can be delivered",
     "message will be delivered once you",
-    "added to my guest list",
-    "added to your guest list",
-    "guest list",
     "approved senders list",
     "authenticate your email address",
     "confirm your email to be delivered",
-    "uol anti-spam",
     "antispam uol",
     "please reply to this message to be",
-    "just this once",
+    "only need to do this once",
 )
 
 
@@ -335,8 +341,10 @@ def has_failed_subject(headers: Headers) -> bool:
 
 def is_delayed(text: str, subject: str) -> bool:
     """Whether a report (lower case) says that the server still tries."""
-    told = any(phrase in text for phrase in _DELAYED) or "delay" in subject
-    return told and not any(phrase in text for phrase in _GIVEN_UP[:6])
+    told = any(phrase in text for phrase in _DELAYED)
+    # The subject of a bounce may quote one of ours, in which trains are delayed.
+    told = told or ("delay" in subject and not any(word in subject for word in _QUOTING))
+    return told and not any(phrase in text for phrase in _NO_MORE)
 
 
 def is_automatic(headers: Headers, text: str) -> bool:
@@ -345,16 +353,19 @@ def is_automatic(headers: Headers, text: str) -> bool:
         return True
     if "auto_reply" in headers.get("precedence").lower():
         return True
-    subject = headers.words("subject").lower()
-    if any(phrase in subject for phrase in _AUTOMATIC_SUBJECTS):
+    subject = headers.words("subject").lower().strip()
+    failed = has_failed_subject(headers)
+    if subject.startswith(_AUTOMATIC_SUBJECTS):
         return True
-    submitted = headers.get("auto-submitted").lower()
-    if submitted.startswith("auto-") and not from_daemon(headers):
-        return not has_failed_subject(headers)
+    if not failed and any(phrase in subject for phrase in _AUTOMATIC_SUBJECTS):
+        return True
+    daemon = from_daemon(headers)
+    if daemon and tells_failure(text):
+        return False
+    if headers.get("auto-submitted").lower().startswith("auto-replied") and not daemon:
+        return not failed
     answers = subject.startswith(("re:", "aw:", "sv:", "odp:")) or "in-reply-to" in headers
-    return (answers or not has_failed_subject(headers)) and any(
-        phrase in text for phrase in _AUTOMATIC_TEXTS
-    )
+    return (answers or not failed) and any(phrase in text for phrase in _AUTOMATIC_TEXTS)
 
 
 def is_challenge(mail: Mail, text: str) -> bool:

@@ -57,8 +57,12 @@ def _is_report(read: Mailed) -> bool:
         return True
     if not (daemon or subject or null):
         return False
-    refused = REPLY.search(read.text) is not None
-    return refused or (subject and bool(read.returned)) or kinds.tells_failure(read.lowered)
+    if REPLY.search(read.text) is not None or (subject and read.returned):
+        return True
+    if not kinds.tells_failure(read.lowered):
+        return False
+    # A shop writes of parcels that could not be delivered, too.
+    return daemon or null or any(one.family not in _LOOSE for one in named_in(read))
 
 
 def named_in(read: Mailed) -> list[Named]:
@@ -75,11 +79,23 @@ def named_in(read: Mailed) -> list[Named]:
         ]
     own = _own(read.headers)
     sender = first_address(read.headers.get("from"))
-    return (
+    found = (
         named_recipients(read.text, own=own, domain=sender.partition("@")[2].lower())
         or transcript_recipients(read.text)
         or _loose(read, own)
     )
+    if len(found) == 1 and found[0].family in _LOOSE:
+        return [_as_returned(found[0], read)]
+    return found
+
+
+def _as_returned(found: Named, read: Mailed) -> Named:
+    """Loosely found, unless the report also names somebody the returned message was for."""
+    for name in ("to", "cc"):
+        for _, _, address in addresses(read.returned.get(name)):
+            if address.lower() in read.lowered:
+                return Named(address, found.text, found.family)
+    return found
 
 
 def _own(headers: Headers) -> list[str]:
@@ -104,6 +120,7 @@ def _loose(read: Mailed, own: list[str]) -> list[Named]:
     return [Named(address, read.text, "returned-to")] if address else []
 
 
+_LOOSE = frozenset({"list", "sentence", "before", "first-address", "returned-to"})
 _OF_LISTS = ("list-post", "x-beenthere", "mailing-list", "x-mailing-list", "list-archive")
 _CONTACTS = ("postmaster@", "mailer-daemon@", "abuse@", "support@", "helpdesk@", "admin@", "root@")
 

@@ -24,6 +24,7 @@ PROVIDER_CODES: Rows = (
     (Reason.BLOCKED, "ofr_506 | ofr006_506"),
     (Reason.SPAM_DETECTED, "ofr_515 | ofr_997 | ofr_999"),
     (Reason.USER_UNKNOWN, "lpn007_416 | lpn_416"),  # La Poste
+    (Reason.POLICY_VIOLATION, "5.7.9: message not accepted for policy"),
     # Yahoo and AOL (senders.yahooinc.com/smtp-error-codes).
     (Reason.SPEEDING, "[tss04] | [tss05] | [tss09] | [tss11]"),
     (Reason.BLOCKED, "[ts01] | [ts02] | [ts03] | [bl21] | [bl22] | [bl23] | [rly: | [con:b1]"),

@@ -103,9 +103,10 @@ def judged(
 
 
 def status_in(text: str) -> str:
-    """The first enhanced status code in ``text``, or ""."""
-    found = STATUS.search(text[:TEXT_MAX])
-    return found[1] if found else ""
+    """The first enhanced status code in ``text`` that says something, or the first, or ""."""
+    found = STATUS.findall(text[:TEXT_MAX])
+    # A gateway's own "5.1.0" stands before the code of the server it quotes.
+    return next((code for code in found if not code.endswith(".0")), found[0] if found else "")
 
 
 def reply_in(text: str) -> str:
