@@ -10,9 +10,9 @@ import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import IO, TypeAlias
+from typing import IO, Any, Self, TypeAlias
 
 from digest.audience.reader_file import BadRow, ReaderFile
 from digest.errors import InputError
@@ -40,45 +40,20 @@ _Chunk: TypeAlias = list[ImportedReader | BadRow]
 class ImportReport:
     """What an import did; ``rows`` is the sum of all the counts below it."""
 
-    rows: int
-    imported: int
-    already: int  # subscribed (or pending, or paused) before; left as they are
-    duplicates: int  # again in this very file
-    ended: int  # left before: not brought back
-    suppressed: int  # bounced, complained or erased before: not brought back
-    invalid_count: int
-    invalid: tuple[BadRow, ...]  # the first of them
-
-
-@dataclass(slots=True)
-class _Tally:
     rows: int = 0
     imported: int = 0
-    already: int = 0
-    duplicates: int = 0
-    ended: int = 0
-    suppressed: int = 0
+    already: int = 0  # subscribed (or pending, or paused) before; left as they are
+    duplicates: int = 0  # again in this very file
+    ended: int = 0  # left before: not brought back
+    suppressed: int = 0  # bounced, complained or erased before: not brought back
     invalid_count: int = 0
-    invalid: list[BadRow] = field(default_factory=list)
+    invalid: tuple[BadRow, ...] = ()  # the first of them
 
-    def add(self, result: ChunkResult) -> None:
-        self.imported += result.imported
-        self.already += result.already
-        self.duplicates += result.again
-        self.ended += result.ended
-        self.suppressed += result.suppressed
-
-    def report(self) -> ImportReport:
-        return ImportReport(
-            rows=self.rows,
-            imported=self.imported,
-            already=self.already,
-            duplicates=self.duplicates,
-            ended=self.ended,
-            suppressed=self.suppressed,
-            invalid_count=self.invalid_count,
-            invalid=tuple(self.invalid),
-        )
+    def __add__(self, other: Self) -> Self:
+        sums: dict[str, Any] = {
+            one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(self)
+        }
+        return type(self)(**sums | {"invalid": sums["invalid"][:LISTED]})
 
 
 async def import_readers(
@@ -108,12 +83,12 @@ async def import_readers(
     readers = await asyncio.to_thread(ReaderFile, data, path=path)
     try:
         batch = await _open(db, newsletter, readers, source, state=state, now=now)
-        tally = _Tally()
+        report = ImportReport()
         async with aclosing(_chunks(readers)) as chunks:
             async for chunk in chunks:
-                await _import(db, batch, chunk, tally, now=now)
-                progress(tally.rows, readers.rows)
-        return tally.report()
+                report += await _import(db, batch, chunk, now=now)
+                progress(report.rows, readers.rows)
+        return report
     finally:
         readers.close()
 
@@ -150,24 +125,24 @@ async def _chunks(readers: ReaderFile) -> AsyncGenerator[_Chunk, None]:
 
 
 async def _import(
-    db: Database,
-    batch: ImportBatch,
-    chunk: _Chunk,
-    tally: _Tally,
-    *,
-    now: datetime,
-) -> None:
+    db: Database, batch: ImportBatch, chunk: _Chunk, *, now: datetime
+) -> ImportReport:
+    bad = [row for row in chunk if isinstance(row, BadRow)]
     unique: dict[str, ImportedReader] = {}
     for row in chunk:
-        if isinstance(row, BadRow):
-            tally.invalid_count += 1
-            if len(tally.invalid) < LISTED:
-                tally.invalid.append(row)
-        elif row.key in unique:
-            tally.duplicates += 1
-        else:
-            unique[row.key] = row
+        if isinstance(row, ImportedReader):
+            unique.setdefault(row.key, row)
+    added = ChunkResult()
     if unique:
         async with db.begin() as session:
-            tally.add(await import_chunk(session, batch, list(unique.values()), now=now))
-    tally.rows += len(chunk)
+            added = await import_chunk(session, batch, list(unique.values()), now=now)
+    return ImportReport(
+        rows=len(chunk),
+        imported=added.imported,
+        already=added.already,
+        duplicates=len(chunk) - len(bad) - len(unique) + added.again,
+        ended=added.ended,
+        suppressed=added.suppressed,
+        invalid_count=len(bad),
+        invalid=tuple(bad[:LISTED]),
+    )

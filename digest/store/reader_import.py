@@ -44,11 +44,11 @@ class Consent:
 class ChunkResult:
     """What became of a chunk's rows; ``again`` are those this very import had added before."""
 
-    imported: int
-    already: int
-    again: int
-    ended: int
-    suppressed: int
+    imported: int = 0
+    already: int = 0
+    again: int = 0
+    ended: int = 0
+    suppressed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
