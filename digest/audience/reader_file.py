@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import tempfile
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
@@ -25,6 +26,7 @@ _BLOCK = 1 << 16
 _IN_MEMORY = 1 << 20
 _ADDRESS_COLUMNS = ("email", "e-mail", "email address", "address")
 _DELIMITERS = ",;\t"
+_UNCLOSED = "its quotation marks do not match, or a line breaks off in it"
 _FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -42,6 +44,35 @@ class _Layout:
     columns: int
     address: int
     name: int | None
+
+
+class _Lines:
+    """The lines of a file, of which those of a row that turned out to be none can be given back."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self.row: list[str] = []  # taken since the row began
+        self._lines = lines
+        self._returned: deque[str] = deque()
+        self._before = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._returned.popleft() if self._returned else next(self._lines)
+        self.row.append(line)
+        return line
+
+    def next_row(self) -> int:
+        """Begin a row; the number of its first line."""
+        self._before += len(self.row)
+        self.row.clear()
+        return self._before + 1
+
+    def give_back(self) -> None:
+        """All lines of this row but the first are to be read again."""
+        self._returned.extendleft(reversed(self.row[1:]))
+        del self.row[1:]
 
 
 class ReaderFile:
@@ -71,7 +102,10 @@ class ReaderFile:
 
     def __iter__(self) -> Iterator[ImportedReader | BadRow]:
         for line, cells in self._records():
-            yield _reader(line, cells, self._layout)
+            if isinstance(cells, str):
+                yield BadRow(line, cells)
+            else:
+                yield _reader(line, cells, self._layout)
 
     def _look_at_bytes(self) -> str:
         """The hash; refuses what does not look like text in UTF-8."""
@@ -105,6 +139,10 @@ class ReaderFile:
 
     def _read_header(self) -> _Layout:
         first = next(self._lines(), "")
+        if "\r" in first.rstrip("\r\n"):
+            raise self._error(
+                1, "The lines of this file end in CR alone.", "Save it as CSV in UTF-8."
+            )
         for delimiter in _DELIMITERS:
             cells = next(csv.reader([first], delimiter=delimiter), [])
             names = [cell.strip().lower() for cell in cells]
@@ -126,20 +164,45 @@ class ReaderFile:
     def _look_at_rows(self) -> int:
         return sum(1 for _ in self._records())
 
-    def _records(self) -> Iterator[tuple[int, list[str]]]:
-        """Every row but the header and empty ones, with the line it starts on."""
-        reader = csv.reader(self._lines(), delimiter=self._layout.delimiter)
-        before = 0
-        try:
-            for cells in reader:
-                line, before = before + 1, reader.line_num
-                if line == 1 or not cells:
-                    continue
+    def _records(self) -> Iterator[tuple[int, list[str] | str]]:
+        """Every row but the header and empty ones, with the line it starts on.
+
+        Words in place of cells say why a row is none. A quotation mark that is not closed would
+        take the rows below into its cell: only its own line is left out, and the next ones count.
+        """
+        lines = _Lines(self._lines())
+        reader = csv.reader(lines, delimiter=self._layout.delimiter, strict=True)
+        while True:
+            line = lines.next_row()
+            try:
+                cells = next(reader)
+                flaw = _UNCLOSED if len(lines.row) > 1 and self._took_rows(cells) else ""
+            except StopIteration:
+                return
+            except csv.Error as error:
+                if "limit" in str(error):
+                    advice = "Check the quotation marks from here on."
+                    raise self._error(line, f"This is no CSV: {error}.", advice) from error
+                flaw = _UNCLOSED
+            if flaw:
+                lines.give_back()
+                reader = csv.reader(lines, delimiter=self._layout.delimiter, strict=True)
+                yield line, flaw
+            elif line > 1 and cells:
                 self._check_limits(line, cells)
                 yield line, cells
-        except csv.Error as error:
-            advice = "Check the quotation marks from here on." if "limit" in str(error) else ""
-            raise self._error(before + 1, f"This is no CSV: {error}.", advice) from error
+
+    def _took_rows(self, cells: Sequence[str]) -> bool:
+        """Whether an address or a name holds a whole row: no person is called like that."""
+        columns = (self._layout.address, self._layout.name)
+        below = [
+            text
+            for column in columns
+            if column is not None and column < len(cells)
+            for text in cells[column].splitlines()[1:]
+        ]
+        rows = csv.reader(below, delimiter=self._layout.delimiter)
+        return any(isinstance(_reader(0, row, self._layout), ImportedReader) for row in rows if row)
 
     def _check_limits(self, line: int, cells: Sequence[str]) -> None:
         if len(cells) > COLUMNS_MAX:

@@ -196,6 +196,7 @@ async def test_a_column_called_email_is_preferred_to_one_called_address(database
         ("email,name\nanne@example.org," + "x" * 65_537 + "\n", 2, "65536"),
         ('email,name\nanne@example.org,"' + "x\n" * 70_000, 2, "no CSV"),
         ("email\n" + "x" * 5_000_000 + "\n", 2, "4194304"),
+        ("email,name\ranne@example.org,Anne\r", 1, "CR alone"),
     ],
 )
 async def test_a_file_that_cannot_be_used_is_refused_whole_with_its_line(
@@ -206,6 +207,30 @@ async def test_a_file_that_cannot_be_used_is_refused_whole_with_its_line(
     assert refused.value.where == f"readers.csv:{line}"
     for table in ("subscribers", "subscriptions", "consent_batches", "destinations"):
         assert await count(database, table) == 0
+
+
+@pytest.mark.parametrize(
+    "rows, bad",
+    [
+        ('anne@example.org,"Anne\nbart@example.org,Bart\n', [2]),
+        ('anne@example.org,"Anne\nbart@example.org,"Bart"\n', [2]),
+        ('"anne@example.org,Anne\nbart@example.org,Bart\ncris@example.org,"\n', [2, 4]),
+        ('anne@example.org,"Anne\nbart@example.org,Bart\ncris@example.org,"Cris\n', [2, 4]),
+        ('anne@example.org,"Anne" Smith\nbart@example.org,Bart\n', [2]),
+        ("anne@example.org,An\rne\nbart@example.org,Bart\n", [2]),
+    ],
+)
+async def test_a_quotation_mark_that_is_not_closed_takes_no_other_reader_away(database, rows, bad):
+    report = await imported(database, f"email,name\n{rows}")
+    assert await names(database) == {"bart@example.org": "Bart"}
+    assert [one.line for one in report.invalid] == bad
+    assert adds_up(report)
+
+
+async def test_a_cell_of_several_lines_is_one_cell(database):
+    content = 'note,email,name\n"Old:\nx,cris@example.org,C\n",anne@example.org,"Anne\nSmith"\n'
+    await imported(database, content)
+    assert await names(database) == {"anne@example.org": "Anne Smith"}
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
