@@ -16,7 +16,7 @@ URL = re.compile(r"https?://[^\s<>\"“”]+[^\s<>\"“”.,;:!?'’»)\]}…]/?
 # [GitHub] begins no link as long as neither an address nor another label follows.
 _ACTIVE = re.compile(
     r"(?P<label>\[[\w ./-]*\](?![(\[:]))|[\\`*\[\]{]|(?<![^\W_])_|_(?![^\W_])"
-    r"|<(?=\S)|&(?=[#A-Za-z])|(?<!\S)#|#(?=#*$)"
+    r"|<(?=[A-Za-z/!?])|&(?=#?[A-Za-z0-9]{1,40};)|(?<!\S)#(?=#*(?:\s|$))"
 )
 # What begins a block (CommonMark 0.31 §4): a list, a quote, a fence of code, a rule.
 _BLOCK_START = re.compile(r"[-+](?=[ \t]|$|[-+])|>|~(?=~~)|(\d{1,9})(?=[.)](?:[ \t]|$))")

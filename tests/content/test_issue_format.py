@@ -7,7 +7,7 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from digest.content.issue_file import Fragment, Place, parse_issue, placeholders
@@ -156,6 +156,7 @@ def without_places(value: Any) -> Any:
     return value
 
 
+@settings(deadline=None)
 @given(_BODIES)
 @example("- a\n\n\n\n  b\n- c")
 @example("<!-- note\n\n\nends --> text\n## Section\nText of a paragraph <!-- note -->\n1. one")

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from digest.content.issue_file import ItemKind, decode_issue, parse_issue
@@ -16,11 +16,14 @@ from digest.content.plain_text_import import import_plain_text, name_of
 from digest.errors import IssueFileError
 from tests.content.more_newsletters import MORE_LETTERS
 from tests.content.newsletters import LETTERS, Letter
+from tests.content.newsletters_with_gaps import LETTERS_WITH_GAPS
+from tests.content.newsletters_with_habits import LETTERS_WITH_HABITS
 from tests.content.words import words_of_issue
 
 _LAYOUT = re.compile(r"[-=*_~#•·–—+]+")
 _BULLET = re.compile(r"^[ \t]*[-*•‣▪●◦·–—+][ \t]+(?=\S)", re.MULTILINE)
 _ADDED = re.compile(r"TODO section \d+")
+ALL_LETTERS = [*LETTERS, *MORE_LETTERS, *LETTERS_WITH_GAPS, *LETTERS_WITH_HABITS]
 _SIGNS = " \t()<>[]-–—|:"
 
 
@@ -73,7 +76,7 @@ def test_no_word_of_the_real_issue_is_lost_or_moved(shared: Path) -> None:
     assert _ADDED.sub("", written).split() == text.split()
 
 
-@pytest.mark.parametrize("letter", [*LETTERS, *MORE_LETTERS], ids=lambda letter: letter.about)
+@pytest.mark.parametrize("letter", ALL_LETTERS, ids=lambda letter: letter.about)
 def test_a_newsletter_is_recognised(letter: Letter) -> None:
     imported = import_plain_text(letter.text)
     issue = parse_issue(imported.markdown)
@@ -86,7 +89,7 @@ def test_a_newsletter_is_recognised(letter: Letter) -> None:
     assert [item.url for s in issue.sections for item in s.items] == letter.links
 
 
-@pytest.mark.parametrize("letter", [*LETTERS, *MORE_LETTERS], ids=lambda letter: letter.about)
+@pytest.mark.parametrize("letter", ALL_LETTERS, ids=lambda letter: letter.about)
 def test_no_word_of_a_newsletter_is_lost_or_moved(letter: Letter) -> None:
     imported = import_plain_text(letter.text)
     assert words_of_markdown(imported.markdown) == words_of_text(letter.text)
@@ -94,10 +97,30 @@ def test_no_word_of_a_newsletter_is_lost_or_moved(letter: Letter) -> None:
     assert format_issue(imported.markdown) == imported.markdown
 
 
-@pytest.mark.parametrize("letter", [*LETTERS, *MORE_LETTERS], ids=lambda letter: letter.about)
+@pytest.mark.parametrize("letter", ALL_LETTERS, ids=lambda letter: letter.about)
 def test_line_ends_tabs_and_a_byte_order_mark_make_no_difference(letter: Letter) -> None:
     other = "\ufeff" + letter.text.replace("\n", "\t\r\n")
     assert import_plain_text(other).markdown == import_plain_text(letter.text).markdown
+
+
+def test_an_abstract_of_several_paragraphs_is_one_quotation() -> None:
+    text = "Letter 1\n\nHi,\n\nPapers\n\nA Study\n\nAbstract:\n\nWe study.\n\nWe find."
+    item = parse_issue(import_plain_text(text).markdown).sections[0].items[0]
+    assert item.body.text == "> Abstract:\n>\n> We study.\n>\n> We find."
+
+
+def test_what_follows_a_repository_name_is_no_part_of_its_address() -> None:
+    text = "Letter 1\n\nHi,\n\nCode\n\n[GitHub] anne/kettle: boils\n\nIt boils water."
+    item = parse_issue(import_plain_text(text).markdown).sections[0].items[0]
+    assert (item.title, item.url) == (
+        "[GitHub] anne/kettle: boils",
+        "https://github.com/anne/kettle",
+    )
+
+
+@pytest.mark.parametrize("words", ["#524 is out", "R&D at AT&T", "C# <3", "snake_case", "[PDF]"])
+def test_signs_that_markdown_does_not_read_are_left_alone(words: str) -> None:
+    assert escape_line(words) == words
 
 
 def test_markdown_in_the_text_comes_out_as_the_same_signs() -> None:
@@ -204,6 +227,7 @@ _WORDS = st.sampled_from(
 _LINES = st.lists(_WORDS, max_size=8).map(" ".join)
 
 
+@settings(deadline=None)
 @given(st.lists(_LINES, min_size=1, max_size=14).map("\n".join))
 @example("x\n\n#\n\n# #")
 @example("x\n\nA (https://x.org/a)b c](d\n\nhttps://[::1]/")
@@ -215,6 +239,7 @@ def test_signs_in_any_order_stay_words(text: str) -> None:
     assert [w for w in words_of_text(text) if w != "TODO"] == words_of_markdown(imported.markdown)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=120))
 @example("\u200b\n\n\u2028x\n\n\u3000y")
 def test_any_text_gives_a_file_that_can_be_read_or_is_refused(text: str) -> None:
@@ -227,6 +252,7 @@ def test_any_text_gives_a_file_that_can_be_read_or_is_refused(text: str) -> None
         assert format_issue(imported.markdown) == imported.markdown
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc", "Co"]), max_size=40))
 def test_words_written_as_markdown_are_the_same_words(text: str) -> None:
     front = "---\nnumber: 1\ntitle: T\n---\n"
