@@ -18,7 +18,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 # Local part and domain of anything that looks like an address, so that replies quoted from a
 # server are covered too: they repeat the recipient.
 _ADDRESS = re.compile(r"([^\s<>@\"'(),:;]{1,64})@([\w.-]{1,255})")
-_PASSWORD_IN_URL = re.compile(r"(\w+://[^\s:/@]*):[^\s@]+@")
+_PASSWORD_IN_URL = re.compile(r"(\w+://[^\s:/@]*):[^\s]+@")  # up to the last @: it may hold one
 _TOKEN = re.compile(r"\b[a-z2-7]{40}\b")  # one of ours: 40 characters of base32
 _SECRET_KEYS = frozenset({"password", "secret", "secret_key", "authorization", "cookie", "token"})
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}

@@ -15,7 +15,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -41,6 +41,7 @@ ENV_FILE = ".env"
 KEY_LENGTH = 32  # characters, as mail/tokens.py wants; `digest init` writes 43, with 256 bits
 LOOPBACK_NAMES = frozenset({"localhost"})
 DATABASE_SCHEMES = ("sqlite://", "postgresql://", "postgres://")
+_PLAIN_URL = re.compile(r"[A-Za-z0-9:/._~%!$&()*+,;=@\[\]-]+")
 _NAME_IN_FILE = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=", re.MULTILINE)
 # Names with our prefix that others read: the tests, and a command line that talks to a server.
 OTHER_NAMES = frozenset({"DIGEST_SERVER", "DIGEST_TEST_REQUIRE"})
@@ -73,6 +74,8 @@ def _public_url(url: str) -> str:
         raise ValueError("must be like https://news.example.org")
     if parts.query or parts.fragment or parts.username:
         raise ValueError("must be a bare address, without query, fragment or user")
+    if not _PLAIN_URL.fullmatch(url):  # it stands in headers and in front of every token
+        raise ValueError("has characters that no address of a page has")
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError("must start with https:// (http:// is for loopback addresses only)")
     return url.rstrip("/")
@@ -81,13 +84,24 @@ def _public_url(url: str) -> str:
 def _database_url(url: str) -> str:
     if not url.startswith(DATABASE_SCHEMES):
         raise ValueError("must start with sqlite:/// or postgresql://")
-    _parts(url)
-    return url
+    parts = _parts(url)
+    if parts.scheme == "sqlite":
+        return url
+    # A password that is cut at its own @ or / would be taken for the host's name, and be printed.
+    if url.count("@") > 1 or ("@" in url and "@" not in parts.netloc):
+        raise ValueError("has a password with @, / or ?; write these as %40, %2F and %3F")
+    if "password" in parse_qs(parts.query):
+        raise ValueError("has its password behind the ?; write it as user:password@host")
+    return "postgresql" + url[url.index("://") :]
 
 
 def _secret_key(key: SecretStr | None) -> SecretStr | None:
-    if key is not None and len(key.get_secret_value()) < KEY_LENGTH:
+    if key is None:
+        return None
+    if len(key.get_secret_value()) < KEY_LENGTH:
         raise ValueError(f"must have at least {KEY_LENGTH} characters; `digest init` writes one")
+    if any(sign.isspace() for sign in key.get_secret_value()):
+        raise ValueError("must have no spaces in it, which separate keys; `digest init` writes one")
     return key
 
 

@@ -76,3 +76,7 @@ def test_redacting_leaves_other_words_alone() -> None:
     assert redact("issue 182 at https://news.example.org/i/weekly/182") == (
         "issue 182 at https://news.example.org/i/weekly/182"
     )
+
+
+def test_a_password_with_an_at_sign_in_it_is_hidden_whole() -> None:
+    assert "hunter2" not in redact("smtp://digest:one@hunter2@relay.example.org refused")

@@ -76,6 +76,11 @@ def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch) -> 
         ("DIGEST_PUBLIC_URL", "https://news.example.org/?x=1"),
         ("DIGEST_PUBLIC_URL", "https://user@news.example.org"),
         ("DIGEST_PUBLIC_URL", "https://news.example.org:port"),
+        ("DIGEST_PUBLIC_URL", "https://news.example.org/\r\nBcc: cris@example.org"),
+        ("DIGEST_PUBLIC_URL", 'https://news.example.org/" onclick="alert(1)'),
+        ("DIGEST_PUBLIC_URL", "https://news.example.org/{name|friend}"),
+        ("DIGEST_SECRET_KEY", " " * 40),
+        ("DIGEST_SECRET_KEY", "four words of which each is long enough"),
     ],
 )
 def test_a_wrong_value_names_its_variable(
@@ -129,6 +134,31 @@ def test_http_is_for_loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
         assert load_settings().public_url == url.rstrip("/")
     assert not is_loopback("127.0.0.1.example.org")
     assert not is_loopback("")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://digest:one@hunter2@db.example.org/digest",
+        "postgresql://digest:123/hunter2@db.example.org/digest",
+        "postgresql://digest:123?hunter2@db.example.org/digest",
+        "postgresql://db.example.org/digest?user=digest&password=hunter2",
+    ],
+)
+def test_a_password_that_is_cut_short_is_refused_unseen(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("DIGEST_DATABASE_URL", url)
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert raised.value.where == "DIGEST_DATABASE_URL"
+    assert "hunter2" not in str(raised.value)
+
+
+def test_both_names_of_postgresql_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for scheme in ("postgres", "postgresql"):
+        monkeypatch.setenv("DIGEST_DATABASE_URL", f"{scheme}://digest:x%40y@localhost/digest")
+        assert load_settings().database_url == "postgresql://digest:x%40y@localhost/digest"
 
 
 def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
