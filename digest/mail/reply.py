@@ -16,7 +16,7 @@ from digest.mail.headers import clean_line
 
 TEXT_MAX = 1_000  # characters kept; RFC 5321 §4.5.3.1.5 allows 512 octets a line
 RETRY_MIN = timedelta(seconds=1)
-RETRY_MAX = timedelta(hours=24)
+RETRY_MAX = timedelta(hours=24)  # a server that asks for more is not believed
 
 _STATUS = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?![\w.])[ :-]*")
 _RETRY = re.compile(

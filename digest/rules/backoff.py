@@ -21,7 +21,6 @@ from digest.rules.verdict import Phase, Reason, judge
 
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=15)
-LONGEST_ASKED = timedelta(hours=24)  # a relay that asks for more is not believed
 JITTER = 0.2  # of the pause, only ever added: an asked-for time is kept to
 GIVEN_BACK = 10  # a tenth of the full rate at a time
 MOST_STEPS = 30
@@ -176,7 +175,7 @@ def _asked_again(state: Backoff, reply: Reply, now: datetime) -> Backoff:
 
 
 def _asked(reply: Reply) -> timedelta:
-    return min(retry_after(reply) or timedelta(0), LONGEST_ASKED)
+    return retry_after(reply) or timedelta(0)
 
 
 def _per_minute(rate: float) -> int:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import random
 from datetime import datetime, timedelta
 
+from digest.mail.reply import RETRY_MAX
 from digest.rules.verdict import Reason
 
 FIRST_WAIT = timedelta(minutes=5)
 LONGEST_WAIT = timedelta(hours=4)
 GIVEN_UP_AFTER = timedelta(hours=48)
 JITTER = 0.2
-_LONGEST_ASKED = timedelta(hours=24)  # a server that asks for more is not believed
 _STEPS = 6  # 5 minutes doubled six times is past 4 hours
 
 
@@ -49,5 +49,5 @@ def next_attempt(
         return None
     pause = wait(attempts, seed=seed, reason=reason)
     if asked is not None:
-        pause = max(pause, min(asked, _LONGEST_ASKED))
+        pause = max(pause, min(asked, RETRY_MAX))
     return min(now + pause, end)
