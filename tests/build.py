@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from digest.delivery.publish import Published, prepare_issue, store_issue
+from digest.delivery.publish import Stored, prepare_issue, store_issue
 from digest.store.installation import Installation, ensure_installation
 from digest.store.newsletters import Newsletter, create_newsletter
 from digest.store.session import Database, Session
@@ -104,7 +104,7 @@ async def add_issue(
     public_url: str = PUBLIC_URL,
     now: datetime = NOW,
     sent_at: datetime | None = None,
-) -> Published:
+) -> Stored:
     """Prepare an issue and store it, in one go."""
     prepared = prepare_issue(newsletter, text, path=path, media=media or {}, public_url=public_url)
     return await store_issue(session, newsletter, prepared, now=now, sent_at=sent_at)
@@ -112,7 +112,7 @@ async def add_issue(
 
 async def an_issue(
     db: Database, newsletter: Newsletter, number: int = 182, *, text: str | None = None
-) -> Published:
+) -> Stored:
     """A stored draft of an issue."""
     async with db.begin() as session:
         return await add_issue(session, newsletter, text or issue_text(number))

@@ -19,7 +19,7 @@ from cyclopts import Parameter
 
 from digest.audience.transfer import import_readers
 from digest.cli import output
-from digest.cli.demo_content import example_issue, read_issue, readers_csv
+from digest.cli.demo_content import example_issue, readers_csv, sendable_text
 from digest.cli.demo_processes import (
     CAPTURE,
     DemoProcesses,
@@ -128,8 +128,7 @@ class Shown:
     @property
     def issue(self) -> int | str:
         """The issue's number, or its slug."""
-        draft = self.prepared.draft
-        return draft.number if draft.number is not None else (draft.slug or "")
+        return self.prepared.issue.name
 
     def as_dict(self) -> dict[str, Any]:
         """What ``digest demo --json`` prints."""
@@ -230,7 +229,7 @@ async def _newsletter(db: Database, keys: KeyRing) -> Newsletter:
 
 
 def _prepared(file: Path, newsletter: Newsletter, public_url: str) -> Prepared:
-    text, filled = read_issue(file, placeholder_url=f"{public_url}{PLACEHOLDER_PATH}")
+    text, filled = sendable_text(file, placeholder_url=f"{public_url}{PLACEHOLDER_PATH}")
     if filled:
         output.note(f"{filled} placeholders are filled in; TODO links lead to a page of the demo.")
     pictures = read_pictures(parse_issue(text, path=str(file)), file)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from digest import resources
 from digest.cli.files import read_bytes
+from digest.content.issue import TODO_WORD
 from digest.content.issue_file import decode_issue, parse_issue, placeholders
 from digest.errors import InputError
 
@@ -29,7 +30,6 @@ _LAST = (
     *("Ueda", "Varga", "Weiss", "Yilmaz", "Žagar"),
 )
 _ASCII = str.maketrans("ëŽž", "eZz")
-_TODO = re.compile(r"\bTODO\b")
 _TODO_IMAGE = re.compile(r"!\[[^\]\n]*\]\(TODO\)")
 _TODO_SECTION = re.compile(r"TODO section (\d+)")
 _ROUNDS = 10  # a link that is TODO in its text and in its target is two placeholders in one place
@@ -61,7 +61,7 @@ def _readers(count: int) -> Iterator[str]:
         yield f"{local}@{chosen.choice(DOMAINS)},{name}"
 
 
-def read_issue(file: Path, *, placeholder_url: str) -> tuple[str, int]:
+def sendable_text(file: Path, *, placeholder_url: str) -> tuple[str, int]:
     """The text of an issue file, and how many placeholders were filled in to make it sendable.
 
     A link that is TODO leads to ``placeholder_url``, a lost heading becomes "Section 3", any other
@@ -90,7 +90,7 @@ def _filled(line: str, column: int, url: str) -> str:
     section = _TODO_SECTION.match(line, column)
     if section is not None:
         return f"{line[:column]}Section {section[1]}{line[section.end() :]}"
-    todo = _TODO.search(line, column)
+    todo = TODO_WORD.search(line, column)
     if todo is None:
         return line
     before, after = line[: todo.start()], line[todo.end() :]

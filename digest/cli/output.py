@@ -72,7 +72,7 @@ def result(data: Row, *, as_json: bool, text: str | None = None) -> None:
             _write(f"{_label(key):<{width}}  {_shown(value)}".rstrip())
 
 
-def serving(data: Row, *, as_json: bool, text: str) -> None:
+def tell_url(data: Row, *, as_json: bool, text: str) -> None:
     """Say where pages are served: on standard error, or as JSON, at once and not when it ends."""
     if as_json:
         result(data, as_json=True)

@@ -53,7 +53,7 @@ async def run(*, host: str | None = None, port: int | None = None, as_json: Json
         )
         listener = open_listener(host or settings.host, settings.port if port is None else port)
         async with until_stopped() as stopped, serving(create_app(site), listener) as url:
-            output.serving({"url": url}, as_json=as_json, text=f"digest at {url}")
+            output.tell_url({"url": url}, as_json=as_json, text=f"digest at {url}")
             if runtime.relays:
                 await _send_until(runtime, stopped)
             else:

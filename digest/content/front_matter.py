@@ -10,7 +10,7 @@ import difflib
 import re
 from dataclasses import dataclass
 
-from digest.content.issue import TODO, Ignore, Place
+from digest.content.issue import TODO_WORD, Ignore, Place
 from digest.content.issue_source import MAX_VALUE, issue_error
 
 FENCE = "---"
@@ -32,7 +32,6 @@ _LINE = re.compile(r"([^:\s]+)[ \t]*:(?:[ \t]+(.*)|)")
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 _SLUG = re.compile(r"(?=.*[a-z])[a-z0-9]+(?:-[a-z0-9]+)*")
 _CODE = re.compile(r"[a-z][a-z0-9-]*")
-_TODO = re.compile(rf"\b{TODO}\b")
 _TRUTH = {"yes": True, "no": False, "true": True, "false": False}
 
 
@@ -217,7 +216,7 @@ def _open_values(values: dict[str, _Value]) -> tuple[Place, ...]:
     return tuple(
         Place(value.line, value.column + match.start())
         for value in shown
-        if (match := _TODO.search(value.text))
+        if (match := TODO_WORD.search(value.text))
     )
 
 

@@ -7,6 +7,7 @@ here, with ``{name|fallback}`` as written; :mod:`digest.content.markdown` reads 
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -14,6 +15,7 @@ from markdown_it.token import Token
 
 TODO = "TODO"
 """The placeholder: valid as a link, a heading or text, and never sent."""
+TODO_WORD = re.compile(rf"\b{TODO}\b")
 
 
 @dataclass(frozen=True, slots=True, order=True)

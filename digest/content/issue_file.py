@@ -7,13 +7,13 @@ issue is used.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
 from markdown_it.token import Token
 
 from digest.content.issue import (
     TODO,
+    TODO_WORD,
     Figure,
     Fragment,
     Ignore,
@@ -45,7 +45,6 @@ __all__ = [
     "read_issue",
 ]
 
-_TODO_WORD = re.compile(rf"\b{TODO}\b")
 _PLAIN = {"text", "text_special", "link_open", "link_close"}
 
 
@@ -295,8 +294,8 @@ class _Reader:
 def _todo_offset(token: Token, child: Token) -> int | None:
     if TODO in (child.attrs.get("href"), child.attrs.get("src")):
         return int(child.meta.get("offset", 0))
-    if child.type == "text" and _TODO_WORD.search(child.content):
-        match = _TODO_WORD.search(token.content)
+    if child.type == "text" and TODO_WORD.search(child.content):
+        match = TODO_WORD.search(token.content)
         return match.start() if match else 0
     return None
 

@@ -53,7 +53,7 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class Stored:
     """What was stored; ``findings`` are what the checks have to say about it."""
 
     issue: StoredIssue
@@ -123,7 +123,7 @@ async def store_issue(
     *,
     now: datetime,
     sent_at: datetime | None = None,
-) -> Published:
+) -> Stored:
     """Store what was prepared as the next version of its number or slug.
 
     With ``sent_at`` it counts as sent then by other means. Raises ConflictError once the issue is
@@ -142,7 +142,7 @@ async def store_issue(
                 fix="Leave out --sent-at to add a version of it.",
             )
         issue = await mark_past(session, issue.id, version.id, sent_at=sent_at, by="import")
-    return Published(issue, version, prepared.findings)
+    return Stored(issue, version, prepared.findings)
 
 
 async def approve_issue(

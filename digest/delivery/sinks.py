@@ -28,7 +28,7 @@ _PATH = re.compile(r"(?:FROM|TO):\s*<([^<>\s]*|\"[^<>]*\"@[^<>\s]*)>(.*)", re.IG
 
 
 @dataclass(slots=True)
-class Pace:
+class RateLimit:
     """Lets messages through at most ``rate`` a second; 0 is no limit."""
 
     rate: float = 0.0
@@ -57,7 +57,7 @@ class Sink:
 
     ledger: Ledger
     shares: Shares = field(default_factory=Shares)
-    pace: Pace = field(default_factory=Pace)
+    pace: RateLimit = field(default_factory=RateLimit)
 
 
 class SinkSession(asyncio.Protocol):
@@ -264,7 +264,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sink = Sink(
         Ledger(given.folder, keep=given.keep),
         Shares(given.rejected, given.deferred),
-        Pace(given.rate),
+        RateLimit(given.rate),
     )
     import uvloop
 

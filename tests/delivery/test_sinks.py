@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digest.delivery.ledger import LEDGER, MESSAGES, Ledger, Shares, SinkVerdict, accepted_lines
-from digest.delivery.sinks import Pace, Sink, SinkSession
+from digest.delivery.sinks import RateLimit, Sink, SinkSession
 
 NOBODY_REFUSED = Shares(0, 0)
 
@@ -25,7 +25,7 @@ async def a_sink(
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """A sink in this process and one connection to it, greeted."""
     ledger = Ledger(folder, keep=keep)
-    sink = Sink(ledger, shares, Pace(pace))
+    sink = Sink(ledger, shares, RateLimit(pace))
     server = await asyncio.get_running_loop().create_server(
         lambda: SinkSession(sink), "127.0.0.1", 0
     )

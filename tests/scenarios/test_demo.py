@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from digest.cli.demo_content import DOMAINS, example_issue, read_issue, readers_csv
+from digest.cli.demo_content import DOMAINS, example_issue, readers_csv, sendable_text
 from digest.content.issue_file import parse_issue, placeholders
 from tests.cli.shell import ISSUE
 from tests.scenarios.processes import PATIENCE, Script, environment
@@ -155,7 +155,7 @@ def test_what_cannot_be_shown_is_told_before_anything_is_sent(
 
 
 def test_the_example_can_be_sent_as_it_is() -> None:
-    text, filled = read_issue(example_issue(), placeholder_url="http://127.0.0.1/todo")
+    text, filled = sendable_text(example_issue(), placeholder_url="http://127.0.0.1/todo")
     assert filled == 0
     assert placeholders(parse_issue(text)) == ()
 
@@ -168,7 +168,7 @@ def test_every_kind_of_placeholder_is_filled_in(tmp_path: Path) -> None:
         "## Code\n### [owner/repository](https://github.com/owner/repository)\n"
         "![A picture](TODO)\n\nText.\n\n## Next week {later}\n### [Kept](TODO)\nTODO\n"
     )
-    text, filled = read_issue(file, placeholder_url="http://127.0.0.1/todo")
+    text, filled = sendable_text(file, placeholder_url="http://127.0.0.1/todo")
     issue = parse_issue(text)
     assert placeholders(issue) == ()
     assert filled >= 8
