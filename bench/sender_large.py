@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from statistics import median
 
 from sqlalchemy import update
@@ -45,6 +47,7 @@ def _of(small: Ours, large: Ours, server: Counting) -> list[Figure]:
     asyncio.run(_settle(large.url, issue))
     for _ in range(_ISSUES - 1):
         asyncio.run(_settle(large.url, plan(large.url, newsletter)))
+    _tidy(large.url)
     speeds = []
     for _ in range(_ROUNDS):
         few, many = (measure(one.contestant(_FEW), server).rate for one in (small, large))
@@ -63,6 +66,19 @@ def _of(small: Ours, large: Ours, server: Counting) -> list[Figure]:
             at_least=True,
         ),
     ]
+
+
+def _tidy(url: str) -> None:
+    """What has been done to a table that grew over weeks, not within minutes; then it is quiet."""
+    if url.startswith("postgresql"):
+        import psycopg
+
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("VACUUM (ANALYZE) deliveries")
+            connection.execute("CHECKPOINT")
+    else:
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _first_of(database: Ours, issue: int) -> Contestant:
