@@ -44,9 +44,10 @@ def read_complaint(mail: Mail, returned: Headers) -> Complaint | None:
     if any(name in returned for name in _JMRP) and "message/delivery-status" not in mail.kinds:
         return Complaint("abuse", _named_in(returned), "jmrp")
     if _is_bare_report(mail):
-        told = (part for part in mail.parts if b"feedback-type:" in part.body[:_LOOK].lower())
-        part = next(told, None)
-        return _report(part, returned) if part else Complaint("abuse", _named_in(returned), "arf")
+        for part in mail.parts:
+            if b"feedback-type:" in part.body[:_LOOK].lower():
+                return _report(part, returned)
+        return Complaint("abuse", _named_in(returned), "arf")
     return None
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from digest.mail.scan import STATUS, clean_address
+from digest.mail.scan import STATUS, clean_address, has_domain
 
 RECIPIENTS_MAX = 100
 LINES_MAX = 5_000
@@ -69,7 +69,9 @@ class Status:
 
     @property
     def address(self) -> str:
-        """The final address, or the original one where the final one is no address."""
+        """The final address, or the original one where the final one leads nowhere."""
+        if self.original and not has_domain(self.final):
+            return self.original
         return self.final or self.original
 
 

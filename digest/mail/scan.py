@@ -69,9 +69,9 @@ def clean_address(value: str) -> str:
     return ""
 
 
-def same_address(one: str, other: str) -> bool:
-    """Whether two addresses are the same but for capitals."""
-    return one.lower() == other.lower()
+def has_domain(address: str) -> bool:
+    """Whether the domain of ``address`` is one of the world's, not the name of a delivery agent."""
+    return "." in address.rpartition("@")[2]
 
 
 def _local(text: str, at: int) -> tuple[int, str]:

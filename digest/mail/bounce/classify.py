@@ -85,7 +85,6 @@ _EXACT: dict[str, Reason] = {
     "6.7": Reason.CONTENT_ERROR,
     "7.7": Reason.SECURITY_ERROR,
     "7.8": Reason.SECURITY_ERROR,
-    "7.9": Reason.SECURITY_ERROR,
     "7.10": Reason.FAILED_STARTTLS,
     "7.13": Reason.SUSPEND,
     "7.17": Reason.HAS_MOVED,
@@ -134,6 +133,7 @@ _BASIC: dict[str, Reason] = {
 }
 
 HARD = frozenset({Reason.USER_UNKNOWN, Reason.HOST_UNKNOWN, Reason.HAS_MOVED})
+_VAGUE_AT_CONNECT = frozenset({Reason.ON_HOLD, Reason.SECURITY_ERROR})
 _OF_RECIPIENTS = HARD | {Reason.SUSPEND, Reason.FILTERED, Reason.MAILBOX_FULL}
 
 
@@ -160,7 +160,7 @@ def _at_command(found: Reason, *, status: str, reply: str, command: Command) -> 
     """``found``, as far as a server can mean it at ``command``."""
     if command is Command.MAIL and found in _OF_RECIPIENTS:
         return Reason.REJECTED  # nobody was named yet: it is the sender that was refused
-    if command is Command.CONNECT and found in _OF_RECIPIENTS:
+    if command is Command.CONNECT and (found in _OF_RECIPIENTS or found in _VAGUE_AT_CONNECT):
         return Reason.BLOCKED
     if found is Reason.USER_UNKNOWN and _EXACT.get(status[2:]) is not found:
         vague = status[2:] in ("0.0", "5.0")

@@ -164,6 +164,16 @@ _DELAYED = (
     "temporary problem delivering",
     "wird weiter versucht",
     "noch nicht zugestellt",
+    "being delayed",
+    "temporarily delayed",
+    "could not send message for past",
+    "will be tried again",
+    "continue trying",
+    "keep trying",
+    "hasn't been delivered yet",
+    "still in the queue",
+    "remains in the queue",
+    "next delivery attempt",
 )
 _NO_MORE = (
     "permanent error",
@@ -182,6 +192,7 @@ _GIVEN_UP = (
     "undeliverable mail",
     "has failed to these",
 )
+_NOT_YET = ("delay", "not yet delivered", "could not send message for past", "still being retried")
 _QUOTING = ("undeliver", "fail", "returned", "failure")
 _AUTOMATIC_HEADERS = (
     "x-autoreply",
@@ -343,7 +354,9 @@ def is_delayed(text: str, subject: str) -> bool:
     """Whether a report (lower case) says that the server still tries."""
     told = any(phrase in text for phrase in _DELAYED)
     # The subject of a bounce may quote one of ours, in which trains are delayed.
-    told = told or ("delay" in subject and not any(word in subject for word in _QUOTING))
+    told = told or (
+        any(word in subject for word in _NOT_YET) and not any(word in subject for word in _QUOTING)
+    )
     return told and not any(phrase in text for phrase in _NO_MORE)
 
 

@@ -8,6 +8,7 @@ told apart. Nothing here raises, and no input costs more than its bounded length
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from digest.mail.arf import Complaint, read_complaint
@@ -35,6 +36,7 @@ _RETURNED_PARTS = frozenset(
     """message/rfc822 message/global message/rfc822-headers text/rfc822-headers text/rfc822-header
     message/global-headers text/rfc822 message/partial""".split()
 )
+_SES = re.compile(r"\"(?:notificationType|eventType)|notificationType")
 _MDN_PARTS = frozenset(
     {"message/disposition-notification", "message/global-disposition-notification"}
 )
@@ -139,7 +141,7 @@ def _refused_by_reader(read: Mailed) -> Report | None:
 
 
 def _as_notice(read: Mailed) -> Report | None:
-    notice = read_notice(read.text) if "otificationType" in read.text[:4_000] else None
+    notice = read_notice(read.text) if _SES.search(read.text[:4_000]) else None
     if notice is None:
         return None
     returned = Headers(notice.headers) if notice.headers else read.returned

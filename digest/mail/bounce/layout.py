@@ -215,9 +215,11 @@ def _below(
         before = near[line_start:at]
         if line_start > 0 and _is_item(before):
             return _items(text[end:], line_start)
-        if strict and (address.lower() in own or near[:at].count("\n") > 2):
+        if strict and near[:at].count("\n") > 2:
             return []
-        if line_start > 0 and before.strip() and not strict and before.count(" ") > 6:
+        if address.lower() in own:
+            continue
+        if line_start > 0 and before.strip() and not strict and before.strip().count(" ") > 4:
             continue  # an address in a sentence between the phrase and its list
         sentence = text[text.rfind("\n", 0, start) + 1 : end]
         said = f"{sentence} {text[end + after : end + after + DIAGNOSIS_MAX]}"

@@ -120,7 +120,7 @@ def _loose(read: Mailed, own: list[str]) -> list[Named]:
     return [Named(address, read.text, "returned-to")] if address else []
 
 
-_LOOSE = frozenset({"list", "sentence", "before", "first-address", "returned-to"})
+_LOOSE = frozenset({"sentence", "before", "first-address", "returned-to"})
 _OF_LISTS = ("list-post", "x-beenthere", "mailing-list", "x-mailing-list", "list-archive")
 _CONTACTS = ("postmaster@", "mailer-daemon@", "abuse@", "support@", "helpdesk@", "admin@", "root@")
 

@@ -53,11 +53,12 @@ PROVIDER_CODES: Rows = (
         "resolver.adr.recipnotfound | recipientnotfound | resolver.adr.exrecipnotfound",
     ),
     (Reason.USER_UNKNOWN, "smtpsend.dns.nonexistentdomain.never"),
-    (Reason.REJECTED, "resolver.rst.auth | resolver.rst.notauthorized | resolver.rst.sendersize"),
+    (Reason.REJECTED, "resolver.rst.notauthorized | resolver.rst.sendersize"),
     (
         Reason.HOST_UNKNOWN,
         "dns domain * does not exist | dns.nonexistentdomain | infodomainnonexistent",
     ),
+    (Reason.SECURITY_ERROR, "resolver.rst.auth"),
     (Reason.EXPIRED, "4.4.7 queue.expired | queue.expired"),
     # Hotmail's OMC servers write the cause of a refusal in words of their own, with numbers behind.
     (Reason.USER_UNKNOWN, "requested action not taken: mailbox unavailable (-"),
@@ -102,8 +103,7 @@ PROVIDER_CODES: Rows = (
         Reason.USER_UNKNOWN,
         "mailbox unavailable or access denied [m | mailbox not found. http://service.mail.qq",
     ),
-    (Reason.SPEEDING, "domain frequency limited | ip frequency limited | frequency limited"),
-    (Reason.TOO_MANY_CONNECTIONS, "connection frequency limited"),
+    (Reason.SPEEDING, "domain frequency limited"),
     (Reason.SUSPEND, "the email account that you tried to reach is disabled"),
     # NetEase and Sina.
     (Reason.SPAM_DETECTED, "dt:spm | hl:itc | mi:spb"),

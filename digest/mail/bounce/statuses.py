@@ -21,7 +21,7 @@ from digest.mail.bounce.report import (
     shortened,
 )
 from digest.mail.dsn import Action, Status, read_statuses
-from digest.mail.scan import first_address
+from digest.mail.scan import first_address, has_domain
 
 _PARTS = frozenset(
     """message/delivery-status message/xdelivery-status message/global-delivery-status
@@ -55,7 +55,9 @@ def _with_addresses(statuses: list[Status], read: Mailed) -> list[tuple[Status, 
     """Each status with its address; one that has none gets it from the rest of the report."""
     seen: dict[str, tuple[Status, str]] = {}
     for status in statuses:
-        address = status.address or _address_elsewhere(status, read)
+        address = status.address
+        if not has_domain(address):
+            address = _address_elsewhere(status, read) or address
         key = address.lower()
         if address and (key not in seen or seen[key][0].action is Action.UNKNOWN):
             seen[key] = (status, address)
