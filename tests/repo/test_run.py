@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -194,4 +195,4 @@ def test_what_a_fresh_machine_runs_has_nothing_to_skip() -> None:
     assert script.stat().st_mode & 0o111
     text = script.read_text(encoding="utf-8")
     assert "./run check" in text
-    assert "DIGEST_TEST_REQUIRE=all timeout 1080 ./run test" in text
+    assert re.search(r"DIGEST_TEST_REQUIRE=all timeout \d+ \./run test", text)
