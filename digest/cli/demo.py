@@ -1,19 +1,17 @@
 """``digest demo``: the main job from end to end, on this machine, with nothing set up.
 
 A temporary folder, an embedded database, an issue, made-up readers, a relay that keeps everything.
-What the database says is then compared, row by row, with what the relay wrote down.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-import sys
 import tempfile
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -23,24 +21,22 @@ from digest.cli.demo_content import example_issue, readers_csv, sendable_text
 from digest.cli.demo_processes import (
     CAPTURE,
     DemoProcesses,
-    SentBy,
     clean_environment,
     send_through_relay,
 )
+from digest.cli.demo_result import DemoResult, compare, tell
 from digest.cli.options import Json
 from digest.cli.pictures import read_pictures
 from digest.cli.service import INTERRUPTED, unless_stopped, until_stopped
 from digest.clock import Clock
 from digest.content.issue_file import parse_issue
-from digest.delivery.ledger import accepted_lines
 from digest.delivery.publish import Prepared, approve_issue, prepare_issue, store_issue
 from digest.errors import InputError, RefusedError
 from digest.logs import configure_logs
-from digest.mail.tokens import KeyRing, TokenKind
+from digest.mail.tokens import KeyRing
 from digest.store.installation import ensure_installation
 from digest.store.issues import StoredIssue
 from digest.store.newsletters import Newsletter, create_newsletter, return_path_of_domain
-from digest.store.reports import Totals, issue_totals, missed_readers
 from digest.store.session import Database, upgrade
 from digest.web.demo_pages import PLACEHOLDER_PATH, demo_app
 from digest.web.server import open_listener, serving, url_of
@@ -103,65 +99,17 @@ class Stage:
         return f"sqlite:///{self.folder / 'demo.db'}"
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """What the database says, beside what the relay has.
-
-    ``lost`` are rows called accepted that the relay does not know, and readers whose row is not
-    settled; ``repeated`` are copies beyond the first.
-    """
-
-    totals: Totals
-    captured: int
-    repeated: int
-    lost: int
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What was sent, how, and what came of it."""
-
-    prepared: Prepared
-    sent: SentBy
-    compared: Comparison
-
-    @property
-    def issue(self) -> int | str:
-        """The issue's number, or its slug."""
-        return self.prepared.issue.name
-
-    def as_dict(self) -> dict[str, Any]:
-        """What ``digest demo --json`` prints."""
-        sections = self.prepared.issue.rendered_sections
-        return {
-            "issue": self.issue,
-            "sections": len(sections),
-            "items": sum(len(section.items) for section in sections),
-            "planned": self.compared.totals.planned,
-            "accepted": self.compared.totals.accepted,
-            "rejected": self.compared.totals.rejected,
-            "deferred": self.compared.totals.deferred,
-            "captured": self.compared.captured,
-            "lost": self.compared.lost,
-            "repeated": self.compared.repeated,
-            "seconds": round(self.sent.seconds, 3),
-            "messages_per_second": round(
-                self.compared.totals.accepted / max(self.sent.seconds, 1e-3), 1
-            ),
-        }
-
-
 async def _play(stage: Stage, stopped: asyncio.Event, *, serve: bool, as_json: bool) -> int:
     await upgrade(stage.database_url)
     keys = KeyRing(stage.key)
     with closing(open_listener("127.0.0.1", 0)) as listener:
         async with await Database.open(stage.database_url) as db:
-            show = _show(stage, db, keys, public_url=url_of(listener), quiet=as_json)
-            shown = await unless_stopped(show, stopped)
+            work = _work(stage, db, keys, public_url=url_of(listener), quiet=as_json)
+            shown = await unless_stopped(work, stopped)
             if shown is None:
                 output.note("Stopped.")
                 return INTERRUPTED
-            _tell(shown, stage, as_json=as_json)
+            tell(shown, as_json=as_json)
             if serve:
                 site = Site(db, keys, url_of(listener), relay_configured=True)
                 app = demo_app(
@@ -173,9 +121,9 @@ async def _play(stage: Stage, stopped: asyncio.Event, *, serve: bool, as_json: b
     return RefusedError.exit_code if shown.compared.lost else 0
 
 
-async def _show(
+async def _work(
     stage: Stage, db: Database, keys: KeyRing, *, public_url: str, quiet: bool
-) -> Shown:
+) -> DemoResult:
     """Everything but the pages: store, subscribe, approve, send, compare."""
     newsletter = await _newsletter(db, keys)
     prepared = _prepared(stage.file, newsletter, public_url)
@@ -208,7 +156,10 @@ async def _show(
         raise RefusedError(
             f"Only {sent.kills} of {stage.kills} kills found the sender at work.", where="--kill"
         )
-    return Shown(prepared, sent, await _comparison(db, keys, issue.id, stage))
+    compared = await compare(
+        db, keys, issue.id, readers=stage.readers, capture=stage.folder / CAPTURE
+    )
+    return DemoResult(prepared, sent, compared)
 
 
 async def _newsletter(db: Database, keys: KeyRing) -> Newsletter:
@@ -243,54 +194,3 @@ async def _stored(db: Database, newsletter: Newsletter, prepared: Prepared) -> S
         stored = await store_issue(session, newsletter, prepared, now=now)
         await approve_issue(session, stored.issue, stored.version.hash, by="demo", now=now)
     return stored.issue
-
-
-async def _comparison(db: Database, keys: KeyRing, issue_id: int, stage: Stage) -> Comparison:
-    """The database's rows beside the relay's ledger."""
-    copies = [_delivery(keys, line) for line in accepted_lines(stage.folder / CAPTURE)]
-    captured = set(copies)
-    async with db.read() as session:
-        totals = await issue_totals(session, issue_id)
-        missed: set[int] = set()
-        while page := await missed_readers(session, issue_id, after=max(missed, default=0)):
-            missed.update(row.delivery_id for row in page)
-    unwitnessed = totals.accepted - len(captured - missed)
-    unsettled = stage.readers - totals.planned + totals.queued + totals.sending
-    return Comparison(
-        totals=totals,
-        captured=len(captured),
-        repeated=len(copies) - len(captured),
-        lost=unwitnessed + unsettled,
-    )
-
-
-def _delivery(keys: KeyRing, line: dict[str, object]) -> int:
-    """The delivery that a captured message belongs to, by its Message-ID."""
-    token = keys.read(str(line["message_id"]).partition("@")[0])
-    if token is None or token.kind is not TokenKind.DELIVERY:
-        raise RefusedError("The relay took a message that is none of this issue.")
-    return token.id
-
-
-def _tell(shown: Shown, stage: Stage, *, as_json: bool) -> None:
-    data = shown.as_dict()
-    text = (
-        f"Issue {data['issue']}: {data['sections']} sections, {data['items']} items, "
-        f"{data['planned']:,} readers\n\n"
-        f"  {data['accepted']:>9,}  accepted by the relay\n"
-        f"  {data['rejected']:>9,}  rejected\n"
-        f"  {data['deferred']:>9,}  deferred\n"
-        f"  {data['planned']:>9,}  planned\n\n"
-        f"The relay has {data['captured']:,} messages: "
-        f"lost {data['lost']:,}, repeated {data['repeated']:,}"
-        f"{_after_kills(stage.kills)}.\n"
-        f"{data['seconds']} s, {data['messages_per_second']:,} messages per second."
-    )
-    output.result(data, as_json=as_json, text=text)
-    sys.stdout.flush()  # before the pages are served, for whoever reads along
-
-
-def _after_kills(kills: int) -> str:
-    if not kills:
-        return ""
-    return f" after {kills} kill{'s' if kills > 1 else ''} with SIGKILL"
