@@ -1,1 +1,1 @@
-"""Who reads: sign-up, import and export, leaving, and what comes back."""
+"""Who reads: taking readers in from a file, and letting them go."""

@@ -1,1 +1,1 @@
-"""The command line: one module per noun, loaded only when its command is called."""
+"""The command line: one module per noun or group of verbs, loaded only when called."""

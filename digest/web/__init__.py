@@ -1,1 +1,1 @@
-"""Pages and endpoints."""
+"""What a browser or a mailbox provider may ask for: pages, pictures of issues, health."""
