@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,9 +18,9 @@ from PIL import Image, UnidentifiedImageError
 
 from digest.content.issue import TODO, Issue, Place
 from digest.content.links import is_web
-from digest.errors import IssueFileError
+from digest.errors import InputError, IssueFileError
 
-__all__ = ["Media", "image_sources", "read_media"]
+__all__ = ["Media", "image_sources", "read_media", "take_pictures"]
 
 MAX_BYTES: Final = 1_048_576
 MAX_PIXELS: Final = 25_000_000
@@ -102,3 +103,23 @@ def image_sources(issue: Issue) -> tuple[tuple[str, Place], ...]:
         if source != TODO and not is_web(source):
             found.setdefault(source, place)
     return tuple(found.items())
+
+
+def take_pictures(issue: Issue, read: Callable[[str], bytes], *, path: str) -> dict[str, Media]:
+    """The pictures beside the file ``path`` that ``issue`` shows, by how it names them.
+
+    ``read`` gives the bytes of such a name or raises InputError; more than ``MAX_BYTES`` + 1 of
+    them are not needed. Raises IssueFileError with the place in the issue where one is missing or
+    cannot be used.
+    """
+    found = {}
+    for source, place in image_sources(issue):
+        try:
+            found[source] = read_media(read(source), path=source)
+        except InputError as error:
+            raise IssueFileError(
+                f"The picture {source} cannot be used: {error.message}",
+                where=place.within(path),
+                fix=error.fix or "Put it beside the issue file.",
+            ) from None
+    return found

@@ -11,10 +11,10 @@ from pathlib import Path
 from digest.content.issue import Issue
 from digest.content.issue_file import decode_issue, parse_issue
 from digest.content.lint import Finding, check_issue
-from digest.content.media import Media, image_sources, read_media
+from digest.content.media import MAX_BYTES, Media, image_sources, take_pictures
 from digest.content.render import Rendered, render_issue
 from digest.content.theme import Masthead, Theme, load_theme
-from digest.errors import DigestError, IssueFileError
+from digest.errors import DigestError, InputError, IssueFileError
 from digest.mail.message import fill_marks, without_marks
 
 _LOOK_EVERY = 0.2  # seconds
@@ -87,10 +87,7 @@ class Drafts:
             ) from None
 
     def _draft(self, issue: Issue, public_url: str) -> Draft:
-        media = {
-            source: read_media(self._beside(source, place.line), path=source)
-            for source, place in image_sources(issue)
-        }
+        media = take_pictures(issue, self._beside, path=self.path.name)
         rendered = render_issue(
             issue,
             replace(self.masthead, public_url=public_url),
@@ -108,14 +105,13 @@ class Drafts:
             pictures={one.name: one for one in media.values()},
         )
 
-    def _beside(self, source: str, line: int) -> bytes:
+    def _beside(self, source: str) -> bytes:
         try:
-            return (self.path.parent / source).read_bytes()
+            with (self.path.parent / source).open("rb") as file:
+                return file.read(MAX_BYTES + 1)
         except OSError as error:
-            raise IssueFileError(
-                f"The picture {source} cannot be read: {error.strerror}.",
-                where=f"{self.path.name}:{line}",
-                fix="Put it beside the file.",
+            raise InputError(
+                f"It cannot be read: {error.strerror}.", fix="Put it beside the file."
             ) from None
 
     async def changes(self, *, every: float = _LOOK_EVERY) -> AsyncGenerator[None, None]:

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from digest.content.issue_file import parse_issue
-from digest.content.media import MAX_BYTES, image_sources, read_media
-from digest.errors import IssueFileError
+from digest.content.media import MAX_BYTES, image_sources, read_media, take_pictures
+from digest.errors import InputError, IssueFileError
 
 
 def picture(kind: str, size: tuple[int, int] = (40, 30)) -> bytes:
@@ -102,3 +102,18 @@ def test_the_pictures_of_an_issue_are_listed_once_with_their_place() -> None:
     sources = image_sources(issue)
     assert [source for source, _ in sources] == ["img/a.png", "img/b.png"]
     assert sources[0][1].line == 5
+
+
+@pytest.mark.parametrize("bytes_there", [None, b"no picture"])
+def test_a_picture_that_cannot_be_used_is_told_with_its_place(bytes_there: bytes | None) -> None:
+    def read(source: str) -> bytes:
+        if bytes_there is None:
+            raise InputError(f"There is no {source}.")
+        return bytes_there
+
+    issue = parse_issue("---\nnumber: 1\ntitle: T\n---\nText.\n\n![Logo](img/a.png)\n")
+    with pytest.raises(IssueFileError) as raised:
+        take_pictures(issue, read, path="issue.md")
+    assert raised.value.where.startswith("issue.md:7:")
+    assert "img/a.png" in raised.value.message
+    assert raised.value.fix
