@@ -14,7 +14,9 @@ from cyclopts import Parameter
 from digest.cli import output
 from digest.cli.connection import connected
 from digest.cli.options import Json, Many, OfNewsletter, group
-from digest.errors import InputError
+from digest.content.links import is_web, link_target
+from digest.errors import InputError, NotFoundError
+from digest.mail.headers import clean_line
 from digest.rules.schedule import parse_schedule
 from digest.store.newsletters import (
     Newsletter,
@@ -32,6 +34,7 @@ from digest.store.session import Session
 app = group("newsletter")
 
 _MAILBOX = re.compile(r"\s*(?P<name>[^<>]*?)\s*<(?P<address>[^<>]+)>\s*")
+_URL_MAX = 2_000  # characters
 _FLAGS = {"from_address": "--from", "from_name": "--from", "slug": "NEWSLETTER"}
 
 
@@ -93,6 +96,8 @@ class Traits:
             fields["return_path"] = return_path_of_domain(self.return_path_domain)
         if self.schedule:
             parse_schedule(self.schedule)
+        if self.theme is not None:
+            _check_theme(self.theme)
         settings = self._settings()
         if settings:
             fields["settings"] = settings
@@ -101,11 +106,11 @@ class Traits:
     def _settings(self) -> dict[str, Any]:
         settings: dict[str, Any] = {}
         if self.logo is not None:
-            settings["logo_url"] = self.logo or None
+            settings["logo_url"] = _picture_url(self.logo) if self.logo else None
         if self.utm is not None:
             settings["utm"] = _utm(self.utm)
         if self.sections:
-            settings["sections"] = list(self.sections)
+            settings["sections"] = [_heading(text) for text in self.sections]
         return settings
 
 
@@ -116,6 +121,36 @@ def sender_fields(text: str) -> dict[str, str]:
         return {"from_address": text}
     name = match["name"].strip('"').strip()
     return {"from_address": match["address"]} | ({"from_name": name} if name else {})
+
+
+def _check_theme(name: str) -> None:
+    """A theme that is not there would be found out when the next issue is added."""
+    from digest.content.theme import load_theme
+
+    try:
+        load_theme(name)
+    except NotFoundError as error:
+        raise InputError(error.message, where="--theme", fix=error.fix) from None
+
+
+def _picture_url(text: str) -> str:
+    url = link_target(text)
+    if url is None or not is_web(url) or len(url) > _URL_MAX:
+        raise InputError(
+            "A logo is a picture on the web.",
+            where="--logo",
+            fix="Write it like https://news.example.org/logo.png.",
+        )
+    return url
+
+
+def _heading(text: str) -> str:
+    heading = clean_line(text)
+    if not heading:
+        raise InputError(
+            "A section has a heading.", where="--sections", fix="Leave out empty ones."
+        )
+    return heading
 
 
 def _utm(text: str) -> dict[str, str] | None:
@@ -201,7 +236,10 @@ async def create_with_people(
 async def _add_people(session: Session, newsletter: Newsletter, traits: Traits) -> None:
     for role, addresses in (("editor", traits.editor), ("operator", traits.operator)):
         for address in addresses:
-            await add_person(session, newsletter.id, role=role, address=address)
+            try:
+                await add_person(session, newsletter.id, role=role, address=address)
+            except InputError as error:
+                raise InputError(error.message, where=f"--{role}", fix=error.fix) from None
 
 
 async def _row(session: Session, newsletter: Newsletter) -> dict[str, object]:

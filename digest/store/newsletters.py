@@ -244,8 +244,14 @@ def _return_path(name: str, value: str) -> str:
 
 def _list_id(name: str, value: str) -> str:
     """RFC 2919 §3: a name in a domain one has."""
-    _address(name, f"list@{value.strip()}")
-    return value.strip().lower()
+    listed = value.strip().lower()
+    try:
+        parse_address(f"list@{listed}")
+    except AddressError as error:
+        raise InputError(
+            "This is no name in a domain.", where=name, fix="Write it like weekly.news.example.org."
+        ) from error
+    return listed
 
 
 def _pattern(pattern: re.Pattern[str], example: str) -> Any:

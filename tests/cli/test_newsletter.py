@@ -48,6 +48,13 @@ def test_a_newsletter_is_what_was_said_of_it(installed: Shell) -> None:
         ("--language", "english please"),
         ("--utm", "weekly"),
         ("--undo-window", "-1"),
+        ("--theme", "no-such-theme"),
+        ("--logo", "javascript:alert(1)"),
+        ("--logo", "logo.png"),
+        ("--sections", "\r\n"),
+        ("--list-id", "not a domain"),
+        ("--editor", "nobody"),
+        ("--operator", "nobody"),
     ],
 )
 def test_a_wrong_value_names_its_option_and_changes_nothing(
