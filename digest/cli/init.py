@@ -15,7 +15,8 @@ from digest.cli.files import write_text
 from digest.cli.newsletter import Traits, create_with_people, sender_fields
 from digest.cli.options import Json
 from digest.clock import Clock
-from digest.errors import ConflictError, InputError
+from digest.errors import ConflictError, DigestError, InputError
+from digest.rules.relay import parse_relays
 from digest.settings import ENV_FILE, Settings, keyring, load_settings
 from digest.store.installation import ensure_installation
 from digest.store.newsletters import Newsletter, NewsletterFields, list_newsletters
@@ -66,7 +67,7 @@ async def init(
         "DIGEST_PUBLIC_URL": public_url,
     }
     fresh = _write_env(given, asks=asks)
-    settings = load_settings()
+    settings = await _opened(fresh=fresh)
     created = await _set_up(settings, newsletter, traits, asks=asks)
     _tell(settings, created, fresh=fresh, as_json=as_json)
     return 0
@@ -84,6 +85,26 @@ def _write_env(given: dict[str, str | None], *, asks: bool) -> bool:
     text = _env_text({name: value for name, value in given.items() if value})
     write_text(path, text, mode=_PRIVATE)
     return True
+
+
+async def _opened(*, fresh: bool) -> Settings:
+    """The settings with their database, its tables made; a fresh .env that cannot work goes again.
+
+    Nothing is signed with its key yet, so the next try may begin from an empty folder as well.
+    """
+    try:
+        settings = load_settings()
+        parse_relays(settings.relay_url)
+        await upgrade(settings.database_url)
+    except DigestError:
+        if fresh:
+            _forget_env()
+        raise
+    return settings
+
+
+def _forget_env() -> None:
+    Path(ENV_FILE).unlink()
 
 
 def _env_text(values: dict[str, str]) -> str:
@@ -109,9 +130,8 @@ def _or_ask(given: str | None, question: str, *, asks: bool) -> str | None:
 async def _set_up(
     settings: Settings, slug: str | None, traits: Traits, *, asks: bool
 ) -> Newsletter | None:
-    """The database with its key, and the newsletter if one was asked for or there is none."""
+    """The database's key, and the newsletter if one was asked for or there is none."""
     keys = keyring(settings)
-    await upgrade(settings.database_url)
     async with await Database.open(settings.database_url) as db:
         now = Clock(await db.clock_offset()).now()
         async with db.begin() as session:

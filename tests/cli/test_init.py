@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from digest.settings import load_settings
 from tests.cli.shell import Shell
 
@@ -41,6 +43,23 @@ def test_what_is_there_is_kept(shell: Shell) -> None:
     refused = shell("init", "--relay-url", "smtp://other.example.org")
     assert (refused.code, refused.out, refused.error["where"]) == (2, "", ".env")
     assert (shell.folder / ".env").read_text() == env
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "where"),
+    [
+        ("--public-url", "http://news.example.org", "DIGEST_PUBLIC_URL"),
+        ("--relay-url", "smtp://relay.example.org?conections=8", "DIGEST_RELAY_URL"),
+        ("--database-url", "mysql://localhost/digest", "DIGEST_DATABASE_URL"),
+        ("--database-url", "sqlite:////no/such/folder/digest.db", "/no/such/folder"),
+    ],
+)
+def test_a_value_that_cannot_work_leaves_nothing_behind(
+    shell: Shell, option: str, value: str, where: str
+) -> None:
+    said = shell("init", option, value, "--json")
+    assert (said.code, said.out, said.error["where"]) == (2, "", where)
+    assert list(shell.folder.iterdir()) == []
 
 
 def test_two_installations_have_two_keys(shell: Shell) -> None:
