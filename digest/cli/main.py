@@ -6,6 +6,7 @@ codes are a contract: 0 done, 1 the answer is "no", paused or held, 2 wrong use 
 
 from __future__ import annotations
 
+import errno
 import inspect
 import os
 import sys
@@ -20,6 +21,7 @@ from digest.cli.options import DEFAULTS, GROUPS
 from digest.cli.service import INTERRUPTED
 from digest.errors import DigestError
 
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 FAULT = 70  # EX_SOFTWARE of sysexits(3): our own fault, not the caller's
 
@@ -50,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     output.prepare_streams()
     code = run(tokens)
-    sys.exit(_flushed(code))
+    sys.exit(_flushed(code, as_json="--json" in tokens))
 
 
 def run(tokens: Sequence[str]) -> int:
@@ -72,6 +74,11 @@ def run(tokens: Sequence[str]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return _quiet_pipe()
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            output.tell_fault(error, as_json=as_json)
+            return FAULT
+        return _full(error, as_json=as_json)
     except Exception as error:  # noqa: BLE001 - the last door: told with its traceback, exit 70
         output.tell_fault(error, as_json=as_json)
         return FAULT
@@ -94,12 +101,22 @@ def _usage(error: CycloptsError, tokens: Sequence[str]) -> DigestError:
     return DigestError(message, where=chain or asked, fix=f"See `{chain} --help`.")
 
 
-def _flushed(code: int) -> int:
+def _flushed(code: int, *, as_json: bool) -> int:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         return _quiet_pipe()
+    except OSError as error:
+        return _full(error, as_json=as_json)
     return code
+
+
+def _full(error: OSError, *, as_json: bool) -> int:
+    """What was done is done, but its result could not be written."""
+    _quiet_pipe()
+    full = DigestError(f"The disk cannot take what is written: {error.strerror}.")
+    output.tell_error(full, code="output", as_json=as_json)
+    return full.exit_code
 
 
 def _quiet_pipe() -> int:

@@ -7,6 +7,7 @@ With ``--json`` a result is one compact line of ASCII, a list one line per row. 
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,8 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import Enum
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from digest.errors import DigestError
 
@@ -32,10 +33,26 @@ _UNPRINTABLE = re.compile(
 
 
 def prepare_streams() -> None:
-    """Whatever a name holds and whatever the terminal can show, printing it never fails."""
+    """Whatever a name holds and whatever the terminal can show, printing it never fails.
+
+    A stream the caller has closed leads nowhere. Left closed, its number would go to the next file
+    that is opened, such as the database, and what is meant to be read would be written into that.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+    sys.stdin = sys.stdin or _nowhere("r")
+    sys.stdout = sys.stdout or _nowhere("w")
+    sys.stderr = sys.stderr or _nowhere("w")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _nowhere(mode: str) -> TextIO:
+    return cast("TextIO", Path(os.devnull).open(mode, encoding="utf-8"))
 
 
 def printable(text: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -123,24 +124,39 @@ def test_ctrl_c_while_it_still_starts_is_130(tmp_path: Path) -> None:
     fifo = tmp_path / "issue.md"
     os.mkfifo(fifo)
     command = [sys.executable, "-m", "digest", "issue", "fmt", "--json", str(fifo)]
+    ours = os.open(fifo, os.O_RDWR)
+    os.write(ours, b"-")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        writer = _opened_by(fifo)  # it reads now, and waits for more
+        _wait_until_read(ours)  # now it waits for more
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
-        os.close(writer)
+    os.close(ours)
     assert (process.returncode, out, err) == (130, b"", b"Stopped.\n")
 
 
-def _opened_by(fifo: Path) -> int:
-    """The writing end of a FIFO that somebody reads; raises ENXIO until somebody does."""
+def _wait_until_read(pipe: int) -> None:
+    """Until nothing is left in the pipe; TimeoutError after half a minute."""
     deadline = time.monotonic() + 30
-    while True:
-        try:
-            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
+    while select.select([pipe], [], [], 0)[0]:
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_leads_nowhere(on_sqlite: Shell, closed: str) -> None:
+    command = f"{sys.executable} -m digest newsletter set weekly --name Another --json {closed}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert on_sqlite("newsletter", "show", "--json").json["name"] == "Another"
+
+
+def test_output_that_no_disk_takes_is_told(on_sqlite: Shell) -> None:
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "digest", "newsletter", "list", "--json"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 2
+    assert json.loads(done.stderr)["error"] == "output"
 
 
 def test_what_is_printed_is_the_same_wherever_it_is_called_from() -> None:
