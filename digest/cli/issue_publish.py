@@ -18,12 +18,14 @@ from digest.cli.options import Json, OfNewsletter
 from digest.cli.pictures import read_pictures
 from digest.content.issue_file import decode_issue, parse_issue
 from digest.delivery.publish import approve_issue, prepare_issue, store_issue
-from digest.errors import RefusedError
+from digest.errors import InputError, RefusedError
 from digest.rules.delivery import IssueState
 from digest.store.issues import StoredIssue, StoredVersion, get_issue, list_issues, move_issue
 from digest.store.newsletters import Newsletter, get_newsletter
 from digest.store.session import Session
 from digest.store.versions import list_versions
+
+_FIRST_MAIL = datetime(1971, 1, 1, tzinfo=UTC)  # from one computer to another
 
 
 async def add(
@@ -59,21 +61,28 @@ async def add(
             media={name: picture.data for name, picture in pictures.items()},
             public_url=found.settings.public_url,
         )
+        now = found.clock.now()
         async with found.db.begin() as session:
             stored = await store_issue(
                 session,
                 newsletter,
                 prepared,
-                now=found.clock.now(),
-                sent_at=None if sent_at is None else _instant(sent_at, newsletter),
+                now=now,
+                sent_at=None if sent_at is None else _instant(sent_at, newsletter, now=now),
             )
     data = {"issue": stored.issue.name, "hash": stored.version.hash}
     output.result(data, as_json=as_json, text=_next_step(stored.issue, stored.version))
     return 0
 
 
-def _instant(given: datetime, newsletter: Newsletter) -> datetime:
+def _instant(given: datetime, newsletter: Newsletter, *, now: datetime) -> datetime:
     zoned = given if given.tzinfo else given.replace(tzinfo=ZoneInfo(newsletter.timezone))
+    if not _FIRST_MAIL <= zoned <= now:
+        raise InputError(
+            "An issue that went out did so in the past.",
+            where="--sent-at",
+            fix="Write the date, like 2026-01-31.",
+        )
     return zoned.astimezone(UTC)
 
 

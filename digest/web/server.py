@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from digest.errors import SettingsError
 
 _BACKLOG = 1024
+_PORT_MAX = 65_535
 _STOP_SECONDS = 2  # for answers under way; an event stream would never end by itself
 
 
@@ -27,6 +28,8 @@ def open_listener(host: str, port: int) -> socket.socket:
 
     Raises SettingsError when that is not possible.
     """
+    if not 0 <= port <= _PORT_MAX:  # the resolver would take what is left of it beyond 16 bits
+        raise _unusable(host, port, OSError("no such port"))
     try:
         family, _, _, _, place = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

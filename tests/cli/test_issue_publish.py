@@ -107,6 +107,16 @@ def test_a_past_issue_stands_in_the_archive_and_is_sent_to_nobody(
     assert (sent.code, sent.json["planned"], sent.json["accepted"]) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_no_issue_went_out_before_there_was_mail_or_in_the_future(
+    on_sqlite: Shell, day: str
+) -> None:
+    on_sqlite.write("182.md", ISSUE)
+    said = on_sqlite("issue", "add", "182.md", "--sent-at", day)
+    assert (said.code, said.out, said.error["where"]) == (2, "", "--sent-at")
+    assert on_sqlite("issue", "list", "--json").rows == []
+
+
 def test_an_issue_that_cannot_be_used_is_not_stored(on_sqlite: Shell) -> None:
     many = "".join(f"### [Item {n}](https://example.org/{n})\nText.\n\n" for n in range(10_000))
     for name, text in (

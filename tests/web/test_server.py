@@ -59,6 +59,12 @@ def test_an_address_that_is_not_ours_is_an_error(host: str) -> None:
         open_listener(host, 0)
 
 
+@pytest.mark.parametrize("port", [-1, 65_536, 99_999])
+def test_a_port_that_does_not_exist_is_not_cut_to_one_that_does(port: int) -> None:
+    with pytest.raises(SettingsError):
+        open_listener("127.0.0.1", port)
+
+
 def test_a_server_on_every_address_is_reached_on_loopback() -> None:
     with open_listener("0.0.0.0", 0) as listener:
         assert url_of(listener).startswith("http://127.0.0.1:")
