@@ -101,9 +101,8 @@ async def _due_issues(runtime: Runtime) -> list[int]:
     found = []
     async with runtime.db.read() as session:
         for newsletter in await list_newsletters(session):
-            for issue in await list_issues(session, newsletter.id):
-                if issue.state is IssueState.SENDING:
-                    due = await next_due(session, issue.id)
-                    if due is None or due <= now:  # None: nothing left but to finish it
-                        found.append(issue.id)
+            for issue in await list_issues(session, newsletter.id, state=IssueState.SENDING):
+                due = await next_due(session, issue.id)
+                if due is None or due <= now:  # None: nothing left but to finish it
+                    found.append(issue.id)
     return found

@@ -187,11 +187,13 @@ def _named(newsletter_id: int, name: str) -> Any:
 
 
 async def list_issues(
-    session: Session, newsletter_id: int, *, limit: int = 100
+    session: Session, newsletter_id: int, *, state: IssueState | None = None
 ) -> list[StoredIssue]:
-    """The newest issues first."""
+    """All issues of a newsletter, or those in one state; what was added last comes first."""
     query = select(_i).where(_i.c.newsletter_id == newsletter_id).order_by(_i.c.id.desc())
-    return [_issue(row) for row in await session.execute(query.limit(limit))]
+    if state is not None:
+        query = query.where(_i.c.state == state)
+    return [_issue(row) for row in await session.execute(query)]
 
 
 async def approve_version(

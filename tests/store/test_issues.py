@@ -207,6 +207,20 @@ async def test_an_issue_is_found_by_number_or_slug(database):
         assert [one.name for one in await list_issues(session, newsletter.id)] == [7, "summer", 182]
 
 
+async def test_an_issue_on_its_way_is_found_however_many_came_after_it(database):
+    newsletter = await a_newsletter(database)
+    first, version = await add(database, newsletter, a_draft(number=1))
+    async with database.begin() as session:
+        await approve_version(session, first.id, version.hash, by="Anne", now=NOW)
+        await move_issue(session, first.id, IssueState.SENDING, now=NOW)
+        for number in range(2, 130):
+            await add_version(session, newsletter.id, a_draft(number=number), now=NOW)
+    async with database.read() as session:
+        assert len(await list_issues(session, newsletter.id)) == 129
+        sending = await list_issues(session, newsletter.id, state=IssueState.SENDING)
+    assert [issue.name for issue in sending] == [1]
+
+
 async def test_a_slug_belongs_to_one_issue(database):
     newsletter = await a_newsletter(database)
     await add(database, newsletter, a_draft(number=1, slug="summer"))
