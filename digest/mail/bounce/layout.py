@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from digest.mail.bounce.families import FAMILIES
+from digest.mail.bounce import families
 from digest.mail.mime import LINE_MAX
 from digest.mail.scan import addresses, clean_address, first_address
 
@@ -142,7 +142,7 @@ def named_recipients(text: str, *, own: Sequence[str], domain: str) -> list[Name
     if found:
         return [Named(address, said, "angles") for address, said in found]
     flat = text.lower().replace("\n", " ")
-    for family in FAMILIES:
+    for family in families.FAMILIES:
         for phrase in family.phrases:
             at = _find(flat, phrase)
             if at is None:

@@ -354,8 +354,8 @@ TEXTS: Rows = (
         resolver.adr | recipnotfound | inconnu | destinataire invalide | n'existe pas |
         no existe | desconocido | nicht gefunden | unbekannt | existiert nicht |
         inesistente | sconosciuto | não existe | inexistente | nie istnieje |
-        не существует | не найден | 不存在 | 見つかりません | 存在しません | onbekend | utente sconosciuto |
-        badrcptto""",
+        не существует | не найден | 不存在 | 見つかりません | 存在しません |
+        onbekend | utente sconosciuto | badrcptto""",
     ),
     (
         Reason.SYSTEM_ERROR,
