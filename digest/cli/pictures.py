@@ -6,7 +6,7 @@ from pathlib import Path
 
 from digest.cli.files import read_bytes
 from digest.content.issue import Issue
-from digest.content.media import MAX_BYTES, Media, take_pictures
+from digest.content.media import MAX_BYTES, Media, picture_path, take_pictures
 
 
 def read_pictures(issue: Issue, file: Path) -> dict[str, Media]:
@@ -16,6 +16,6 @@ def read_pictures(issue: Issue, file: Path) -> dict[str, Media]:
     """
 
     def beside(source: str) -> bytes:
-        return read_bytes(file.parent / source, limit=MAX_BYTES)
+        return read_bytes(picture_path(file.parent, source), limit=MAX_BYTES)
 
     return take_pictures(issue, beside, path=str(file))

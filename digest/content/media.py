@@ -12,6 +12,7 @@ import io
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from PIL import Image, UnidentifiedImageError
@@ -20,7 +21,7 @@ from digest.content.issue import TODO, Issue, Place
 from digest.content.links import is_web
 from digest.errors import InputError, IssueFileError
 
-__all__ = ["Media", "image_sources", "read_media", "take_pictures"]
+__all__ = ["Media", "image_sources", "picture_path", "read_media", "take_pictures"]
 
 MAX_BYTES: Final = 1_048_576
 MAX_PIXELS: Final = 25_000_000
@@ -90,6 +91,26 @@ def _check_whole(picture: Image.Image) -> None:
 
 def _refuse(message: str, path: str) -> IssueFileError:
     return IssueFileError(message, where=path, fix=_FIX)
+
+
+def picture_path(folder: Path, source: str) -> Path:
+    """Where the picture ``source`` of an issue file in ``folder`` lies.
+
+    Raises IssueFileError where a symbolic link leads out of the folder: whoever sends in an issue
+    must not be able to choose which other pictures of this machine are published.
+    """
+    path = folder / source
+    try:
+        inside = path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # a name that is too long, a link to itself
+        raise IssueFileError("There is no such file.", where=source) from None
+    if not inside:
+        raise IssueFileError(
+            "It is a link to another folder.",
+            where=source,
+            fix="Put the picture itself beside the issue file.",
+        )
+    return path
 
 
 def image_sources(issue: Issue) -> tuple[tuple[str, Place], ...]:

@@ -11,12 +11,13 @@ from pathlib import Path
 from digest.content.issue import Issue
 from digest.content.issue_file import decode_issue, parse_issue
 from digest.content.lint import Finding, check_issue
-from digest.content.media import MAX_BYTES, Media, image_sources, take_pictures
+from digest.content.media import MAX_BYTES, Media, image_sources, picture_path, take_pictures
 from digest.content.render import Rendered, render_issue
 from digest.content.theme import Masthead, Theme, load_theme
 from digest.errors import DigestError, InputError, IssueFileError
 from digest.mail.message import fill_marks, without_marks
 
+_READ_MAX = 4 << 20  # bytes: more than an issue may have
 _LOOK_EVERY = 0.2  # seconds
 _LINES_AROUND = 2  # an error is shown with so many lines before and after
 _WORD = re.compile(r"\S+")
@@ -80,7 +81,8 @@ class Drafts:
 
     def _data(self) -> bytes:
         try:
-            return self.path.read_bytes()
+            with self.path.open("rb") as file:
+                return file.read(_READ_MAX)
         except OSError as error:
             raise IssueFileError(
                 f"The file cannot be read: {error.strerror}.", where=self.path.name
@@ -107,7 +109,7 @@ class Drafts:
 
     def _beside(self, source: str) -> bytes:
         try:
-            with (self.path.parent / source).open("rb") as file:
+            with picture_path(self.path.parent, source).open("rb") as file:
                 return file.read(MAX_BYTES + 1)
         except OSError as error:
             raise InputError(

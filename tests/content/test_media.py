@@ -6,12 +6,13 @@ import hashlib
 import io
 import struct
 import zlib
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from digest.content.issue_file import parse_issue
-from digest.content.media import MAX_BYTES, image_sources, read_media, take_pictures
+from digest.content.media import MAX_BYTES, image_sources, picture_path, read_media, take_pictures
 from digest.errors import InputError, IssueFileError
 
 
@@ -117,3 +118,24 @@ def test_a_picture_that_cannot_be_used_is_told_with_its_place(bytes_there: bytes
     assert raised.value.where.startswith("issue.md:7:")
     assert "img/a.png" in raised.value.message
     assert raised.value.fix
+
+
+def test_no_link_leads_to_a_picture_outside_the_folder(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "issues", tmp_path / "private"
+    folder.mkdir()
+    elsewhere.mkdir()
+    (elsewhere / "x.png").write_bytes(picture("PNG", (4, 4)))
+    (folder / "x.png").symlink_to(elsewhere / "x.png")
+    (folder / "img").symlink_to(elsewhere)
+    (folder / "self.png").symlink_to("self.png")
+    for source in ("x.png", "img/x.png", "self.png"):
+        with pytest.raises(IssueFileError):
+            picture_path(folder, source)
+
+
+def test_a_link_within_the_folder_and_a_linked_folder_are_fine(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "x.png").write_bytes(picture("PNG", (4, 4)))
+    (tmp_path / "real" / "y.png").symlink_to("x.png")
+    (tmp_path / "linked").symlink_to("real")
+    assert picture_path(tmp_path / "linked", "y.png").is_file()
