@@ -9,6 +9,7 @@ take.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -110,6 +111,25 @@ def check_file(place: Place) -> None:
         )
     if place.path.exists() and not place.path.is_file():
         raise DatabaseError("This is not a file.", where=str(place.path), fix=f"Change {SETTING}.")
+
+
+def create_file(place: Place) -> None:
+    """Make the file of a new SQLite database for its owner alone: it will hold readers' addresses.
+
+    One that is there keeps its mode; SQLite gives the files beside it the mode of the database.
+    """
+    if place.path is None:
+        return
+    try:
+        os.close(os.open(place.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise DatabaseError(
+            "unable to open database file.",
+            where=str(place),
+            fix=_advice("unable to open database file"),
+        ) from error
 
 
 # The count of rows an INSERT wrote is asked for; without this it is -1 on PostgreSQL.

@@ -14,7 +14,14 @@ from sqlalchemy import Connection, inspect, text
 
 from digest import resources
 from digest.errors import DatabaseError
-from digest.store.engines import Place, check_file, migration_engine, parse_place, translated
+from digest.store.engines import (
+    Place,
+    check_file,
+    create_file,
+    migration_engine,
+    parse_place,
+    translated,
+)
 
 _LOCK = 0x64696765_73740001  # "digest", 1: one upgrade at a time on PostgreSQL
 
@@ -93,6 +100,7 @@ async def upgrade(url: str) -> None:
 
 def _upgrade(place: Place) -> None:
     check_file(place)
+    create_file(place)
     engine = migration_engine(place)
     with translated(place), engine.connect() as connection, connection.begin():
         if place.dialect == "postgresql":

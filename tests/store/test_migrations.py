@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from typing import Any
 
@@ -107,6 +108,27 @@ async def test_a_database_is_empty_then_current(empty_database_url):
 async def test_asking_for_the_state_creates_no_file(tmp_path):
     assert await revision_state(f"sqlite:///{tmp_path / 'none.db'}") == "empty"
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_new_file_of_readers_is_for_its_owner_alone(tmp_path):
+    file = tmp_path / "digest.db"
+    mask = os.umask(0o022)
+    try:
+        await upgrade(f"sqlite:///{file}")
+        async with await Database.open(f"sqlite:///{file}") as database:
+            await a_newsletter(database)
+            modes = {one.name: one.stat().st_mode & 0o777 for one in tmp_path.iterdir()}
+    finally:
+        os.umask(mask)
+    assert len(modes) > 1
+    assert set(modes.values()) == {0o600}
+
+
+async def test_the_mode_of_a_file_that_is_there_is_kept(tmp_path):
+    file = tmp_path / "digest.db"
+    file.touch(0o640)
+    await upgrade(f"sqlite:///{file}")
+    assert file.stat().st_mode & 0o777 == 0o640
 
 
 async def test_upgrades_at_the_same_time_make_one_set_of_tables(empty_database_url):
