@@ -61,7 +61,7 @@ def decode_issue(data: bytes, *, path: str) -> str:
     if len(data) > MAX_BYTES:
         raise issue_error(
             path,
-            f"The file has {len(data):,} bytes; an issue has at most {MAX_BYTES:,}.",
+            f"The file has more than {MAX_BYTES:,} bytes, which is the most for an issue.",
             "Split it into several issues, or keep the pictures in files beside it.",
             line=1,
         )
