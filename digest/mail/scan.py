@@ -26,7 +26,10 @@ _BEFORE_LOCAL = "'`*=.|/"  # quotes and list marks that are letters of a local p
 
 
 def addresses(text: str) -> Iterator[tuple[int, int, str]]:
-    """Start, end and text of every address in ``text``, at most 200."""
+    """Start, end and address of every address in ``text``, at most 200, in lower case.
+
+    Servers change the case at will, and no two readers differ by it (``mail.address.address_key``).
+    """
     at = text.find("@")
     for _ in range(FOUND_MAX):
         if at < 0:
@@ -37,7 +40,7 @@ def addresses(text: str) -> Iterator[tuple[int, int, str]]:
         end = at + 1 + len(domain)
         domain = domain.rstrip(".")
         if local and domain and not domain.startswith((".", "-")):
-            yield start, end, f"{local}@{domain}"
+            yield start, end, f"{local}@{domain}".lower()
         at = text.find("@", max(end, at + 1))
 
 

@@ -82,6 +82,12 @@ _FAILURES = (
     "non-deliver",
     "non deliver",
     "unable to deliver",
+    "was not relayed",
+    "was rejected",
+    "has been rejected",
+    "was blocked",
+    "has been blocked",
+    "was stopped",
     "duplicated message-id",
     "does not exist",
     "mailbox is full",
@@ -194,6 +200,19 @@ _GIVEN_UP = (
 )
 _NOT_YET = ("delay", "not yet delivered", "could not send message for past", "still being retried")
 _QUOTING = ("undeliver", "fail", "returned", "failure")
+_ARRIVED = (
+    "successful delivery notification",
+    "was successfully delivered",
+    "has been successfully delivered",
+    "successfully delivered to",
+    "successfully relayed",
+    "was successfully relayed",
+    "relayed to non-dsn-aware mailer",
+    "delivery status notification (success)",
+    "delivery status notification (relay)",
+    "successful mail delivery report",
+    "mail delivery status report",
+)
 _AUTOMATIC_HEADERS = (
     "x-autoreply",
     "x-autorespond",
@@ -256,7 +275,10 @@ _AUTOMATIC_SUBJECTS = (
     "automaattinen vastaus",
     "afwezig",
     "odpowiedź automatyczna",
-    "autoodpowiedź",
+    "autoodpowied",
+    "automatyczna odpowied",
+    "nieobecno",
+    "nieobecny",
     "automatická odpověď",
     "автоответ",
     "автоматический ответ",
@@ -299,6 +321,10 @@ _AUTOMATIC_TEXTS = (
     "nicht im büro",
     "absent du bureau",
     "de vacaciones",
+    "na urlopie",
+    "jestem nieobecn",
+    "будет отсутствовать",
+    "в отпуске",
 )
 _CHALLENGES = (
     " boxbe ",
@@ -358,6 +384,12 @@ def is_delayed(text: str, subject: str) -> bool:
         any(word in subject for word in _NOT_YET) and not any(word in subject for word in _QUOTING)
     )
     return told and not any(phrase in text for phrase in _NO_MORE)
+
+
+def has_arrived(text: str, subject: str) -> bool:
+    """Whether a report (lower case) only says that a mail was delivered, or handed on."""
+    told = any(phrase in text or phrase in subject for phrase in _ARRIVED)
+    return told and not any(phrase in text for phrase in (*_GIVEN_UP, *_DELAYED))
 
 
 def is_automatic(headers: Headers, text: str) -> bool:

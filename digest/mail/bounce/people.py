@@ -15,7 +15,17 @@ from digest.mail.bounce.layout import (
     said_of,
     transcript_recipients,
 )
-from digest.mail.bounce.report import RECIPIENTS_MAX, Kind, Mailed, Report, judged, status_in
+from digest.mail.bounce.reason import Reason
+from digest.mail.bounce.report import (
+    RECIPIENTS_MAX,
+    Kind,
+    Mailed,
+    Recipient,
+    Report,
+    judged,
+    shortened,
+    status_in,
+)
 from digest.mail.mime import Headers
 from digest.mail.scan import REPLY, addresses, clean_address, first_address
 
@@ -27,6 +37,8 @@ def as_text(read: Mailed) -> Report | None:
     named = named_in(read)
     subject = read.headers.words("subject")
     delayed = kinds.is_delayed(read.lowered, subject.lower())
+    if kinds.has_arrived(read.lowered, subject.lower()):
+        return _arrived(named, read)
     command = command_of(read.lowered[:8_000])
     whole = f"{subject}\n{read.text}"
     recipients = tuple(
@@ -44,6 +56,19 @@ def as_text(read: Mailed) -> Report | None:
         return None
     kind = Kind.DELAYED if delayed else Kind.BOUNCE
     return Report(kind, recipients, read.returned, named[0].family if named else "subject")
+
+
+def _arrived(named: list[Named], read: Mailed) -> Report:
+    recipients = tuple(
+        Recipient(
+            one.address,
+            status_in(one.text),
+            reason=Reason.DELIVERED,
+            evidence=shortened(one.text),
+        )
+        for one in named[:RECIPIENTS_MAX]
+    )
+    return Report(Kind.SUCCESS, recipients, read.returned, "success")
 
 
 def _is_report(read: Mailed) -> bool:

@@ -39,16 +39,22 @@ def as_statuses(read: Mailed) -> Report | None:
             content = part.content().decode("utf-8", "replace")
             statuses += read_statuses(content.split("\n"))
     if not statuses and "final-recipient:" in read.lowered:
-        statuses, source = (
-            read_statuses(line.strip() for line in read.text.split("\n")),
-            "dsn-in-text",
-        )
+        statuses, source = read_statuses(_dedented(read)), "dsn-in-text"
     statuses = [status for status in statuses if status.address or status.diagnostic]
     if not statuses:
         return None
     if kinds.is_challenge(read.mail, read.lowered):
         return Report(Kind.CHALLENGE, (), read.returned, source)
     return _report_of(_with_addresses(statuses, read)[:RECIPIENTS_MAX], read, source)
+
+
+def _dedented(read: Mailed) -> list[str]:
+    """The lines of a status block within a text, without what it is indented by."""
+    at = read.lowered.find("final-recipient:")
+    indented = at - (read.lowered.rfind("\n", 0, at) + 1)
+    return [
+        line[indented:] if not line[:indented].strip() else line for line in read.text.split("\n")
+    ]
 
 
 def _with_addresses(statuses: list[Status], read: Mailed) -> list[tuple[Status, str]]:
