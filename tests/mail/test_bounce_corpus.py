@@ -46,8 +46,10 @@ def test_nobody_is_dead_by_what_is_no_bounce(grades: Grades) -> None:
     assert grades.suppressed_wrongly == []
 
 
-def test_every_family_but_those_of_one_strange_mail_is_read(grades: Grades) -> None:
-    assert [name for name, read_ in grades.families.items() if not any(read_)] == ["flufl/yale"]
+def test_every_family_of_several_mails_is_read(grades: Grades) -> None:
+    several = {name: read_ for name, read_ in grades.families.items() if len(read_) > 2}
+    assert len(several) > 25
+    assert not {name for name, read_ in several.items() if sum(read_) < len(read_) - 1}
 
 
 def test_half_a_mail_is_no_error(mails: list[Sample]) -> None:
