@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
 
 from digest.clock import Clock
 from digest.logs import configure_logs
-from digest.settings import Settings, keyring, load_settings
+from digest.settings import ENV_FILE, Settings, keyring, load_settings
 from digest.store.installation import ensure_installation, get_installation
 from digest.store.session import Database
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +32,16 @@ def read_settings() -> Settings:
     """The settings, with logs going where they say."""
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
+    _warn_of_open_file(Path(ENV_FILE))
     return settings
+
+
+def _warn_of_open_file(path: Path) -> None:
+    """The key in it can end anybody's subscription, and the relay's password can send mail."""
+    with suppress(OSError):
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode) and mode & stat.S_IRWXO:
+            log.warning("everybody on this machine can read the settings", fix=f"chmod 600 {path}")
 
 
 @asynccontextmanager

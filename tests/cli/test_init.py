@@ -75,3 +75,13 @@ def test_a_value_cannot_add_a_line_to_the_file(shell: Shell) -> None:
     said = shell("init", "--relay-url", "smtp://x'\nDIGEST_PORT=1", "--json")
     assert (said.code, said.error["where"]) == (2, "DIGEST_RELAY_URL")
     assert not (shell.folder / ".env").exists()
+
+
+def test_a_file_of_secrets_that_everybody_can_read_is_warned_of(shell: Shell) -> None:
+    shell(*ARGUMENTS)
+    env = shell.folder / ".env"
+    assert shell("newsletter", "list", "--json").err == ""
+    env.chmod(0o644)
+    said = shell("newsletter", "list", "--json")
+    assert (said.code, len(said.rows)) == (0, 1)
+    assert "chmod 600 .env" in said.err
