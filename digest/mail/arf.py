@@ -3,7 +3,7 @@
 RFC 5965 (message/feedback-report), RFC 6591 (auth-failure reports), and the Junk Mail Reporting
 Program of Microsoft, which sends no feedback report: a multipart/mixed with the message, in whose
 headers ``X-HmXmrOriginalRecipient`` names the reader. Apple Mail asks to unsubscribe with a mail
-marked ``X-Apple-Unsubscribe``. About one report in three names nobody.
+marked ``X-Apple-Unsubscribe``; SpamCop writes to people. About one report in three names nobody.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ def read_complaint(mail: Mail, returned: Headers) -> Complaint | None:
             return _report(part, returned)
     if mail.headers.get("x-apple-unsubscribe").lower() == "true":
         return Complaint("opt-out", _only(clean_address(mail.headers.get("from"))), "apple")
+    if mail.headers.get("from").lower().rstrip(">").endswith("@reports.spamcop.net"):
+        return Complaint("abuse", _named_in(returned), "spamcop")
     if any(name in returned for name in _JMRP) and "message/delivery-status" not in mail.kinds:
         return Complaint("abuse", _named_in(returned), "jmrp")
     if _is_bare_report(mail):

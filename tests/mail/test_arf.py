@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from digest.mail.bounce import Kind, read_report
-from tests.mail.returned import RETURNED, complaint, letter, multipart
+from tests.mail.returned import RETURNED, complaint, letter, mail, multipart
 
 
 def _addresses(data: bytes) -> list[str]:
@@ -70,3 +70,12 @@ def test_a_feedback_report_inside_a_returned_message_is_no_complaint() -> None:
     inner = complaint("Feedback-Type: abuse\nOriginal-Rcpt-To: bart@example.org\n").decode()
     data = multipart(("text/plain", "See below."), ("message/rfc822", inner))
     assert read_report(data).kind is not Kind.COMPLAINT
+
+
+def test_a_report_of_spamcop_is_a_complaint() -> None:
+    data = mail(
+        f"[ Offending message ]\n{RETURNED}",
+        sender="12@reports.spamcop.net",
+        subject="[SpamCop] A Weekly",
+    )
+    assert _addresses(data) == ["anne@example.org"]

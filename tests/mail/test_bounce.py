@@ -164,6 +164,16 @@ def test_a_challenge_is_no_bounce(data: bytes) -> None:
 ORDINARY = [
     letter("Could you send me issue 12 again?", subject="A Weekly"),
     letter("Your parcel could not be delivered to your address.", subject="Delivery status"),
+    letter(
+        "The address anne@example.org does not exist any more.",
+        subject="News",
+        headers="Return-Path: <>\n",
+    ),
+    mail(
+        "We have a question about anne@example.org, whose mail was rejected by us as over quota.",
+        sender="postmaster@example.com",
+        subject="Question",
+    ),
     letter("See you. anne@example.org is unknown to me.", subject="Re: A Weekly"),
     multipart(("text/plain", "Fwd."), ("message/rfc822", RETURNED), headers="X: y\n").replace(
         b"MAILER-DAEMON@mx.example.org", b"bart@example.com"
@@ -314,3 +324,9 @@ def test_a_subject_quoted_in_a_bounce_decides_nothing(subject: str) -> None:
     found = read_report(mail("<anne@example.org>: 550 5.1.1 user unknown\n", subject=subject))
     assert found.kind is Kind.BOUNCE
     assert [one.address for one in found.recipients] == ["anne@example.org"]
+
+
+def test_the_code_of_one_recipient_is_not_anothers() -> None:
+    text = "<anne@example.org>:\nUser is over quota.\n\n<bart@example.org>:\nUnknown. (#5.1.1)\n"
+    found = read_report(mail(text)).recipients
+    assert [(one.status, one.hard) for one in found] == [("", False), ("5.1.1", True)]

@@ -203,27 +203,30 @@ def _tail(word: str) -> str:
 
 def first_match(words: str, rows: Rows) -> Reason | None:
     """The reason of the first phrase of ``rows`` in ``words``; ``*`` in a phrase is any gap."""
-    for reason, pieces in _compiled(rows):
-        at = words.find(pieces[0])
-        if at < 0:
-            continue
-        for piece in pieces[1:]:
-            at = words.find(piece, at + 1)
-            if at < 0:
-                break
-        else:
+    for first, rest, reason in _compiled(rows):
+        if first in words and (not rest or _follow(words, first, rest)):
             return reason
     return None
 
 
+def _follow(words: str, first: str, rest: tuple[str, ...]) -> bool:
+    at = words.find(first)
+    for piece in rest:
+        at = words.find(piece, at + 1)
+        if at < 0:
+            return False
+    return True
+
+
 @cache
-def _compiled(rows: Rows) -> tuple[tuple[Reason, tuple[str, ...]], ...]:
-    """One row per phrase; bars part the phrases of a row."""
-    return tuple(
-        (reason, tuple(piece.strip() if "*" in line else piece for piece in line.split("*")))
-        for reason, lines in rows
-        for line in _phrases(lines)
-    )
+def _compiled(rows: Rows) -> tuple[tuple[str, tuple[str, ...], Reason], ...]:
+    """One row per phrase, its pieces parted where a gap may be; bars part the phrases of a row."""
+    compiled = []
+    for reason, text in rows:
+        for phrase in _phrases(text):
+            first, *rest = (piece.strip() for piece in phrase.split("*"))
+            compiled.append((first, tuple(rest), reason))
+    return tuple(compiled)
 
 
 def _phrases(text: str) -> Iterable[str]:

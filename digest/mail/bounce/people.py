@@ -8,7 +8,7 @@ message names. Nothing of this is a standard.
 from __future__ import annotations
 
 from digest.mail.bounce import kinds
-from digest.mail.bounce.classify import TEXT_MAX, command_of
+from digest.mail.bounce.classify import command_of
 from digest.mail.bounce.layout import (
     Named,
     named_recipients,
@@ -45,7 +45,7 @@ def as_text(read: Mailed) -> Report | None:
         judged(
             one.address,
             one.text,
-            status=status_in(one.text) or status_in(whole[:TEXT_MAX]),
+            status=status_in(one.text) or ("" if len(named) > 1 else status_in(whole)),
             final=not delayed,
             command=command_of(one.text.lower()) or command,
             more=lambda: whole,
@@ -86,8 +86,10 @@ def _is_report(read: Mailed) -> bool:
         return True
     if not kinds.tells_failure(read.lowered):
         return False
-    # A shop writes of parcels that could not be delivered, too.
-    return daemon or null or any(one.family not in _LOOSE for one in named_in(read))
+    if (daemon and subject) or read.returned:
+        return True
+    # A shop writes of parcels that could not be delivered, too, and a postmaster has questions.
+    return any(one.family not in _LOOSE for one in named_in(read))
 
 
 def named_in(read: Mailed) -> list[Named]:
