@@ -72,6 +72,11 @@ def clean_address(value: str) -> str:
     return ""
 
 
+def phrases(table: str) -> tuple[str, ...]:
+    """The phrases of a table of words, which bars part."""
+    return tuple(phrase.strip() for phrase in " ".join(table.split()).split("|"))
+
+
 def has_domain(address: str) -> bool:
     """Whether the domain of ``address`` is one of the world's, not the name of a delivery agent."""
     return "." in address.rpartition("@")[2]

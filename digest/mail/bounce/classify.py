@@ -12,13 +12,13 @@ it, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import StrEnum
 from functools import cache
 
 from digest.mail.bounce.provider_codes import PROVIDER_CODES
 from digest.mail.bounce.reason import Reason, Rows
 from digest.mail.bounce.reason_texts import DECISIVE, TEXTS
+from digest.mail.scan import phrases
 
 TEXT_MAX = 2_000  # characters of a diagnosis that are looked at
 
@@ -223,11 +223,7 @@ def _compiled(rows: Rows) -> tuple[tuple[str, tuple[str, ...], Reason], ...]:
     """One row per phrase, its pieces parted where a gap may be; bars part the phrases of a row."""
     compiled = []
     for reason, text in rows:
-        for phrase in _phrases(text):
+        for phrase in phrases(text):
             first, *rest = (piece.strip() for piece in phrase.split("*"))
             compiled.append((first, tuple(rest), reason))
     return tuple(compiled)
-
-
-def _phrases(text: str) -> Iterable[str]:
-    return (phrase.strip() for phrase in " ".join(text.split()).split("|") if phrase.strip())
