@@ -1,1 +1,1 @@
-"""Hints that there is work. Rows are the truth: a lost hint is found by a sweep."""
+"""What runs by itself. Rows are the truth, jobs are hints: a lost one is found by the next look."""
