@@ -67,6 +67,8 @@ async def add(
     consent
         How they agreed; it is kept.
     """
+    if not consent.strip():
+        raise _without_consent("this reader")
     async with connected() as found, found.db.begin() as session:
         newsletter = await get_newsletter(session, slug)
         added = await add_reader(
@@ -108,11 +110,7 @@ async def import_file(
         Import them as readers (active), or as people who left elsewhere (ended).
     """
     if as_ == "active" and not consent.strip():
-        raise InputError(
-            "It must be known how these readers agreed.",
-            where="--consent",
-            fix="Say it in a sentence: --consent 'asked for it at the fair in May'.",
-        )
+        raise _without_consent("these readers")
     async with connected() as found:
         async with found.db.read() as session:
             newsletter = await get_newsletter(session, slug)
@@ -122,6 +120,14 @@ async def import_file(
         )
     output.result(_counts(newsletter, report), as_json=as_json, text=_in_words(report, file))
     return 0
+
+
+def _without_consent(who: str) -> InputError:
+    return InputError(
+        f"It must be known how {who} agreed.",
+        where="--consent",
+        fix="Say it in a sentence: --consent 'asked for it at the fair in May'.",
+    )
 
 
 async def _import(

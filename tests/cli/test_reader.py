@@ -41,6 +41,12 @@ def test_people_see_the_first_bad_rows_only(on_sqlite: Shell) -> None:
     assert "30 more" in lines[-1]
 
 
+def test_nobody_is_added_without_a_word_about_their_consent(on_sqlite: Shell) -> None:
+    said = on_sqlite("reader", "add", "anne@example.org", "--consent", " ", "--json")
+    assert (said.code, said.out, said.error["where"]) == (2, "", "--consent")
+    assert on_sqlite("reader", "list", "--json").rows == []
+
+
 def test_readers_are_listed_with_their_state(installed: Shell) -> None:
     installed.write("readers.csv", CSV)
     installed("reader", "import", "readers.csv", *CONSENT)
