@@ -121,6 +121,10 @@ def read_mail(data: bytes) -> Mail:
     """The mail in ``data``, of which the first 256 KiB count."""
     data = _from_first_header(data[:READ_MAX].replace(b"\r\n", b"\n"))
     headers, body = _split(data)
+    if "from" not in headers and "subject" not in headers and _FIELD.match(body):
+        # An empty line got in among the header fields.
+        rest, body = _split(body)
+        headers = Headers({**rest.fields, **headers.fields})
     kinds: set[str] = set()
     parts: list[Part] = []
     for part in _leaves(headers, body, kinds, 0):

@@ -46,6 +46,10 @@ def _reason(text: str, command: Command = Command.RCPT) -> Reason:
         ("554 5.7.1 This message looks like spam", Reason.SPAM_DETECTED),
         ("530 5.7.0 Must issue a STARTTLS command first", Reason.FAILED_STARTTLS),
         ("550 Unknown recipient", Reason.USER_UNKNOWN),
+        ("550 Sender address rejected: Domain not found", Reason.REJECTED),
+        ("550 Helo command rejected: Host not found", Reason.REJECTED),
+        ("550 Message rejected: no such user", Reason.USER_UNKNOWN),
+        ("554 Mailbox unavailable, host blocked", Reason.FILTERED),
         ("554 A message of no sense", Reason.ON_HOLD),
     ],
 )

@@ -41,6 +41,11 @@ def test_what_stands_before_the_header_is_no_header(before: bytes) -> None:
     assert mail.parts[0].body == b"Text"
 
 
+def test_an_empty_line_among_the_headers_does_not_end_them() -> None:
+    mail = read_mail(b"Return-Path: <>\n\nFrom: x\nSubject: Sorry\n\nText")
+    assert (mail.headers.get("subject"), mail.parts[0].body) == ("Sorry", b"Text")
+
+
 def test_a_returned_message_is_one_part_that_is_not_looked_into() -> None:
     inner = b"Content-Type: multipart/mixed; boundary=i\n\n--i\n\nx\n--i--\n"
     mail = read_mail(

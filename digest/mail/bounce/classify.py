@@ -163,7 +163,7 @@ def _at_command(found: Reason, *, status: str, reply: str, command: Command) -> 
     if command is Command.CONNECT and (found in _OF_RECIPIENTS or found in _VAGUE_AT_CONNECT):
         return Reason.BLOCKED
     if found is Reason.USER_UNKNOWN and _EXACT.get(status[2:]) is not found:
-        vague = status[2:] in ("0.0", "5.0")
+        vague = status[2:] in ("0.0", "5.0") or status[2:4] == "1."
         # After the final dot, or where no command is told, "unknown user" of another server does
         # not say that the address is dead: some answer so to senders they do not like.
         if command is Command.DATA or (reply and command is not Command.RCPT and not vague):
@@ -183,8 +183,8 @@ def is_hard(reason: Reason, *, status: str, reply: str) -> bool:
 def command_of(text: str) -> Command:
     """The command that was refused, as ``text`` (lower case) tells it."""
     text = " ".join(text.split())  # the words of "in reply to RCPT TO" may stand on two lines
-    for command, phrases in _COMMANDS:
-        if any(phrase in text for phrase in phrases):
+    for command, told in _COMMANDS:
+        if any(phrase in text for phrase in told):
             return command
     return Command.UNKNOWN
 

@@ -81,6 +81,7 @@ _TRANSCRIPT = re.compile(r"\brcpt to:[ \t]{0,8}<?([^\s<>]{3,320})>?", re.IGNOREC
 _REFUSED = re.compile(r"^[\s<>*:+-]{0,12}(?:\w{1,12}[ :]{1,3}){0,2}[45]\d\d[ -]", re.MULTILINE)
 _HEADER = re.compile(r"[> ]{0,4}[A-Z][A-Za-z-]{1,40}: ")
 _ANGLES = re.compile(r"^[ \t]{0,1}<([^<>\s]{1,128}@[^<>\s]{1,255})>:?[ \t]{0,8}", re.MULTILINE)
+_ENDS = (":", "-", "=", "*", ".", ";")
 _STAMP = re.compile(r"^(?:> ?)+", re.MULTILINE)
 
 
@@ -243,7 +244,10 @@ def _again(text: str, phrase: str, start: int) -> Iterator[tuple[str, str]]:
 def _angle_list(text: str) -> list[tuple[str, str]]:
     """Lines that start with ``<anne@example.org>:``, as qmail, Postfix and their kin write them."""
     for found in _limited(_ANGLES, text):
-        return _items(text, found.start())
+        above = text[: found.start()].rstrip("\n")
+        # Not the last words of a sentence: "please write to\n<postmaster@…>".
+        if text[: found.start()].endswith("\n\n") or above.endswith(_ENDS) or not above:
+            return _items(text, found.start())
     return []
 
 

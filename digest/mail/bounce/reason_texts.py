@@ -161,6 +161,27 @@ DECISIVE: Rows = (
 )
 
 TEXTS: Rows = (
+    (
+        Reason.REJECTED,  # the sender's address
+        """sender address rejected | unresolvable sender | sender domain not found |
+        cannot resolve sender | sender domain does not | domain of sender |
+        helo command rejected | sender verification | sender rejected |
+        sender was rejected | sender denied | sender verify failed | sender not verified |
+        sender is not | sender domain must | sender domain is empty | sender is spammer |
+        sender not pre-approved | sender * not allowed | sender address * rejected |
+        sender email address rejected | sender address has been null | invalid sender |
+        bad sender | illegal sender | backscatter | returned mail not accepted |
+        empty envelope sender | null sender | from address | from <> is not allowed |
+        access denied (in reply to mail from | domain of sender | senderdomain |
+        sender domain | you are not allowed to post | not have permission to post |
+        may not exist, or you may not have permission | not a member of | only members |
+        non-member | restricted group | mail from * not accepted |
+        rule imposed mailbox access | mail from not owned |
+        all recipient addresses rejected | not accepting mail from |
+        your access to this mail system has been rejected | your email address is not |
+        has installed an invalid mx | rejected because of sending domain |
+        envelope blocked""",
+    ),
     (Reason.NO_RELAYING, "email address is not verified"),
     (
         Reason.EXPIRED,
@@ -228,8 +249,8 @@ TEXTS: Rows = (
         account has been suspended | account * suspended | account inactive |
         account is inactive | account is not active | account not active |
         account * inactive | account deactivated | account * deactivated | account locked |
-        account is locked | account closed | account * closed | account expired |
-        account has expired | account * temporarily unavailable |
+        account is locked | account closed | account * is closed | account * been closed |
+        account expired | account has expired | account * temporarily unavailable |
         account * been terminated | user disabled | user is disabled | user suspended |
         user is suspended | user inactive | user is inactive | user account is expired |
         user * inactive | recipient suspend | recipient disabled | recipient is inactive |
@@ -237,12 +258,13 @@ TEXTS: Rows = (
         mailbox is disabled | mailbox * disabled | mailbox inactive | mailbox is inactive |
         mailbox suspended | mailbox is currently suspended |
         mailbox unavailable or access denied | mailbox frozen | mailbox is frozen |
-        mailbox currently suspended | mailbox * locked | inactive user | inactive account |
-        inactive recipient | disabled account | disabled user | discontinued |
-        temporarily locked | temporarily suspended | is a deactivated mailbox |
-        domain is disabled | domain suspended | email account * tried to reach is disabled |
-        not a valid mailbox * expired | extended inactivity |
-        boite du destinataire archivee | invalid/inactive user | user refuses to receive""",
+        mailbox currently suspended | mailbox * is locked | inactive user |
+        inactive account | inactive recipient | disabled account | disabled user |
+        discontinued | temporarily locked | temporarily suspended |
+        is a deactivated mailbox | domain is disabled | domain suspended |
+        email account * tried to reach is disabled | not a valid mailbox * expired |
+        extended inactivity | boite du destinataire archivee | invalid/inactive user |
+        user refuses to receive""",
     ),
     (
         Reason.MESSAGE_TOO_BIG,
@@ -253,24 +275,6 @@ TEXTS: Rows = (
         exceeds size limit | exceeds limit | exceeded maximum inbound message size |
         maximum message size | max message size | max size exceeded | mail size limit |
         size limit | line limit exceeded | attachment too""",
-    ),
-    (
-        Reason.REJECTED,  # the sender's address
-        """sender address rejected | sender rejected | sender was rejected | sender denied |
-        sender verify failed | sender not verified | sender is not | sender domain must |
-        sender domain is empty | sender is spammer | sender not pre-approved |
-        sender * not allowed | sender address * rejected | sender email address rejected |
-        sender address has been null | invalid sender | bad sender | illegal sender |
-        backscatter | returned mail not accepted | empty envelope sender | null sender |
-        from address | from <> is not allowed | access denied (in reply to mail from |
-        domain of sender | senderdomain | sender domain | you are not allowed to post |
-        not have permission to post | may not exist, or you may not have permission |
-        not a member of | only members | non-member | restricted group |
-        mail from * not accepted | rule imposed mailbox access | mail from not owned |
-        all recipient addresses rejected | not accepting mail from |
-        your access to this mail system has been rejected | your email address is not |
-        has installed an invalid mx | rejected because of sending domain |
-        envelope blocked""",
     ),
     (
         Reason.NOT_COMPLIANT,
@@ -305,8 +309,8 @@ TEXTS: Rows = (
         administratively prohibited | administratively denied | denied by policy |
         against policy | violates our | recipient restrictions |
         you have exceeded the * maximum | by administrator |
-        you have been blocked by the recipient | awaits moderator | message refused |
-        mail refused | message rejected | protocol violation | too many recipients""",
+        you have been blocked by the recipient | awaits moderator | protocol violation |
+        too many recipients""",
     ),
     (
         Reason.USER_UNKNOWN,
@@ -355,8 +359,10 @@ TEXTS: Rows = (
         no existe | desconocido | nicht gefunden | unbekannt | existiert nicht |
         inesistente | sconosciuto | não existe | inexistente | nie istnieje |
         не существует | не найден | 不存在 | 見つかりません | 存在しません |
-        onbekend | utente sconosciuto | badrcptto""",
+        onbekend | utente sconosciuto |
+        badrcptto""",
     ),
+    (Reason.POLICY_VIOLATION, "message refused | mail refused | message rejected"),
     (
         Reason.SYSTEM_ERROR,
         """internal error | internal server error | internal system error |
