@@ -40,6 +40,7 @@ class ClaimQueue:
         self._wanted = asyncio.Event()
         self._changed = asyncio.Event()
         self._connections = 0  # that should be open
+        self._low = 0  # so many claims left and the feeder wants to know
         self.ready = 0  # connections that are open
         self.closed = False
 
@@ -55,6 +56,7 @@ class ClaimQueue:
 
     async def hungry(self, at_most: int, *, timeout: float) -> bool:
         """Wait until a connection is open and no more than ``at_most`` claims wait; whether so."""
+        self._low = at_most
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 while not self.closed and (self.ready == 0 or len(self._claims) > at_most):
@@ -110,7 +112,12 @@ class ClaimQueue:
                     while not self._claims and not self.closed:
                         self._arrived.clear()
                         await self._arrived.wait()
-        if not self._claims:
+        return self.take()
+
+    def take(self, kind: type[Row] | None = None) -> Claim | None:
+        """The next claim if there is one now; with ``kind`` only if its row is of that kind."""
+        if not self._claims or (kind is not None and not isinstance(self._claims[0].row, kind)):
             return None
-        self._changed.set()
+        if len(self._claims) <= self._low + 1:
+            self._changed.set()
         return self._claims.popleft()

@@ -7,19 +7,18 @@ while by all its connections together; rows stay in the database meanwhile.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import structlog
 
 from digest.clock import Clock
-from digest.delivery.claims import Claim, ClaimQueue
+from digest.delivery.claims import ClaimQueue
 from digest.delivery.outcomes import Relay
-from digest.delivery.smtp import SmtpSession, open_session
+from digest.delivery.smtp import SmtpSession, Work, open_session
 from digest.errors import RelayError
 
 log = structlog.get_logger(__name__)
 
-IDLE = 5.0  # seconds a connection is kept without a message
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0  # seconds a relay is left alone
 GIVE_UP_AFTER = 3  # failures in a row after which a relay counts as unreachable
 
@@ -60,18 +59,18 @@ class RelayGate:
 
 
 class Connections:
-    """All connections of one sending process; ``handle`` sends one claim over a session."""
+    """All connections of one sending process; ``work`` is what a session sends."""
 
     def __init__(
         self,
         gates: list[RelayGate],
         queue: ClaimQueue,
-        handle: Callable[[SmtpSession, RelayGate, Claim], Awaitable[None]],
+        work: Callable[[SmtpSession, RelayGate], Work],
         *,
         helo: str,
     ) -> None:
         self._queue = queue
-        self._handle = handle
+        self._work = work
         self._helo = helo
         self._sessions: set[SmtpSession] = set()
         self._plan = _shared_out(gates)
@@ -109,11 +108,7 @@ class Connections:
         self._sessions.add(session)
         self._queue.opened(+1)
         try:
-            while session.usable:
-                claim = await self._queue.get(IDLE)
-                if claim is None:
-                    break
-                await self._handle(session, gate, claim)
+            await session.run(self._work(session, gate))
         except asyncio.CancelledError:
             session.abort()
             raise

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from digest.clock import Clock
@@ -75,7 +75,7 @@ class Feeder:
     notices: bool
     busy: Callable[[], bool]
     give_back: Callable[[Sequence[Claim]], None]
-    rate: Rate = field(default_factory=Rate)
+    rate: Rate
 
     async def feed(self) -> None:
         """Claim until nothing is left to wait for, or the queue is closed."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from digest.delivery.publish import load_outgoing
-from digest.delivery.smtp import Letter
+from digest.delivery.session import Letter
 from digest.mail.message import CompiledMessage, Recipient
 from digest.mail.tokens import KeyRing, TokenKind
 from digest.store.deliveries import Claimed

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from digest.delivery.smtp import Answer
+from digest.delivery.session import Answer
 from digest.errors import RelayError
 from digest.mail.reply import retry_after
 from digest.rules.delivery import DeliveryState, StateReason

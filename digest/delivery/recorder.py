@@ -1,9 +1,9 @@
 """Outcomes on their way into the database: in continuous groups, with a bound on how many wait.
 
 Promise 2: what was sent and is not recorded is sent again after a crash, so it must be little: as
-soon as ``unrecorded`` outcomes, or one older than ``unrecorded_ms``, are not committed, no sender
-starts another message. While the database refuses, nothing new is sent; outcomes are kept and
-written when it is back.
+soon as ``unrecorded`` messages are under way or not committed, or an outcome is not committed
+after ``unrecorded_ms``, no sender starts another message. While the database refuses, nothing new
+is sent; outcomes are kept and written when it is back.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class Recorder(Generic[T]):
         self._room.set()
         self._refused = False
         self._closing = False
+        self.under_way = 0  # messages begun that have no outcome yet
 
     @property
     def unrecorded(self) -> int:
@@ -54,7 +55,7 @@ class Recorder(Generic[T]):
     @property
     def full(self) -> bool:
         """Whether a sender has to wait before its next message."""
-        if self._refused or self.unrecorded >= self._most:
+        if self._refused or self.unrecorded + self.under_way >= self._most:
             return True
         oldest = self._group or self._waiting
         return bool(oldest) and Clock.monotonic() - oldest[0][0] > self._oldest

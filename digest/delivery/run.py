@@ -6,29 +6,28 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import structlog
 
+from digest.audience.leave import Leavers
+from digest.clock import Clock
 from digest.delivery import outcomes
 from digest.delivery.claims import Claim, ClaimQueue
 from digest.delivery.connections import Connections, RelayGate
-from digest.delivery.feeder import Feeder
+from digest.delivery.feeder import Feeder, Rate
 from digest.delivery.letters import Letters
 from digest.delivery.recorder import Recorder
-from digest.delivery.smtp import Letter, SmtpSession
-from digest.errors import DatabaseError, RelayError, SettingsError
+from digest.delivery.work import Desk, Done, NoticeWriter
+from digest.errors import DatabaseError
+from digest.mail.tokens import KeyRing
 from digest.rules.delivery import OPEN_STATES, DeliveryState
-from digest.rules.verdict import Phase
 from digest.store import handover
-from digest.store.deliveries import Claimed, Outcome, record_outcomes
+from digest.store.deliveries import Claimed, record_outcomes
 from digest.store.notices import ClaimedNotice, record_notice_outcomes
 from digest.store.progress import finish_sending
 from digest.store.reports import issue_totals
+from digest.store.session import Database
 from digest.store.workers import BEAT, Lease
-
-if TYPE_CHECKING:
-    from digest.delivery.sender import Sender
 
 log = structlog.get_logger(__name__)
 
@@ -48,9 +47,19 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class _Done:
-    row: Claimed | ClaimedNotice
-    outcome: Outcome
+class Means:
+    """What a run works with; as in ``sender.Sender``, which makes it."""
+
+    db: Database
+    keys: KeyRing
+    clock: Clock
+    leavers: Leavers
+    helo: str
+    unrecorded: int
+    unrecorded_ms: int
+    grace: float
+    hold_in_doubt: bool
+    write_notice: NoticeWriter | None
 
 
 class SendingRun:
@@ -58,41 +67,52 @@ class SendingRun:
 
     def __init__(
         self,
+        means: Means,
         *,
-        sender: Sender,
         lease: Lease,
         relays: Sequence[outcomes.Relay],
         issue_id: int | None,
         no_retries: bool,
     ) -> None:
-        self._sender = sender
-        self._db = sender.db
-        self._clock = sender.clock
+        self._means = means
+        self._db = means.db
+        self._clock = means.clock
         self._lease = lease
         self._issue_id = issue_id
-        self._letters = Letters(sender.db, sender.keys)
         self._queue = ClaimQueue()
-        self._recorder: Recorder[_Done] = Recorder(
-            self._write, unrecorded=sender.unrecorded, unrecorded_ms=sender.unrecorded_ms
+        self._recorder: Recorder[Done] = Recorder(
+            self._write, unrecorded=means.unrecorded, unrecorded_ms=means.unrecorded_ms
+        )
+        self._desk = Desk(
+            clock=means.clock,
+            lease=lease,
+            leavers=means.leavers,
+            letters=Letters(means.db, means.keys),
+            queue=self._queue,
+            recorder=self._recorder,
+            rate=Rate(),
+            write_notice=means.write_notice,
+            hold_in_doubt=means.hold_in_doubt,
+            fail=self._fail,
         )
         gates = [RelayGate(relay) for relay in relays]
-        self._connections = Connections(gates, self._queue, self._handle, helo=sender.helo)
+        self._connections = Connections(gates, self._queue, self._desk.work, helo=means.helo)
         self._feeder = Feeder(
-            db=self._db,
-            clock=self._clock,
+            db=means.db,
+            clock=means.clock,
             lease=lease,
             queue=self._queue,
             gates=gates,
-            letters=self._letters,
+            letters=self._desk.letters,
+            rate=self._desk.rate,
             connections=len(self._connections),
             issue_id=issue_id,
             # Without retries a row is due only if it was due when we began: each is tried once.
-            due_at=self._clock.now() if no_retries else None,
-            notices=sender.write_notice is not None,
+            due_at=means.clock.now() if no_retries else None,
+            notices=means.write_notice is not None,
             busy=self._busy,
             give_back=self._give_back,
         )
-        self._in_flight = 0
         self._stopping = False
         self._deferred: set[int] = set()
         self._settled = self._accepted = self._rejected = self._planned = 0
@@ -131,20 +151,20 @@ class SendingRun:
             self._end_claims()
 
     def _busy(self) -> bool:
-        return bool(len(self._queue) or self._in_flight or self._recorder.unrecorded)
+        return bool(len(self._queue) or self._desk.busy or self._recorder.unrecorded)
 
     async def _wind_up(
         self, recording: asyncio.Task[None], helpers: list[asyncio.Task[None]], stop: asyncio.Event
     ) -> None:
         """End in order: nothing new, then answers, then outcomes."""
         self._end_claims()
-        await self._connections.finish(self._sender.grace)
+        await self._connections.finish(self._means.grace)
         self._recorder.close()
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait([recording, stopped], return_when=asyncio.FIRST_COMPLETED)
         # A database that is gone for good must not keep a stopped process for ever: what is not
         # recorded then is found as ours by the next sender, and marked maybe_sent.
-        await asyncio.wait([recording], timeout=max(self._sender.grace, _LEAST_PATIENCE))
+        await asyncio.wait([recording], timeout=max(self._means.grace, _LEAST_PATIENCE))
         for task in (*helpers, recording, stopped):
             task.cancel()
             with suppress(asyncio.CancelledError):
@@ -161,92 +181,15 @@ class SendingRun:
 
     def _give_back(self, claims: Sequence[Claim]) -> None:
         for claim in claims:
-            self._recorder.add(_Done(claim.row, self._not_started(claim.row)))
+            self._recorder.add(Done(claim.row, self._desk.not_started(claim.row)))
 
     async def _obey(self, stop: asyncio.Event) -> None:
         await stop.wait()
         self._end_claims()
 
-    # A connection's work.
-
-    async def _handle(self, session: SmtpSession, gate: RelayGate, claim: Claim) -> None:
-        self._in_flight += 1
-        try:
-            if self._recorder.full:
-                await self._recorder.room()
-            outcome = await self._transact(session, gate, claim)
-            self._recorder.add(_Done(claim.row, outcome))
-            self._feeder.rate.count(not outcome.uncharged)
-        finally:
-            self._in_flight -= 1
-
-    async def _transact(self, session: SmtpSession, gate: RelayGate, claim: Claim) -> Outcome:
-        row = claim.row
-        begun = session.sent
-        if not self._may_start(claim):
-            return self._not_started(row)
-        try:
-            letter = await self._compose(row)
-            if letter is None:
-                return outcomes.unwanted(row)
-            answer = await session.send(letter, may_start=lambda: self._may_start(claim))
-        except RelayError as error:
-            return self._silence(session, gate, row, error)
-        except (DatabaseError, SettingsError) as error:
-            self._fail(error)
-            return outcomes.given_back(row)
-        except Exception as error:  # our own defect must cost one row, not the issue
-            log.exception("a message could not be sent", row=row.row_id)
-            if session.sent > begun:
-                session.abort()
-            return outcomes.of_defect(row, error, now=self._clock.now(), begun=session.sent > begun)
-        if answer is None:
-            return self._not_started(row)
-        gate.worked()
-        return outcomes.of_answer(row, answer, gate.relay, self._clock.now())
-
-    def _may_start(self, claim: Claim) -> bool:
-        """Asked right before MAIL, with nothing awaited in between."""
-        if self._stopping or self._lease.lost or claim.stale:
-            return False
-        return not self._has_left(claim.row)
-
-    def _has_left(self, row: Claimed | ClaimedNotice) -> bool:
-        return isinstance(row, Claimed) and row.subscription_id in self._sender.leavers
-
-    def _not_started(self, row: Claimed | ClaimedNotice) -> Outcome:
-        return outcomes.departed(row) if self._has_left(row) else outcomes.given_back(row)
-
-    async def _compose(self, row: Claimed | ClaimedNotice) -> Letter | None:
-        if isinstance(row, Claimed):
-            return self._letters.compose(row)
-        if self._sender.write_notice is None:
-            raise RuntimeError("a notice was claimed, but nothing writes notices")
-        return await self._sender.write_notice(row)
-
-    def _silence(
-        self,
-        session: SmtpSession,
-        gate: RelayGate,
-        row: Claimed | ClaimedNotice,
-        error: RelayError,
-    ) -> Outcome:
-        if error.phase == Phase.MAIL and session.sent > 1:
-            return outcomes.given_back(row)  # the relay closed a connection it had enough of
-        if session.sent <= 1:
-            gate.failed(error)
-        return outcomes.of_silence(
-            row,
-            error,
-            gate.relay,
-            now=self._clock.now(),
-            hold=self._sender.hold_in_doubt,
-            stopping=self._stopping,
-        )
-
     # The recorder's work.
 
-    async def _write(self, group: Sequence[_Done]) -> None:
+    async def _write(self, group: Sequence[Done]) -> None:
         sent = [done.outcome for done in group if isinstance(done.row, Claimed)]
         notices = [done.outcome for done in group if isinstance(done.row, ClaimedNotice)]
         worker_id, now = self._lease.worker_id, self._clock.now()
@@ -260,7 +203,7 @@ class SendingRun:
         if self.progress is not None:
             self.progress(self._progress())
 
-    def _tally(self, done: _Done) -> None:
+    def _tally(self, done: Done) -> None:
         outcome = done.outcome
         accepted = outcome.state is DeliveryState.ACCEPTED
         self.sent += accepted
@@ -315,6 +258,6 @@ class SendingRun:
         async with self._db.begin() as session:
             now = self._clock.now()
             dead = await self._lease.dead_owners(session, now)
-            rescued = await handover.rescue(session, dead, now=now, hold=self._sender.hold_in_doubt)
+            rescued = await handover.rescue(session, dead, now=now, hold=self._means.hold_in_doubt)
         if rescued:
             log.warning("rows of a dead worker were taken back", rows=rescued, workers=sorted(dead))

@@ -9,7 +9,7 @@ issue. Killed anywhere, it loses nothing: rows it held are found by the next sen
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
@@ -17,14 +17,13 @@ from urllib.parse import urlsplit
 from digest.audience.leave import Leavers
 from digest.clock import Clock
 from digest.delivery.outcomes import Relay
-from digest.delivery.run import Progress, SendingRun
-from digest.delivery.smtp import Letter
+from digest.delivery.run import Means, Progress, SendingRun
+from digest.delivery.work import NoticeWriter
 from digest.errors import DatabaseError, SettingsError
 from digest.mail.tokens import KeyRing
 from digest.rules.delivery import IssueState
 from digest.rules.relay import SETTING, RelayConfig
 from digest.settings import Settings
-from digest.store.notices import ClaimedNotice
 from digest.store.progress import issue_progress
 from digest.store.relays import ensure_relay
 from digest.store.reports import Totals, issue_totals
@@ -33,7 +32,6 @@ from digest.store.workers import acquire_lease
 
 __all__ = ["NoticeWriter", "Progress", "SendReport", "Sender"]
 
-NoticeWriter = Callable[[ClaimedNotice], Awaitable[Letter]]
 _DATABASE_PAUSE = 2.0  # seconds between two looks whether the database is back
 
 ProgressCallback = Callable[[Progress], None]
@@ -119,7 +117,7 @@ class Sender:
             unrecorded=settings.unrecorded,
             unrecorded_ms=settings.unrecorded_ms,
             grace=settings.grace,
-            hold_in_doubt=getattr(settings, "in_doubt", "resend") == "hold",
+            hold_in_doubt=settings.in_doubt == "hold",
             leavers=runtime.leavers,
         )
 
@@ -190,7 +188,7 @@ class Sender:
         self.leavers.worker_id = lease.worker_id
         try:
             run = SendingRun(
-                sender=self, lease=lease, relays=relays, issue_id=issue_id, no_retries=no_retries
+                self._means(), lease=lease, relays=relays, issue_id=issue_id, no_retries=no_retries
             )
             run.progress = progress
             await run.until_done(stop)
@@ -198,6 +196,20 @@ class Sender:
             self.leavers.worker_id = None
             await lease.release()
         return run
+
+    def _means(self) -> Means:
+        return Means(
+            db=self.db,
+            keys=self.keys,
+            clock=self.clock,
+            leavers=self.leavers,
+            helo=self.helo,
+            unrecorded=self.unrecorded,
+            unrecorded_ms=self.unrecorded_ms,
+            grace=self.grace,
+            hold_in_doubt=self.hold_in_doubt,
+            write_notice=self.write_notice,
+        )
 
     async def _known_relays(self) -> list[Relay]:
         if not self.relays:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from typing import cast
 
 REPLY_MAX = 64 * 1024  # bytes of one reply with all its lines
@@ -44,14 +45,22 @@ class ReplyStream(asyncio.BufferedProtocol):
     @property
     def open(self) -> bool:
         """Whether another command may be written: connected, and no reply is owed to us."""
-        return self._error is None and not self._transport.is_closing() and self._expected == 0
+        return self.alive and self._expected == 0
 
-    def write(self, data: bytes, *, replies: int) -> None:
-        """Write ``data``, which the server answers with so many replies (0: it awaits more)."""
+    @property
+    def alive(self) -> bool:
+        """Whether the connection stands, as far as we know."""
+        return self._error is None and not self._transport.is_closing()
+
+    def write(self, data: Sequence[bytes], *, replies: int) -> None:
+        """Write all of ``data`` at once, which the server answers with so many replies.
+
+        Raises ConnectionClosedError, and then nothing of it was written.
+        """
         if self._error is not None:
-            raise self._error
+            raise ConnectionClosedError(str(self._error)) from self._error
         self._expected += replies
-        self._transport.write(data)
+        self._transport.writelines(data)
 
     async def read(self, timeout: float) -> tuple[int, bytes]:
         """The next reply: its code and its text, lines joined by LF.
@@ -124,12 +133,15 @@ class ReplyStream(asyncio.BufferedProtocol):
         return self._view
 
     def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(bytes(self._view[:nbytes]))
+
+    def data_received(self, data: bytes) -> None:
+        """Some event loops (uvloop) call this where asyncio calls ``buffer_updated``."""
         if self._error is not None:
             return
-        data = self._rest + bytes(self._view[:nbytes]) if self._rest else bytes(self._view[:nbytes])
-        lines = data.split(b"\n")
+        self._length += len(data)
+        lines = (self._rest + data).split(b"\n")
         self._rest = lines.pop()
-        self._length += nbytes
         for line in lines:
             problem = self._take(line.rstrip(b"\r"))
             if problem:

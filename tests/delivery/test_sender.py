@@ -163,7 +163,7 @@ async def test_after_a_refused_recipient_the_transaction_is_reset(stage: Stage) 
         relay.fault("RCPT", "550 5.1.1 no such user", to=ANNE)
         await stage.send(relay, connections=1)
     verbs = relay.verbs()
-    assert verbs[verbs.index("RCPT") + 1] == "RSET"
+    assert verbs[1:6] == ["MAIL", "RCPT", "DATA", "RSET", "MAIL"]
     assert relay.connections == 1
 
 
@@ -261,11 +261,11 @@ async def test_stopping_begins_nothing_new_and_waits_for_answers(crowd: Stage) -
         sending = asyncio.create_task(sender.send_issue(crowd.issue_id, stop=stop))
         await first.reached.wait()
         stop.set()
-        await crowd.until("sending", 1)
+        await crowd.until("sending", 2)  # the one whose dot is written, and the one behind it
         gate.set()
         report = await sending
-        assert report.totals.accepted == len(relay.ledger) == 1
-        assert report.totals.queued == 119
+        assert report.totals.accepted == len(relay.ledger) == 2
+        assert report.totals.queued == 118
         assert report.totals.in_doubt == 0
         assert not report.complete
         report = await crowd.send(relay)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import ssl
 import subprocess
 from pathlib import Path
 
+import aiosmtplib
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from digest.delivery.smtp import Answer, Letter, SmtpSession, is_path, open_sess
 from digest.errors import RelayError, SettingsError
 from digest.rules.relay import parse_relay
 from digest.rules.verdict import Phase
+from tests.delivery.script import run
 from tests.fakes.relay import FakeRelay
 
 BODY = b"Subject: x\r\n\r\nHello\r\n"
@@ -26,9 +29,12 @@ async def dial(relay: FakeRelay, **keys: object) -> SmtpSession:
 
 
 async def send(session: SmtpSession, letter: Letter = LETTER) -> Answer:
-    answer = await session.send(letter, may_start=lambda: True)
-    assert answer is not None
-    return answer
+    """Send one letter; what came of it, raised where it is an error."""
+    (outcome,) = await run(session, letter)
+    if isinstance(outcome, Exception):
+        raise outcome
+    assert outcome is not None
+    return outcome
 
 
 async def test_a_message_arrives_byte_for_byte() -> None:
@@ -45,7 +51,7 @@ async def test_a_message_arrives_byte_for_byte() -> None:
 async def test_nothing_is_written_when_it_may_not_start() -> None:
     async with FakeRelay() as relay:
         session = await dial(relay)
-        assert await session.send(LETTER, may_start=lambda: False) is None
+        assert await run(session, LETTER, may_start=False) == [None]
         await session.quit()
     assert relay.verbs() == ["EHLO", "QUIT"]
 
@@ -282,3 +288,28 @@ async def test_a_login_refused_for_now_is_no_wrong_setting() -> None:
             await open_session(parse_relay(with_login(relay)), helo="x.example")
     assert caught.value.phase == Phase.AUTH
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("code", ["535 5.7.8", "454 4.7.0"])
+async def test_a_relay_that_repeats_the_login_puts_no_password_into_our_words(code: str) -> None:
+    async with FakeRelay(login=("anne", "hunter2")) as relay:
+        relay.fault("AUTH", f"{code} hunter2 is wrong, aHVudGVyMg== too", times=None)
+        with pytest.raises((SettingsError, RelayError)) as caught:
+            await open_session(parse_relay(with_login(relay)), helo="x.example")
+    assert code in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert "aHVudGVyMg" not in str(caught.value)
+
+
+def test_aiosmtplib_has_the_names_we_rely_on() -> None:
+    """Its constructor's keywords, its coroutines, and the transport that we take over."""
+    given = inspect.signature(aiosmtplib.SMTP).parameters
+    wanted = ("hostname", "port", "local_hostname", "timeout", "use_tls", "start_tls")
+    assert {*wanted, "tls_context"} <= given.keys()
+    for name in ("connect", "ehlo", "starttls", "login"):
+        assert inspect.iscoroutinefunction(getattr(aiosmtplib.SMTP, name))
+    client = aiosmtplib.SMTP(hostname="127.0.0.1", port=9)
+    assert client.transport is None
+    assert client.esmtp_extensions == {}
+    assert not client.supports_extension("starttls")
+    client.close()

@@ -48,15 +48,17 @@ class Fault:
     times: int | None = 1  # None: always
     taken: bool = False  # at DOT: the message is taken all the same
     close: bool = False  # after the reply
+    half_close: bool = False  # after the reply: says no more, but goes on reading
+    drip: bool = False  # the reply never ends: a line of it now and then
     gate: asyncio.Event | None = None  # waits for it first
     reached: asyncio.Event = field(default_factory=asyncio.Event)
 
     def fits(self, at: str, recipient: str | None) -> bool:
-        if self.at != at or self.times == 0 or (self.to is not None and self.to != recipient):
-            return False
+        return self.at == at and self.times != 0 and self.to in (None, recipient)
+
+    def used(self) -> None:
         if self.times is not None:
             self.times -= 1
-        return True
 
 
 class CutError(Exception):
@@ -72,11 +74,14 @@ class FakeRelay:
         extensions: tuple[str, ...] = _EXTENSIONS,
         certificate: ssl.SSLContext | None = None,
         login: tuple[str, str] | None = None,
+        takes_data_for_nobody: bool = False,
     ) -> None:
         self.faults = list(faults)
         self.extensions = extensions
         self.certificate = certificate
         self.login = login
+        self.takes_data_for_nobody = takes_data_for_nobody  # 354 without a recipient, RFC 2920 §3.1
+        self.impatient = False  # whether a client sent on before it had its answer
         self.ledger: list[Taken] = []
         self.commands: list[bytes] = []
         self.connections = 0
@@ -188,6 +193,7 @@ class _Conversation:
         recipient = self.recipient if at in ("RCPT", "DATA", "DOT") else None
         for fault in self.relay.faults:
             if fault.fits(at, recipient):
+                fault.used()
                 fault.reached.set()
                 if fault.gate is not None:
                     await fault.gate.wait()
@@ -195,13 +201,24 @@ class _Conversation:
                         break
                 if fault.reply is None:
                     raise CutError
+                if fault.drip:
+                    await self.drip(fault.reply)
                 await self.write(fault.reply)
                 self.closing = fault.close
+                if fault.half_close:
+                    self.writer.write_eof()
                 return fault.reply.startswith(usual[:1])
         await self.write(usual)
         return True
 
+    async def drip(self, reply: str) -> None:
+        while True:
+            await self.write(f"{reply[:3]}-{reply[4:]}")
+            await asyncio.sleep(0.02)
+
     async def write(self, reply: str) -> None:
+        if self.reader._buffer:  # type: ignore[attr-defined]  # what the client sent ahead
+            self.relay.impatient = True
         self.writer.write(reply.encode() + b"\r\n")
         await self.writer.drain()
 
@@ -268,23 +285,31 @@ class _Conversation:
         if not await self.answer("RCPT", "250 2.1.5 ok"):
             self.recipient = None
 
+    async def data_for_nobody(self) -> None:
+        if not self.relay.takes_data_for_nobody:
+            await self.write("503 5.5.1 no recipient")
+            return
+        await self.write("354 go ahead")
+        line = await self.reader.readline()
+        self.relay.commands.append(line[:-2])
+        while line != b".\r\n":
+            line = await self.reader.readline()
+        self.sender = None
+        await self.write("554 5.5.1 no valid recipients")
+
     async def data(self) -> None:
         if self.recipient is None:
-            await self.write("503 5.5.1 no recipient")
+            await self.data_for_nobody()
             return
         if not await self.answer("DATA", "354 go ahead"):
             return
         body = await self.reader.readuntil(b"\r\n.\r\n")
         assert self.sender is not None
         taken = Taken(self.sender, self.recipient, body[:-3].replace(b"\r\n..", b"\r\n."))
-        accepted = not any(
-            fault.at == "DOT"
-            and fault.times != 0
-            and fault.gate is None
-            and not fault.taken
-            and not (fault.reply or "").startswith("2")
-            and fault.to in (None, self.recipient)
-            for fault in self.relay.faults
+        faults = (fault for fault in self.relay.faults if fault.fits("DOT", self.recipient))
+        fault = next(faults, None)
+        accepted = fault is None or (
+            fault.gate is not None or fault.taken or (fault.reply or "").startswith("2")
         )
         if accepted:
             self.relay.ledger.append(taken)
