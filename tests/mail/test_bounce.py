@@ -274,7 +274,7 @@ def test_addresses_are_told_in_lower_case() -> None:
 
 def test_the_last_words_of_a_sentence_are_no_recipient() -> None:
     text = (
-        "The mail below did not arrive. For help write to\n<postmaster@mx.example.com> at any time.\n"
+        "The mail below did not arrive. For help write to\n<postmaster@mx.example.com>.\n"
         "\n<anne@example.org>: 550 5.1.1 user unknown\n"
     )
     assert [one.address for one in read_report(mail(text)).recipients] == ["anne@example.org"]

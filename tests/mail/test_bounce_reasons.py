@@ -68,6 +68,11 @@ def test_a_refused_sender_blames_no_recipient() -> None:
     assert _reason("550 unknown user", Command.CONNECT) is Reason.BLOCKED
 
 
+def test_a_server_that_takes_a_message_means_the_senders_domain() -> None:
+    assert _reason("550 5.2.0 From: Domain is invalid", Command.DATA) is Reason.REJECTED
+    assert _reason("550 Host not found", Command.DATA) is Reason.REJECTED
+
+
 def test_dns_that_has_no_answer_this_time_is_no_dead_domain() -> None:
     assert _reason("450 4.1.2 host not found") is Reason.NETWORK_ERROR
     assert _reason("550 5.1.2 host not found") is Reason.HOST_UNKNOWN

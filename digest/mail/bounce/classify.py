@@ -168,6 +168,8 @@ def _at_command(found: Reason, *, status: str, reply: str, command: Command) -> 
         # not say that the address is dead: some answer so to senders they do not like.
         if command is Command.DATA or (reply and command is not Command.RCPT and not vague):
             return Reason.FILTERED
+    if found is Reason.HOST_UNKNOWN and reply and command is Command.DATA:
+        return Reason.REJECTED  # a server that was reached means the sender's domain
     if found is Reason.HOST_UNKNOWN and status[:1] == "4":
         return Reason.NETWORK_ERROR  # DNS had no answer this time
     return found

@@ -31,35 +31,45 @@ PROVIDER_CODES: Rows = (
     (
         Reason.USER_UNKNOWN,
         """delivery error: dd this user doesn't have |
-        dd requested mail action aborted, mailbox not""",
+        requested mail action aborted, mailbox not found |
+        delivery error: dd not a valid recipient""",
     ),
     (Reason.SUSPEND, "dd sorry, your message to * this mailbox is disabled"),
     # Microsoft: consumer Outlook (OU-, AS, S) and Exchange Online (sendersupport, NDR codes).
-    (Reason.BLOCKED, "(s3140) | (s3150) | (s3114) | (s3115) | ou-001 | ou-002 | banned sending ip"),
     (
         Reason.BLOCKED,
-        "5.7.511 | 5.7.606 | 5.7.607 | 5.7.608 | 5.7.609 | 5.7.610 | 5.7.649 | 5.7.708",
+        """(s3140) | (s3150) | (s3114) | (s3115) | ou-001 | ou-002 | banned sending ip""",
+    ),
+    (
+        Reason.BLOCKED,
+        """5.7.511 | 5.7.606 | 5.7.607 | 5.7.608 | 5.7.609 | 5.7.610 | 5.7.649 | 5.7.708""",
     ),
     (Reason.AUTH_FAILURE, "5.7.509 | 5.7.515 | 5.7.512"),
     (Reason.SPEEDING, "5.7.705 | 4.7.850 | 4.7.500 | as(4810) | as(4815)"),
-    (Reason.SPAM_DETECTED, "5.7.350 | 5.7.703 | as(201806281)"),
+    (Reason.SPAM_DETECTED, "5.7.350 | 5.7.703"),
     (Reason.NO_RELAYING, "5.7.64 tenantattribution"),
     (
         Reason.MAILBOX_FULL,
-        "storagequotaexceeded | quotaexceededexception | storedrv.deliver; mailbox full",
+        """storagequotaexceeded | quotaexceededexception | storedrv.deliver; mailbox full""",
     ),
     (
         Reason.USER_UNKNOWN,
-        "resolver.adr.recipnotfound | recipientnotfound | resolver.adr.exrecipnotfound",
+        """resolver.adr.recipnotfound | recipientnotfound | resolver.adr.exrecipnotfound""",
     ),
     (Reason.USER_UNKNOWN, "smtpsend.dns.nonexistentdomain.never"),
     (Reason.REJECTED, "resolver.rst.notauthorized | resolver.rst.sendersize"),
     (
         Reason.HOST_UNKNOWN,
-        "dns domain * does not exist | dns.nonexistentdomain | infodomainnonexistent",
+        """dns domain * does not exist | dns.nonexistentdomain | infodomainnonexistent""",
     ),
     (Reason.SECURITY_ERROR, "resolver.rst.auth"),
     (Reason.EXPIRED, "4.4.7 queue.expired | queue.expired"),
+    # Outlook.com says by this number that there is no such account.
+    (Reason.USER_UNKNOWN, "s2017062302"),
+    # Exchange Online: numbers of its non-delivery reports that look like those of addresses.
+    (Reason.NOT_COMPLIANT, "5.1.20 multiple | 5.1.20 email"),
+    (Reason.SPEEDING, "5.1.90 your | 5.1.90 message"),
+    (Reason.USER_UNKNOWN, "5.1.351 remote"),
     # Hotmail's OMC servers write the cause of a refusal in words of their own, with numbers behind.
     (Reason.USER_UNKNOWN, "requested action not taken: mailbox unavailable (-"),
     (Reason.HOST_UNKNOWN, "to the recipient because the domain is not reachable"),
@@ -84,11 +94,11 @@ PROVIDER_CODES: Rows = (
     (Reason.SPAM_DETECTED, "[cs01] | [cs02] | (cs01)"),
     (Reason.BLOCKED, "[hm07] | [hm08] | [is01] | [pr01]"),
     # Charter and Spectrum, Comcast, Cox, Verizon.
-    (Reason.TOO_MANY_CONNECTIONS, "aup#i-1010 | aup#o-1000 | aup#1310 | aup#i-1310 | cxmxrt"),
+    (Reason.TOO_MANY_CONNECTIONS, "aup#i-1010 | aup#o-1000 | aup#1310 | aup#i-1310"),
     (Reason.SPEEDING, "aup#1000 | aup#1070 | aup#1080 | aup#1090 | aup#i-1090"),
     (
         Reason.BLOCKED,
-        "aup#1220 | aup#1260 | aup#1270 | aup#1500 | aup#1510 | aup#cxsnd | aup#bl | cxbl",
+        """aup#1220 | aup#1260 | aup#1270 | aup#1500 | aup#1510 | aup#cxsnd | aup#bl""",
     ),
     (Reason.BLOCKED, "bl000000 | bl000001 | bl000010 | aup#in-"),
     (Reason.AUTH_FAILURE, "aup#1600"),
@@ -101,7 +111,8 @@ PROVIDER_CODES: Rows = (
     # Tencent (QQ Mail).
     (
         Reason.USER_UNKNOWN,
-        "mailbox unavailable or access denied [m | mailbox not found. http://service.mail.qq",
+        """mailbox unavailable or access denied [m |
+        mailbox not found. http://service.mail.qq""",
     ),
     (Reason.SPEEDING, "domain frequency limited"),
     (Reason.SUSPEND, "the email account that you tried to reach is disabled"),
@@ -115,16 +126,31 @@ PROVIDER_CODES: Rows = (
     (Reason.BLOCKED, "local cti | ip rbl | mimecast.* blocked"),
     (
         Reason.REJECTED,
-        "administrative lockout | envelope rejected | anti-spoofing | anti-spoofing policy",
+        """administrative lockout | envelope rejected | anti-spoofing | anti-spoofing policy""",
     ),
     (
         Reason.USER_UNKNOWN,
-        "invalid recipient address. * mimecast | recipient address * unknown - ldap",
+        """invalid recipient address. * mimecast | recipient address * unknown - ldap""",
     ),
     (Reason.ON_HOLD, "message hold"),
+    (Reason.USER_UNKNOWN, "invalid recipient - https://community.mimecast.com"),
+    (Reason.REJECTED, "rejected by header based * blocked senders"),
+    (Reason.POLICY_VIOLATION, "email rejected due to security policies"),
     # 1&1, GMX, Web.de (postmaster.gmx.net).
     (Reason.USER_UNKNOWN, "requested action not taken: mailbox unavailable * invalid recipient"),
     (Reason.REQUIRE_PTR, "no ptr * nemesis"),
+    # Postini, later Google Message Security.
+    (Reason.USER_UNKNOWN, "no such user - psmtp | recipient does not exist - psmtp"),
+    (Reason.NO_RELAYING, "no relaying allowed - psmtp"),
+    (Reason.POLICY_VIOLATION, "message refused - psmtp"),
+    # IronPort, for whoever is not in its recipient access table.
+    (Reason.USER_UNKNOWN, "#5.1.0 address rejected"),
+    # Cox: codes of its gateways.
+    (Reason.BLOCKED, "cxbl | aupbl | ipbl0 | ipbl1 | cdrbl"),
+    (Reason.TOO_MANY_CONNECTIONS, "cxmxrt | cxcnct"),
+    (Reason.SPEEDING, "cxthrt | cxmj"),
+    (Reason.REQUIRE_PTR, "cxdns"),
+    (Reason.REJECTED, "cxsndr"),
     # cPanel's Exim, for domains that cannot be routed.
     (Reason.HOST_UNKNOWN, "account or domain may not exist, they may be blacklisted"),
     # InterScan tells a refused RCPT command like this, and nothing more.

@@ -137,7 +137,7 @@ DECISIVE: Rows = (
     ),
     (
         Reason.NO_RELAYING,
-        """relay access denied | relaying denied | relay not permitted |
+        """relay access denied | relaying denied | relaying disallowed | relay not permitted |
         relaying not permitted | relay denied | relay is denied | relaying is not |
         relaying prohibited | relaying mail to | relay prohibited | relay not allowed |
         not permitted to relay | not allowed to relay | unable to relay | cannot relay |
