@@ -118,7 +118,7 @@ async def _plan(url: str, slug: str) -> int:
             stored = await store_issue(session, newsletter, prepared, now=now)
             digits = stored.version.hash
             await approve_issue(session, stored.issue, digits, by="bench", now=now)
-        gate = Gate(parse_relays("smtp://127.0.0.1:25?tls=none"), KeyRing(KEY))
+        gate = Gate(parse_relays("smtp://127.0.0.1:25?tls=none"), KeyRing(KEY), PUBLIC_URL)
         started = await start_issue(db, stored.issue.id, now=Clock().now(), gate=gate)
         return started.issue_id
 

@@ -30,7 +30,7 @@ class Runtime:
     @property
     def gate(self) -> Gate:
         """What must hold before an issue goes out."""
-        return Gate(self.relays, self.keys)
+        return Gate(self.relays, self.keys, self.settings.public_url)
 
 
 @asynccontextmanager

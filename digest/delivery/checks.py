@@ -7,36 +7,44 @@ before all of this holds. Whether DNS and TLS are right is ``doctor``'s question
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from digest.errors import AddressError, DigestError, RefusedError, SettingsError
 from digest.mail.address import parse_address
 from digest.mail.tokens import KeyRing
+from digest.rules.delivery import IssueState
 from digest.rules.relay import RelayConfig, no_relay
 from digest.store.installation import get_installation
-from digest.store.newsletters import newsletter_by_id
+from digest.store.issues import StoredIssue
 from digest.store.session import Session
+from digest.store.versions import get_version
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What the installation brings along; the newsletter is looked up.
+    """What the installation brings along; the approved version is looked up.
 
     That the migrations are current was checked when the database was opened.
     """
 
     relays: tuple[RelayConfig, ...]
     keys: KeyRing
+    public_url: str
 
-    async def check(self, session: Session, newsletter_id: int) -> None:
-        """Raise for the first thing that is missing or wrong, with what to do about it."""
+    async def check(self, session: Session, issue: StoredIssue) -> None:
+        """Raise for the first thing that is missing or wrong, with what to do about it.
+
+        Asks the version that was approved, not the newsletter of today: its text, its footer and
+        its links are what goes out.
+        """
         for problem in (*self._settings(), *await self._key(session)):
             raise problem
-        newsletter = await newsletter_by_id(session, newsletter_id)
-        for problem in _newsletter(
-            newsletter.from_address, newsletter.postal_address, newsletter.return_path
-        ):
+        if issue.state is not IssueState.APPROVED or issue.approved_version_id is None:
+            return
+        version = await get_version(session, issue.approved_version_id)
+        for problem in (*_sender(version.identity), *self._links(version.identity)):
             raise problem
 
     def _settings(self) -> Sequence[DigestError]:
@@ -54,33 +62,49 @@ class Gate:
             ),
         )
 
+    def _links(self, identity: Mapping[str, Any]) -> Sequence[DigestError]:
+        if identity["leave_url"].startswith(f"{self.public_url}/"):
+            return ()
+        return (
+            RefusedError(
+                f"The approved version's links do not lead to {self.public_url}.",
+                where="DIGEST_PUBLIC_URL",
+                fix=f"Set the address it was added under, or {_AGAIN}.",
+            ),
+        )
 
-def _newsletter(from_address: str, postal_address: str, return_path: str) -> Sequence[DigestError]:
+
+_AGAIN = "add the text again and approve that version"
+
+
+def _sender(identity: Mapping[str, Any]) -> Sequence[DigestError]:
     problems: list[DigestError] = []
-    if not postal_address.strip():
+    if not identity["postal_address"].strip():
         problems.append(
             RefusedError(
-                "The newsletter has no postal address, which every issue must show.",
+                "The approved version has no postal address, which every issue must show.",
                 where="postal_address",
-                fix="Set it: digest newsletter set --postal-address '…'",
+                fix=f"Set it: digest newsletter set --postal-address '…'; then {_AGAIN}.",
             )
         )
     try:
-        parse_address(from_address)
+        parse_address(identity["from_address"])
     except AddressError as error:
         problems.append(
             RefusedError(
                 f"The sender's address cannot be used: {error.message}",
                 where="from",
-                fix="Set it: digest newsletter set --from 'A Weekly <hello@news.example.org>'",
+                fix="Set it: digest newsletter set --from 'A Weekly <hello@news.example.org>'; "
+                f"then {_AGAIN}.",
             )
         )
-    if "{token}" not in return_path or "@" not in return_path:
+    if "{token}" not in identity["return_path"] or "@" not in identity["return_path"]:
         problems.append(
             RefusedError(
                 "The return path has no place for {token}, so bounces could not be read.",
                 where="return_path",
-                fix="Set it: digest newsletter set --return-path 'b-{token}@bounces.example.org'",
+                fix="Set it: digest newsletter set --return-path 'b-{token}@bounces.example.org'; "
+                f"then {_AGAIN}.",
             )
         )
     return problems

@@ -15,6 +15,7 @@ from digest.mail.message import Letterhead
 from digest.store.newsletters import Newsletter
 
 _RIGHT_TO_LEFT = frozenset({"ar", "dv", "fa", "he", "iw", "ku", "ps", "sd", "ug", "ur", "yi"})
+_NO_HEADERS = frozenset({"return_path", "postal_address"})  # the envelope's, the footer's
 
 
 def masthead(newsletter: Newsletter, *, public_url: str, issue: str) -> Masthead:
@@ -51,6 +52,7 @@ def identity_of(newsletter: Newsletter, *, public_url: str, issue: str) -> dict[
         "from_address": newsletter.from_address,
         "reply_to": newsletter.reply_to,
         "return_path": newsletter.return_path,
+        "postal_address": newsletter.postal_address,
         "list_id": newsletter.list_id,
         "list_name": newsletter.name,
         "message_id_domain": newsletter.from_domain,
@@ -72,5 +74,5 @@ def feedback_id(newsletter: Newsletter, *, issue: str) -> str:
 
 def letterhead(identity: Mapping[str, Any], subject: str) -> Letterhead:
     """The headers of a version from what was frozen with it."""
-    own = {name: value for name, value in identity.items() if name != "return_path"}
+    own = {name: value for name, value in identity.items() if name not in _NO_HEADERS}
     return Letterhead(subject=subject, **own)

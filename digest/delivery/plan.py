@@ -36,7 +36,7 @@ async def start_issue(db: Database, issue_id: int, *, now: datetime, gate: Gate)
     """
     async with db.begin() as session:
         issue = await issue_by_id(session, issue_id)
-        await gate.check(session, issue.newsletter_id)
+        await gate.check(session, issue)
         version_id = await start_sending(session, issue_id)
         if version_id is not None:
             planned = await plan_deliveries(

@@ -44,7 +44,7 @@ class Stage:
     clock: Watch
 
     async def start(self, *, relay_url: str = "smtp://127.0.0.1:9?tls=none") -> Started:
-        gate = Gate(parse_relays(relay_url), KEYS)
+        gate = Gate(parse_relays(relay_url), KEYS, PUBLIC_URL)
         return await start_issue(self.db, self.issue_id, now=self.clock.now(), gate=gate)
 
     def sender(self, *relays: FakeRelay, url: str = "", **settings: object) -> Sender:

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from digest.delivery.checks import Gate
 from digest.delivery.plan import start_issue
@@ -15,12 +15,13 @@ from digest.mail.tokens import KeyRing
 from digest.rules.delivery import IssueState
 from digest.rules.relay import parse_relays
 from digest.store.issues import issue_by_id, move_issue
-from digest.store.schema import issues, newsletters
+from digest.store.schema import issues, newsletters, versions
 from digest.store.session import Database
+from tests.build import PUBLIC_URL
 from tests.delivery.stage import KEYS, set_stage
 
 RELAYS = parse_relays("smtp://127.0.0.1:9?tls=none")
-GATE = Gate(RELAYS, KEYS)
+GATE = Gate(RELAYS, KEYS, PUBLIC_URL)
 
 
 async def test_an_approved_issue_is_planned_once(database: Database) -> None:
@@ -91,14 +92,41 @@ async def test_the_gate_says_what_is_missing_and_nothing_is_planned(
     database: Database, column: str, value: str, says: str
 ) -> None:
     stage = await set_stage(database)
-    async with database.begin() as session:
-        await session.execute(update(newsletters).values({column: value}))
+    await _freeze(database, **{column: value})
     with pytest.raises(RefusedError) as caught:
         await stage.start()
     assert says in caught.value.fix
+    assert "approve that version" in caught.value.fix
     async with database.read() as session:
         assert (await issue_by_id(session, stage.issue_id)).state is IssueState.APPROVED
     assert await stage.rows() == []
+
+
+async def test_an_address_set_after_approval_is_not_in_what_was_approved(
+    database: Database,
+) -> None:
+    stage = await set_stage(database)
+    await _freeze(database, postal_address="")
+    async with database.begin() as session:
+        await session.execute(update(newsletters).values(postal_address="Sample Street 1"))
+    with pytest.raises(RefusedError, match="postal address"):
+        await stage.start()
+    assert await stage.rows() == []
+
+
+async def test_links_to_another_address_than_ours_do_not_go_out(database: Database) -> None:
+    stage = await set_stage(database)
+    gate = replace(GATE, public_url="https://news.example.org")
+    with pytest.raises(RefusedError, match="links do not lead to"):
+        await start_issue(database, stage.issue_id, now=stage.clock.now(), gate=gate)
+    assert await stage.rows() == []
+
+
+async def _freeze(database: Database, **identity: str) -> None:
+    """The approved version as it would be had the newsletter been set so when it was added."""
+    async with database.begin() as session:
+        frozen = (await session.scalars(select(versions.c.identity))).one()
+        await session.execute(update(versions).values(identity=frozen | identity))
 
 
 async def test_a_finished_issue_is_left_as_it_is(database: Database) -> None:
