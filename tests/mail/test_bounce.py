@@ -174,6 +174,12 @@ ORDINARY = [
         sender="postmaster@example.com",
         subject="Question",
     ),
+    letter(
+        "500 readers more! Write to cris@example.com.",
+        subject="News",
+        headers="Return-Path: <>\n",
+    ),
+    letter("Your 500 g are on the way to anne@example.org.", subject="Delivery status of an order"),
     letter("See you. anne@example.org is unknown to me.", subject="Re: A Weekly"),
     multipart(("text/plain", "Fwd."), ("message/rfc822", RETURNED), headers="X: y\n").replace(
         b"MAILER-DAEMON@mx.example.org", b"bart@example.com"

@@ -82,14 +82,14 @@ def _is_report(read: Mailed) -> bool:
         return True
     if not (daemon or subject or null):
         return False
-    if REPLY.search(read.text) is not None or (subject and read.returned):
-        return True
-    if not kinds.tells_failure(read.lowered):
-        return False
-    if (daemon and subject) or read.returned:
+    failed = kinds.tells_failure(read.lowered)
+    refused = REPLY.search(read.text) is not None
+    if read.returned and (subject or refused or failed):
         return True
     # A shop writes of parcels that could not be delivered, too, and a postmaster has questions.
-    return any(one.family not in _LOOSE for one in named_in(read))
+    if not failed:
+        return False
+    return (subject and refused) or any(one.family not in _LOOSE for one in named_in(read))
 
 
 def named_in(read: Mailed) -> list[Named]:
