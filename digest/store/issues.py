@@ -107,7 +107,7 @@ async def add_version(
     if issue.state not in _UNPLANNED:
         raise ConflictError(
             f"Issue {issue.name} is {issue.state} and cannot be replaced.",
-            fix=f"To change what has not gone out yet: digest issue amend {issue.name} FILE.",
+            fix="Give the text another number or slug: what is planned stays as it was approved.",
         )
     latest = await latest_version(session, issue.id)
     if latest is not None and latest.hash == draft.hash and not latest.web_only:

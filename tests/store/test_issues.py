@@ -153,7 +153,7 @@ async def test_a_planned_issue_takes_no_other_text_and_no_approval(database, sta
     issue, _ = await add(database, newsletter)
     async with database.begin() as session:
         await session.execute(text("UPDATE issues SET state = :state"), {"state": state.value})
-    with pytest.raises(ConflictError, match="digest issue amend 182"):
+    with pytest.raises(ConflictError, match="another number or slug"):
         await add(database, newsletter, a_draft(OTHER))
     async with database.begin() as session:
         with pytest.raises(ConflictError):
