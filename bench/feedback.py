@@ -2,8 +2,8 @@
 
 The corpus is real mail (``bench.corpus``). "Unseen family" leaves out, for each family of mails,
 the rows of the tables that led to its recipients: what a program nobody has described would get.
-The same mails are read by flufl.bounce beside it, when it can be had (``.cache/bench``; no
-dependency of ours).
+"Unseen providers" leaves out what codes mean that providers define for themselves. The same mails
+are read by flufl.bounce beside it, when it can be had (``.cache/bench``; no dependency of ours).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from bench.corpus import FOLDER, Grades, Read, Sample, families, grade, samples
 from bench.result import Figure, Result
 from digest.mail.bounce import families as tables
-from digest.mail.bounce import read_report
+from digest.mail.bounce import provider_codes, read_report
 
 ROUNDS = 5
 _CACHE = Path(__file__).resolve().parent.parent / ".cache"
@@ -37,7 +37,7 @@ def run(args: Sequence[str]) -> Result:
         return Result("feedback", (), notes={"nothing measured": f"{FOLDER} is not there"})
     mails = samples()
     found = grade(mails, lambda mail: read(mail.data))
-    unseen = _grade_unseen(mails)
+    unseen, strangers = _grade_unseen(mails), _grade_strangers(mails)
     rate, worst = _rate(mails, lambda mail: read_report(mail.data)), _worst()
     told = 100 * sum(found.complaints) / len(found.complaints)
     figures = [
@@ -52,6 +52,8 @@ def run(args: Sequence[str]) -> Result:
         Figure("address, unseen family", unseen.share(unseen.exact), "%"),
         Figure("address, unseen family, mean", unseen.share(unseen.families), "%"),
         Figure("a wrong address, unseen family", unseen.share(unseen.wrong), "%"),
+        Figure("dead: precision, unseen providers", strangers.precision, "%"),
+        Figure("dead: recall, unseen providers", strangers.recall, "%"),
         Figure("speed", rate, "mails/s", 2_000, at_least=True),
         Figure("the worst hostile mail", worst, "s", 1),
     ]
@@ -81,6 +83,15 @@ def _grade_unseen(mails: Sequence[Sample]) -> Grades:
         for name in ("exact", "wrong", "kind", "families"):
             for key, values in getattr(one, name).items():
                 getattr(found, name)[key].extend(values)
+    return found
+
+
+def _grade_strangers(mails: Sequence[Sample]) -> Grades:
+    """Every mail read as if no provider had told what its own codes mean."""
+    every = provider_codes.PROVIDER_CODES
+    provider_codes.PROVIDER_CODES = ()
+    found = grade(mails, lambda mail: read(mail.data))
+    provider_codes.PROVIDER_CODES = every
     return found
 
 

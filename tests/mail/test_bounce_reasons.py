@@ -100,6 +100,7 @@ def test_only_what_is_dead_is_hard() -> None:
         ("(in reply to rcpt\n    to command)", Command.RCPT),
         ("(in reply to end of data command)", Command.DATA),
         (">>> data\n<<< 550 no", Command.DATA),
+        (">>> rcpt to:<x>\n<<< 550 no\n>>> data\n<<< 503 need rcpt", Command.RCPT),
         ("after mail from:<x> size=1", Command.MAIL),
         ("host x said: 550 no", Command.UNKNOWN),
     ],

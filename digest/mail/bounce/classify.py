@@ -12,10 +12,11 @@ it, too.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from functools import cache
 
-from digest.mail.bounce.provider_codes import PROVIDER_CODES
+from digest.mail.bounce import provider_codes
 from digest.mail.bounce.reason import Reason, Rows
 from digest.mail.bounce.reason_texts import DECISIVE, TEXTS
 from digest.mail.scan import phrases
@@ -59,6 +60,8 @@ _COMMANDS: tuple[tuple[Command, tuple[str, ...]], ...] = (
     (Command.RCPT, ("rcpt to", "rcpt command", ":rcpt", "after rcpt")),
 )
 
+_REFUSAL = re.compile(r"<<< [45]\d\d")
+_SENT = {"rcpt": Command.RCPT, "mail": Command.MAIL, "data": Command.DATA, "ehlo": Command.CONNECT}
 _EXACT: dict[str, Reason] = {
     "1.1": Reason.USER_UNKNOWN,
     "1.2": Reason.HOST_UNKNOWN,
@@ -141,7 +144,7 @@ def classify(text: str, *, status: str = "", reply: str = "", command: Command) 
     """The class of a diagnosis: its ``text``, its enhanced ``status``, its basic ``reply`` code."""
     words = diagnosis(text)
     detail = status[2:]
-    told = first_match(words, PROVIDER_CODES)
+    told = first_match(words, provider_codes.PROVIDER_CODES)
     if told is not None:
         return told
     found = (
@@ -185,6 +188,11 @@ def is_hard(reason: Reason, *, status: str, reply: str) -> bool:
 def command_of(text: str) -> Command:
     """The command that was refused, as ``text`` (lower case) tells it."""
     text = " ".join(text.split())  # the words of "in reply to RCPT TO" may stand on two lines
+    refused = _REFUSAL.search(text)
+    sent = text.rfind(">>> ", 0, refused.start()) if refused else -1
+    if sent >= 0:
+        # A transcript goes on after the refusal (">>> DATA", "503 need RCPT").
+        return _SENT.get(text[sent + 4 : sent + 8], Command.UNKNOWN)
     for command, told in _COMMANDS:
         if any(phrase in text for phrase in told):
             return command
