@@ -234,7 +234,7 @@ def test_a_complaint_is_no_bounce_of_a_dead_address() -> None:
 
 
 NOTICE = """{"notificationType":"Bounce","bounce":{"bounceType":"Permanent","bounceSubType":
-"General","bouncedRecipients":[{"emailAddress":"anne@example.org","status":"5.1.1",
+"General","bouncedRecipients":[{"emailAddress":"Anne <Anne@example.org>","status":"5.1.1",
 "diagnosticCode":"smtp; 550 5.1.1 user unknown"}]},"mail":{"headers":[{"name":"Message-ID",
 "value":"<token@news.example.net>"}]}}
 
@@ -247,6 +247,7 @@ def test_a_notification_of_ses_in_a_mail_is_read() -> None:
     found = read_report(mail(NOTICE, sender="no-reply@sns.amazonaws.com", subject="Notification"))
     (one,) = found.recipients
     assert (found.kind, one.reason, one.hard) == (Kind.BOUNCE, Reason.USER_UNKNOWN, True)
+    assert one.address == "anne@example.org"
     assert found.returned.get("message-id") == "<token@news.example.net>"
 
 

@@ -301,5 +301,5 @@ def _bare_list(text: str, end: int, domain: str) -> list[tuple[str, str]]:
     for line in text[end:].split("\n")[1 : _SHORT_LIST + 1]:
         word = line.strip()
         if line[:1] in (" ", "\t") and word and " " not in word:
-            found.append((word if "@" in word else f"{word}@{domain}", sentence))
+            found.append(((word if "@" in word else f"{word}@{domain}").lower(), sentence))
     return found

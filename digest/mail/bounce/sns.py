@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from digest.mail.scan import clean_address
+
 RECIPIENTS_MAX = 100
 _LISTS = {"bounce": "bouncedRecipients", "complaint": "complainedRecipients"}
 
@@ -66,11 +68,13 @@ def _recipients(kind: str, body: dict[str, Any]) -> list[tuple[str, str, str]]:
     found = []
     for one in named:
         if isinstance(one, str):
-            found.append((one, "", reply))
+            found.append((clean_address(one), "", reply))
         elif isinstance(one, dict) and isinstance(one.get("emailAddress"), str):
             status, said = str(one.get("status") or ""), str(one.get("diagnosticCode") or "")
-            found.append((one["emailAddress"], status, said.partition(";")[2].strip() or said))
-    return found
+            found.append(
+                (clean_address(one["emailAddress"]), status, said.partition(";")[2].strip() or said)
+            )
+    return [one for one in found if one[0]]
 
 
 def _headers(mail: dict[str, Any]) -> dict[str, list[str]]:
