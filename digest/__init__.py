@@ -6,7 +6,7 @@
     content/    one issue file becomes one rendered version: parse, look, lint
     store/      the only SQL: functions(session, …) that never commit
     audience/   who reads: import, leave
-    delivery/   publish → plan → sender (claim, compose, send, record) → smtp
+    delivery/   publish → plan → sender (claim, compose, send, record) → session → smtp
     jobs/       what runs by itself
     runtime     the one place that picks implementations
     web/        what readers, editors and operators see in a browser
@@ -16,7 +16,7 @@ Imports point down this list reversed: cli → web → runtime → jobs → deli
 store, content → rules → mail → the ground (``./run check`` holds it).
 
 One path to read first: ``cli/issue.py`` → ``delivery/publish.py`` → ``delivery/plan.py`` →
-``delivery/sender.py`` → ``delivery/smtp.py``. The words are in docs/glossary.md, the files that
+``delivery/sender.py`` → ``delivery/session.py``. The words are in docs/glossary.md, the files that
 are no Python in templates/ (looks and pages), alembic/ (migrations) and examples/ (issues).
 """
 
