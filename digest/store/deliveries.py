@@ -11,9 +11,10 @@ turned into joins, and rows by their ids in an array.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any
 
@@ -23,7 +24,9 @@ from sqlalchemy import (
     FromClause,
     ScalarSelect,
     Select,
+    Update,
     any_,
+    column,
     exists,
     func,
     literal,
@@ -62,12 +65,12 @@ class Claimed:
     version_id: int
     subscription_id: int
     destination_id: int
+    maybe_sent: bool
     address: str
     name: str
     muted: tuple[str, ...]  # headings of sections this reader does not want
     attempts: int
     first_claimed_at: datetime
-    maybe_sent: bool
 
 
 async def plan_deliveries(
@@ -135,43 +138,91 @@ async def claim_deliveries(
     """
     if limit < 1:
         return []
-    due = _due_ids(session, issue_id, due_at or now).limit(limit)
-    taken = await session.execute(
-        update(deliveries)
-        .where(_among(session, due))
-        .values(
-            state=DeliveryState.SENDING,
-            owner=worker_id,
-            claimed_at=now,
-            attempts=deliveries.c.attempts + 1,
-            first_claimed_at=func.coalesce(
-                deliveries.c.first_claimed_at, literal(now, deliveries.c.first_claimed_at.type)
-            ),
-            settled_at=None,
-        )
-        .returning(deliveries.c.wave, *_CLAIMED)
-    )
-    rows = sorted(taken.all(), key=itemgetter(0, 1))
+    values = {
+        "state": DeliveryState.SENDING,
+        "owner": worker_id,
+        "claimed_at": now,
+        "attempts": deliveries.c.attempts + 1,
+        "first_claimed_at": func.coalesce(
+            deliveries.c.first_claimed_at, literal(now, deliveries.c.first_claimed_at.type)
+        ),
+        "settled_at": None,
+    }
+    claim = update(deliveries).values(values)
+    due = _due_rows(session, issue_id, due_at or now).limit(limit)
+    if session.dialect.name == "postgresql":
+        return await _take(session, claim, due)
+    return await _take_from_sqlite(session, claim, due, now)
+
+
+async def _take(session: Session, claim: Update, due: Select[Any]) -> list[Claimed]:
+    # An array is made once, and never of more rows than LIMIT.
+    ids = func.array(due.with_only_columns(_DUE.c.id).scalar_subquery())
+    claim = claim.where(deliveries.c.id == any_(ids)).returning(*_claimed_columns(deliveries))
+    rows = sorted((await session.execute(claim)).all(), key=itemgetter(0, 1))
     return [
-        Claimed(
-            row_id=row.id,
-            version_id=row.version_id,
-            subscription_id=row.subscription_id,
-            destination_id=row.destination_id,
-            address=row.address,
-            name=row.name,
-            muted=tuple(row.muted or ()),
-            attempts=row.attempts,
-            first_claimed_at=row.first_claimed_at,
-            maybe_sent=row.maybe_sent,
-        )
+        _claimed(row, muted=row.muted, attempts=row.attempts, first=row.first_claimed_at)
         for row in rows
     ]
 
 
-def _due_ids(session: Session, issue_id: int, due_at: datetime) -> Select[tuple[int]]:
+async def _take_from_sqlite(
+    session: Session, claim: Update, due: Select[Any], now: datetime
+) -> list[Claimed]:
+    """All rows as one value: SQLite's driver takes and gives back Python's lock for every row.
+
+    Nobody can write between the two statements.
+    """
+    columns = due.subquery().c
+    rows = await session.execute(select(func.json_group_array(func.json_array(*columns))))
+    found = json.loads(rows.scalar_one())
+    ids = json.dumps([row[1] for row in found])
+    await session.execute(
+        claim.where(deliveries.c.id.in_(select(column("value")).select_from(func.json_each(ids))))
+    )
+    return [
+        _claimed(
+            row,
+            muted=json.loads(row[8]) if row[8] else None,
+            attempts=row[9] + 1,
+            first=datetime.fromisoformat(row[10]).replace(tzinfo=UTC) if row[10] else now,
+        )
+        for row in found
+    ]
+
+
+def _claimed(
+    row: Sequence[Any], *, muted: Sequence[str] | None, attempts: int, first: datetime
+) -> Claimed:
+    return Claimed(
+        row_id=row[1],
+        version_id=row[2],
+        subscription_id=row[3],
+        destination_id=row[4],
+        maybe_sent=bool(row[5]),
+        address=row[6],
+        name=row[7],
+        muted=tuple(muted or ()),
+        attempts=attempts,
+        first_claimed_at=first,
+    )
+
+
+def _claimed_columns(rows: FromClause) -> tuple[ColumnElement[Any], ...]:
+    """In the order in which ``_claimed`` and those who call it read them."""
+    return (
+        *(rows.c.wave, rows.c.id, rows.c.version_id, rows.c.subscription_id),
+        *(rows.c.destination_id, rows.c.maybe_sent),
+        _of(subscribers.c.address, rows).label("address"),
+        _of(subscribers.c.name, rows).label("name"),
+        _of(subscriptions.c.muted, rows).label("muted"),
+        *(rows.c.attempts, rows.c.first_claimed_at),
+    )
+
+
+def _due_rows(session: Session, issue_id: int, due_at: datetime) -> Select[Any]:
     query = (
-        select(_DUE.c.id)
+        select(*_claimed_columns(_DUE))
         .where(
             text(_TO_DO.format(name="due")),
             _DUE.c.issue_id == issue_id,
@@ -191,26 +242,6 @@ def _of(column: Column[Any], rows: FromClause) -> ScalarSelect[Any]:
     """A column of the reader, or of the subscription, that a row of ``rows`` is for."""
     key = rows.c.subscriber_id if column.table is subscribers else rows.c.subscription_id
     return select(column).where(column.table.c.id == key).scalar_subquery()
-
-
-def _among(session: Session, ids: Select[tuple[int]]) -> ColumnElement[bool]:
-    if session.dialect.name == "postgresql":  # an array is made once, and never more than LIMIT
-        return deliveries.c.id == any_(func.array(ids.scalar_subquery()))
-    return deliveries.c.id.in_(ids)
-
-
-_CLAIMED = (
-    deliveries.c.id,
-    deliveries.c.version_id,
-    deliveries.c.subscription_id,
-    deliveries.c.destination_id,
-    _of(subscribers.c.address, deliveries).label("address"),
-    _of(subscribers.c.name, deliveries).label("name"),
-    _of(subscriptions.c.muted, deliveries).label("muted"),
-    deliveries.c.attempts,
-    deliveries.c.first_claimed_at,
-    deliveries.c.maybe_sent,
-)
 
 
 async def record_outcomes(

@@ -260,16 +260,7 @@ async def test_a_cut_by_us_leaves_one_message_in_doubt() -> None:
         assert short(await sending) == ["dot 250", "dot lost", "mail lost"]
 
 
-REPLIES = [
-    None,
-    "421 4.3.2 x",
-    "450 4.2.1 x",
-    "550 5.1.1 x",
-    "250 2.0.0 x",
-    "354 x",
-    "what",
-    "250-x",
-]
+REPLIES = [None, "421 4.3.2 x", "450 4.2.1 x", "550 5.1.1 x", "250 2.0.0 x", "354 x", "what"]
 
 
 @settings(max_examples=150, deadline=None)
@@ -295,7 +286,7 @@ def test_whatever_the_relay_does_everyone_is_told_once_and_the_truth(
             for at, reply, recipient, close in faults:
                 to = recipient if at in ("RCPT", "DATA", "DOT") else None
                 relay.fault(at, reply, to=to, close=close)
-            told = await send(relay, timeout=0.2)
+            told = await send(relay)
         for one, result in zip(LETTERS, told, strict=False):
             copies = relay.recipients[one.recipient]
             if isinstance(result, Answer):
