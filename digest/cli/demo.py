@@ -75,7 +75,8 @@ async def demo(
     if not 1 <= readers <= MAX_READERS:
         raise InputError(f"1 to {MAX_READERS:,} readers are possible.", where="--readers")
     if not 0 <= kill < readers:
-        raise InputError("There must be more readers than kills.", where="--kill")
+        message = f"0 to {readers - 1:,} kills are possible with {readers:,} readers."
+        raise InputError(message, where="--kill")
     file = issue or example_issue()
     async with until_stopped() as stopped:
         with tempfile.TemporaryDirectory(prefix="digest-demo-") as name:
