@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import re
 import signal
+import stat
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -226,13 +228,21 @@ class SinkSession(asyncio.Protocol):
 
 
 async def serve(sink: Sink, *, host: str, port: int) -> None:
-    """Listen, print the port, and stay until standard input closes or SIGTERM comes."""
+    """Listen, print the port, and stay until SIGTERM, or the end of the parent's pipe.
+
+    On a terminal Ctrl-C ends it too.
+    """
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     server = await loop.create_server(lambda: SinkSession(sink), host, port, backlog=1024)
     loop.add_signal_handler(signal.SIGTERM, ended.set)
-    loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C is for the parent to handle
-    await loop.connect_read_pipe(lambda: _UntilClosed(ended), sys.stdin)
+    if sys.stdin.isatty():
+        loop.add_signal_handler(signal.SIGINT, ended.set)
+    else:
+        loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C is for the parent to handle
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+        if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):  # /dev/null has no other end to wait for
+            await loop.connect_read_pipe(lambda: _UntilClosed(ended), sys.stdin)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
     await ended.wait()

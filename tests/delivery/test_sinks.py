@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import pty
+import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
@@ -187,3 +191,28 @@ async def test_its_process_ends_when_whoever_started_it_is_gone(tmp_path: Path) 
     writer.close()
     process.stdin.close()
     assert await asyncio.wait_for(process.wait(), 30) == 0
+
+
+def a_sink_process(folder: Path, stdin: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "digest.delivery.sinks", "--folder", str(folder)]
+    process = subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert int(process.stdout.readline()) > 0
+    return process
+
+
+def test_without_an_input_it_stays_until_it_is_told_to_end(tmp_path: Path) -> None:
+    with a_sink_process(tmp_path, subprocess.DEVNULL) as process:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+def test_on_a_terminal_ctrl_c_ends_it(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        with a_sink_process(tmp_path, theirs) as process:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 0
+    finally:
+        os.close(ours)
+        os.close(theirs)
