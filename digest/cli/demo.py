@@ -65,7 +65,7 @@ async def demo(
     issue
         An issue file of your own; its TODO links lead to a page of the demo.
     readers
-        How many readers.
+        How many readers; 1,000, when not given.
     kill
         Kill the sending process so many times meanwhile, with SIGKILL.
     exit_

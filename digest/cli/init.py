@@ -51,7 +51,7 @@ async def init(
     newsletter
         A short name for the newsletter, as in its List-Id and in links.
     database_url
-        sqlite:///digest.db by itself, or postgresql://…
+        sqlite:///digest.db, when not given; or postgresql://…
     relay_url
         The SMTP server that takes the mail; it can be added to .env later.
     public_url

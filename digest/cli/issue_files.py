@@ -49,15 +49,15 @@ async def new(
     Parameters
     ----------
     number
-        Its number; one more than the last by itself.
+        Its number; one more than the last, when not given.
     title
         Its title.
     on
-        Its date; that of the next send slot by itself.
+        Its date; that of the next send slot, when not given.
     previous
         The file of the last issue, when it is not to be looked up in the database.
     out
-        The file to write; issue-NUMBER.md by itself. A file that is there is never overwritten.
+        The file to write; issue-NUMBER.md, when not given. Nothing is ever overwritten.
     """
     begun = (
         _after_file(previous)
@@ -76,7 +76,9 @@ async def new(
     )
     target = out or Path(f"issue-{number}.md")
     if target.exists():
-        raise ConflictError("This file is there already.", where=str(target), fix="Give --out.")
+        raise ConflictError(
+            "This file is there already.", where=str(target), fix="Name another: --out FILE."
+        )
     write_text(target, text)
     written = output.printable(target)
     output.result({"issue": number, "out": target}, as_json=as_json, text=f"Written: {written}")
@@ -165,7 +167,7 @@ def import_file(file: Path, /, *, out: Path | None = None, as_json: Json = False
     file
         FILE.txt, FILE.html or FILE.eml.
     out
-        The issue file to write; standard output by itself.
+        The issue file to write; standard output, when not given.
     """
     imported = _imported(file)
     issue = parse_issue(imported.markdown, path=str(out or file))
@@ -201,7 +203,10 @@ def _imported(file: Path) -> Imported:
 
 def _tell_import(imported: Imported, out: Path | None) -> None:
     where = f" → {output.printable(out)}" if out is not None else ""
-    output.note(f"{imported.sections} sections, {imported.items} items{where}")
+    output.note(
+        f"{output.counted(imported.sections, 'section')}, "
+        f"{output.counted(imported.items, 'item')}{where}"
+    )
     missing = imported.missing_links
     if missing:
         lines = ", ".join(str(line) for line in missing)

@@ -57,7 +57,9 @@ async def check(file: Path, /, *, newsletter: str | None = None, as_json: Json =
             if in_the_way
             else "It can be sent."
         )
-        output.note(f"{data['sections']} sections, {data['items']} items. {verdict}")
+        items = sum(len(section.items) for section in sections)
+        counts = f"{output.counted(len(sections), 'section')}, {output.counted(items, 'item')}"
+        output.note(f"{counts}. {verdict}")
     return RefusedError.exit_code if in_the_way else 0
 
 
@@ -164,7 +166,7 @@ async def preview(
     host
         A loopback address.
     port
-        A port; any free one by itself.
+        A port; any free one, when not given.
     """
     from digest.cli.service import until_stopped
     from digest.web.preview import preview_app

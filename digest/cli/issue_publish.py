@@ -185,7 +185,7 @@ async def approve(
     hash_
         The hash `issue add` printed, or at least 8 digits of it.
     by
-        Who approves; you by itself.
+        Who approves; you, when not given.
     """
     async with connected() as found, found.db.begin() as session:
         stored = await find_issue(session, slug, issue)

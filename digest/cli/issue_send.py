@@ -223,6 +223,8 @@ async def missed(issue: str, /, *, slug: OfNewsletter = None, as_json: Json = Fa
             async with found.db.read() as session:
                 page = await missed_readers(session, stored.id, after=after, limit=PAGE)
             if not page:
+                if not after and not as_json:
+                    output.note("Nobody was missed.")
                 return 0
             after = page[-1].delivery_id
             for one in page:

@@ -56,7 +56,7 @@ class Traits:
     return_path: str | None = None
     """Or a mailbox for them: 'bounces+{token}@example.org'."""
     list_id: str | None = None
-    """The List-Id header; NEWSLETTER.<domain of --from> by itself."""
+    """The List-Id header; NEWSLETTER.<domain of --from>, when not given."""
     description: str | None = None
     """One sentence for the archive and the sign-up page."""
     language: str | None = None
@@ -218,7 +218,7 @@ async def list_all(*, as_json: Json = False) -> int:
     async with connected() as found, found.db.read() as session:
         rows = [await _row(session, one) for one in await list_newsletters(session)]
     columns = ("newsletter", "name", "from_address", "schedule", "timezone")
-    empty = "There is no newsletter yet. Run: digest newsletter create."
+    empty = "There is no newsletter yet. Run: digest newsletter create NAME --from '…'."
     output.rows(rows, as_json=as_json, columns=columns, empty=empty)
     return 0
 

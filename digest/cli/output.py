@@ -143,6 +143,11 @@ def _write(line: str) -> None:
     sys.stdout.write(line + "\n")
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 item``, ``2,000 items``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def note(text: str) -> None:
     """Tell a person something that is no result: standard error."""
     sys.stderr.write(text + "\n")

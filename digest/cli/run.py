@@ -26,9 +26,9 @@ async def run(*, host: str | None = None, port: int | None = None, as_json: Json
     Parameters
     ----------
     host
-        The address to serve on; DIGEST_HOST by itself.
+        The address to serve on; DIGEST_HOST, when not given.
     port
-        The port to serve on; DIGEST_PORT by itself.
+        The port to serve on; DIGEST_PORT, when not given.
     """
     settings = read_settings()
     async with open_runtime(settings) as runtime:

@@ -20,6 +20,7 @@ from digest.errors import RelayError
 log = structlog.get_logger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0  # seconds a relay is left alone
+_ADVICE = "is it running, and is DIGEST_RELAY_URL right? Nothing is lost meanwhile"
 GIVE_UP_AFTER = 3  # failures in a row after which a relay counts as unreachable
 
 
@@ -45,7 +46,13 @@ class RelayGate:
         self.error = error
         pause = min(_FIRST_PAUSE * 2 ** (self.failures - 1), _LONGEST_PAUSE)
         self._shut_until = Clock.monotonic() + pause
-        log.warning("relay failed", relay=self.relay.config.name, error=str(error), pause=pause)
+        log.warning(
+            "relay failed",
+            relay=self.relay.config.name,
+            error=str(error),
+            pause=pause,
+            advice=_ADVICE,
+        )
 
     def worked(self) -> None:
         """The relay took or refused a message: it is there."""

@@ -157,7 +157,7 @@ async def get_newsletter(session: Session, slug: str | None) -> Newsletter:
         raise NotFoundError(
             "There is no newsletter yet.",
             where="--newsletter",
-            fix="Run: digest newsletter create.",
+            fix="Run: digest newsletter create NAME --from 'A Weekly <hello@news.example.org>'.",
         )
     names = ", ".join(one.slug for one in everything)
     message = f"There is no newsletter {slug!r}." if slug else "There are several newsletters."
