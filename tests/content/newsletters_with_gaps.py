@@ -384,7 +384,7 @@ Libraries & Code
 
 Watches for drift.
 
-[GitHub] farm-bot
+[GitHub] garden-bot
 
 Papers & Publications
 
@@ -410,7 +410,7 @@ We find that models answer half of them.
             ),
             ("Mobile & Edge", ["On-device translation: smaller, faster"]),
             ("Learning", ["Drift: A Practical Guide", "Why Do Optimizers Differ?"]),
-            ("Libraries & Code", ["[GitHub] drift-watch/driftwatch", "[GitHub] farm-bot"]),
+            ("Libraries & Code", ["[GitHub] drift-watch/driftwatch", "[GitHub] garden-bot"]),
             (
                 "Papers & Publications",
                 [
