@@ -60,7 +60,7 @@ def _refuse_unready(issue: StoredIssue) -> None:
         raise RefusedError(
             f"Issue {issue.name} is paused{because}.",
             where=f"issue {issue.name}",
-            fix=f"When that is settled, run: digest issue resume {issue.name}",
+            fix="It goes on where it stopped once that is settled and it is resumed.",
         )
     if issue.state is IssueState.CANCELLED:
         raise RefusedError(
