@@ -30,6 +30,19 @@ def missing(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+# Debian's sandbox needs a user namespace, which root in a container does not have.
+CHROMIUM_ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The system's Chromium; Playwright's own download is never used."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        missing("no Chromium on the PATH")
+    return path
+
+
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's own DIGEST_* variables never reach a test."""

@@ -8,7 +8,6 @@ escaped, is told by the browser's console, which says what a policy or a sandbox
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -31,7 +30,7 @@ from digest.web.demo_pages import demo_app
 from digest.web.preview import preview_app
 from digest.web.server import open_listener, serving
 from tests.build import KEY, NOW, a_newsletter, a_reader, an_issue, issue_text
-from tests.conftest import missing
+from tests.conftest import CHROMIUM_ARGUMENTS
 
 pytestmark = pytest.mark.browser
 
@@ -100,13 +99,10 @@ class Watch:
 
 
 @pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        missing("no Chromium on the PATH")
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+async def browser(chromium: str) -> AsyncIterator[Browser]:
+    arguments = list(CHROMIUM_ARGUMENTS)
     async with async_playwright() as driver:
-        opened = await driver.chromium.launch(executable_path=path, args=arguments)
+        opened = await driver.chromium.launch(executable_path=chromium, args=arguments)
         yield opened
         await opened.close()
 

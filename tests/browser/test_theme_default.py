@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pytest
@@ -12,14 +11,12 @@ import pytest
 from digest.content.issue_file import parse_issue
 from digest.content.render import render_issue
 from digest.content.theme import load_theme
-from tests.conftest import missing
+from tests.conftest import CHROMIUM_ARGUMENTS, missing
 from tests.content.test_render import EXAMPLE, MASTHEAD, pictures
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 MARK = re.compile("[\ue000\ue002][0-9]+[\ue001\ue003]")
 pytestmark = pytest.mark.browser
 
@@ -52,15 +49,15 @@ CONTRASTS = """() => {
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        missing("Chromium is not installed")
+def browser(chromium: str) -> Iterator[Browser]:
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
         missing("playwright is not installed")
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        running = playwright.chromium.launch(
+            executable_path=chromium, args=list(CHROMIUM_ARGUMENTS)
+        )
         yield running
         running.close()
 
