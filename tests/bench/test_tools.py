@@ -12,8 +12,14 @@ from pathlib import Path
 import pytest
 
 from bench.tools import Counting, delay_proxy, sink
+from tests.conftest import missing
 
-pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="cc is not installed")
+
+@pytest.fixture(autouse=True)
+def a_compiler() -> None:
+    if shutil.which("cc") is None:
+        missing("cc is not installed")
+
 
 HEAD = b"MAIL FROM:<anne@example.org>\r\nRCPT TO:<bart@example.org>\r\nDATA\r\n"
 BODY = b"Subject: one\r\n\r\nA line.\r\n..\r\n.with a dot\r\n\r\n"
