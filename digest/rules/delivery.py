@@ -46,8 +46,11 @@ class IssueState(StrEnum):
     CANCELLED = "cancelled"
 
 
+CANARY_WAVE, REST_WAVE = 0, 1  # of a delivery: the few that go first, and all others
+
 OPEN_STATES = frozenset({DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.DEFERRED})
 SETTLED_STATES = frozenset(DeliveryState) - OPEN_STATES
+WAITING_STATES = OPEN_STATES - {DeliveryState.SENDING}  # nobody holds them
 
 DELIVERY_MOVES: dict[DeliveryState, frozenset[DeliveryState]] = {
     DeliveryState.QUEUED: frozenset(DeliveryState) - {DeliveryState.ACCEPTED, DeliveryState.QUEUED},

@@ -129,12 +129,13 @@ async def claim_deliveries(
     limit: int,
     now: datetime,
     due_at: datetime | None = None,
+    wave: int | None = None,
 ) -> list[Claimed]:
     """Take up to ``limit`` rows that are due (by ``due_at``, else ``now``) for ``worker_id``.
 
-    By wave, then by ``not_before``. Nothing where the issue is not ``sending``, and no row of a
-    reader who is not subscribed any more. The attempt is counted here, before any connection is
-    made.
+    By wave (up to ``wave``), then by ``not_before``. Nothing where the issue is not ``sending``,
+    and no row of a reader who is not subscribed any more. The attempt is counted here, before any
+    connection is made.
     """
     if limit < 1:
         return []
@@ -150,6 +151,8 @@ async def claim_deliveries(
     }
     claim = update(deliveries).values(values)
     due = _due_rows(session, issue_id, due_at or now).limit(limit)
+    if wave is not None:
+        due = due.where(_DUE.c.wave <= wave)
     if session.dialect.name == "postgresql":
         return await _take(session, claim, due)
     return await _take_from_sqlite(session, claim, due, now)

@@ -44,6 +44,7 @@ class Outcome:
     relay_message_id: str | None = None
     maybe_sent: bool = False
     uncharged: bool = False
+    verdict: str | None = None  # rules.verdict.Reason, where the answer has one
 
 
 # What an outcome brings along: its name in the statements, and PostgreSQL's type. A field that is
@@ -57,6 +58,7 @@ _COLUMNS = {
     "due_at": "timestamptz",
     "phase": "text",
     "blame": "text",
+    "verdict": "text",
     "code": "integer",
     "status": "text",
     "words": "text",
@@ -74,10 +76,10 @@ _FENCE = """{table}.id = o.row_id AND CASE WHEN {table}.owner = :owner
 
 # Guarded by the same fence and before the row changes, so that a repeated group adds nothing.
 _LOG_SQL = """
-INSERT INTO attempts ({key}, number, relay_id, finished_at, phase, blame, code, status, text,
-    relay_message_id)
-SELECT o.row_id, o.number, o.relay, :now, o.phase, o.blame, o.code, o.status, o.words,
-    o.relay_message
+INSERT INTO attempts ({key}, number, relay_id, finished_at, phase, blame, verdict, code,
+    status, text, relay_message_id)
+SELECT o.row_id, o.number, o.relay, :now, o.phase, o.blame, o.verdict, o.code,
+    o.status, o.words, o.relay_message
 FROM {outcomes} WHERE EXISTS (SELECT 1 FROM {table} WHERE {fence})
 """
 
@@ -93,7 +95,9 @@ UPDATE {table} SET state = o.to_state, reason = o.to_reason, owner = NULL,
     relay_message_id = COALESCE(o.relay_message, {table}.relay_message_id),
     reply_code = CASE WHEN o.phase IS NULL THEN {table}.reply_code ELSE o.code END,
     reply_status = CASE WHEN o.phase IS NULL THEN {table}.reply_status ELSE o.status END,
-    reply_text = CASE WHEN o.phase IS NULL THEN {table}.reply_text ELSE o.words END
+    reply_text = CASE WHEN o.phase IS NULL THEN {table}.reply_text ELSE o.words END,
+    verdict = CASE WHEN o.phase IS NULL THEN {table}.verdict ELSE o.verdict END,
+    blame = CASE WHEN o.phase IS NULL THEN {table}.blame ELSE o.blame END
 FROM {outcomes} WHERE {fence}
 """
 
@@ -179,12 +183,14 @@ def _fields(outcome: Outcome) -> dict[str, Any]:
     if outcome.phase:
         fields |= {
             "phase": outcome.phase,
-            "blame": outcome.blame or "relay",
+            "verdict": outcome.verdict,
             "code": outcome.code,
             "status": outcome.status,
             "words": _storable(outcome.text),
             "relay_message": _storable(outcome.relay_message_id),
         }
+    if _is_logged(outcome):
+        fields["blame"] = outcome.blame or "relay"
     if outcome.relay_id is not None:
         fields["relay"] = outcome.relay_id
     if outcome.reason:

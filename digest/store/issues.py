@@ -74,6 +74,8 @@ class StoredIssue:
     finished_at: datetime | None
     paused_reason: str | None
     created_at: datetime
+    resumed_at: datetime | None
+    canary_passed_at: datetime | None
 
     @property
     def name(self) -> int | str:

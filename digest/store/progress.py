@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, exists, func, select, text, update
+from sqlalchemy import ColumnElement, exists, func, select, text, union_all, update
 
-from digest.rules.delivery import DeliveryState, IssueState
+from digest.rules.delivery import CANARY_WAVE, REST_WAVE, DeliveryState, IssueState
 from digest.store.schema import deliveries, issues
 from digest.store.session import Session
 
@@ -66,11 +66,18 @@ async def issue_progress(session: Session, issue_id: int) -> IssueProgress:
     return IssueProgress(row.state, row.paused_reason, row.planned or 0)
 
 
-async def due_count(session: Session, issue_id: int, due_at: datetime, *, most: int) -> int:
-    """How many rows of the issue are due by ``due_at``; stops counting at ``most``."""
+async def due_count(
+    session: Session, issue_id: int, due_at: datetime, *, most: int, wave: int | None = None
+) -> int:
+    """How many rows of the issue, of waves up to ``wave``, are due by ``due_at``; stops counting
+    at ``most``.
+    """
     due = (
         select(deliveries.c.id)
-        .where(_TO_DO, deliveries.c.issue_id == issue_id, deliveries.c.not_before <= due_at)
+        .where(
+            *(_TO_DO, deliveries.c.issue_id == issue_id, deliveries.c.wave.in_(_waves(wave))),
+            deliveries.c.not_before <= due_at,
+        )
         .limit(most)
     )
     return int(
@@ -78,12 +85,21 @@ async def due_count(session: Session, issue_id: int, due_at: datetime, *, most: 
     )
 
 
-async def next_due(session: Session, issue_id: int) -> datetime | None:
-    """When the next row of the issue that waits is due; None when none waits."""
-    waiting = select(func.min(deliveries.c.not_before)).where(
-        _TO_DO, deliveries.c.issue_id == issue_id
-    )
-    due: datetime | None = (await session.execute(waiting)).scalar()
+def _waves(wave: int | None) -> list[int]:
+    """All of them by name: the index has them before the time, so each is looked up alone."""
+    return [one for one in (CANARY_WAVE, REST_WAVE) if wave is None or one <= wave]
+
+
+async def next_due(session: Session, issue_id: int, *, wave: int | None = None) -> datetime | None:
+    """When the next row of the issue, of waves up to ``wave``, is due; None when none waits."""
+    firsts = [
+        select(func.min(deliveries.c.not_before).label("due")).where(
+            _TO_DO, deliveries.c.issue_id == issue_id, deliveries.c.wave == one
+        )
+        for one in _waves(wave)
+    ]
+    each = union_all(*firsts).subquery()
+    due: datetime | None = (await session.execute(select(func.min(each.c.due)))).scalar()
     return due
 
 
