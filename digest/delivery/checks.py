@@ -19,7 +19,7 @@ from digest.rules.relay import RelayConfig, no_relay
 from digest.store.installation import get_installation
 from digest.store.issues import StoredIssue
 from digest.store.session import Session
-from digest.store.versions import get_version
+from digest.store.versions import StoredVersion, get_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,10 @@ class Gate:
             raise problem
         if issue.state is not IssueState.APPROVED or issue.approved_version_id is None:
             return
-        version = await get_version(session, issue.approved_version_id)
+        self.check_version(await get_version(session, issue.approved_version_id))
+
+    def check_version(self, version: StoredVersion) -> None:
+        """Raise for the first thing of a version for which it must not go out."""
         for problem in (*_sender(version.identity), *self._links(version.identity)):
             raise problem
 

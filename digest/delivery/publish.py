@@ -129,11 +129,7 @@ async def store_issue(
     With ``sent_at`` it counts as sent then by other means. Raises ConflictError once the issue is
     planned.
     """
-    pictures = [
-        StoredMedia(one.sha256, one.extension, one.width, one.height, one.data)
-        for one in prepared.media
-    ]
-    await put_media(session, pictures, now=now)
+    await store_pictures(session, prepared, now=now)
     issue, version = await add_version(session, newsletter.id, prepared.draft, now=now)
     if sent_at is not None:
         if version.ordinal > 1 or issue.state is not IssueState.DRAFT:
@@ -145,6 +141,15 @@ async def store_issue(
     return Stored(issue, version, prepared.findings)
 
 
+async def store_pictures(session: Session, prepared: Prepared, *, now: datetime) -> None:
+    """Store the pictures of what was prepared, so that a version may name them."""
+    pictures = [
+        StoredMedia(one.sha256, one.extension, one.width, one.height, one.data)
+        for one in prepared.media
+    ]
+    await put_media(session, pictures, now=now)
+
+
 async def approve_issue(
     session: Session, issue: StoredIssue, hash_: str, *, by: str, now: datetime
 ) -> StoredVersion:
@@ -154,6 +159,12 @@ async def approve_issue(
     else that the checks call an error; ConflictError once the issue is planned.
     """
     version = await find_version(session, issue.id, hash_)
+    refuse_unfinished(issue, version)
+    return await approve_version(session, issue.id, version.hash, by=by, now=now)
+
+
+def refuse_unfinished(issue: StoredIssue, version: StoredVersion) -> None:
+    """Raise RefusedError, with every place, for a version that may not be approved."""
     path = f"issue {issue.name}"
     findings = check_issue(parse_issue(version.source, path=path))
     open_ones = blocking(findings)
@@ -167,7 +178,6 @@ async def approve_issue(
             where=path,
             fix="Complete the text and add it again.",
         )
-    return await approve_version(session, issue.id, version.hash, by=by, now=now)
 
 
 async def load_outgoing(session: Session, version_id: int) -> Outgoing:
