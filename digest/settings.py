@@ -122,6 +122,19 @@ class SenderSettings(BaseModel):
     the same Message-ID (resend), or waits for the operator (hold)."""
 
 
+class DkimSettings(BaseModel):
+    """Whether and with which keys our mail is signed."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
+
+    sign: Literal["auto", "always", "never"] = "auto"
+    """Whether mail is signed (DKIM) where `digest dkim new` made a key for the domain of its From
+    or one above: auto unless the relay signs itself (its profile says so), always, never."""
+    folder: Path | None = None
+    """Where the private keys lie, readable by this user only. Not set: the folder `dkim` inside the
+    state folder."""
+
+
 class Settings(BaseSettings):
     """What an installation is told; nothing else is read from the environment."""
 
@@ -164,6 +177,12 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "text", "json"] = "auto"
     """Log lines for people (text) or machines (json); auto: text on a terminal, else json."""
     sender: SenderSettings = SenderSettings()
+    dkim: DkimSettings = DkimSettings()
+
+    @property
+    def dkim_folder(self) -> Path:
+        """The folder of the keys that sign mail."""
+        return self.dkim.folder or self.state_dir / "dkim"
 
     @property
     def loopback_only(self) -> bool:
