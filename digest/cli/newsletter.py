@@ -11,11 +11,10 @@ from typing import Annotated, Any, cast
 
 from cyclopts import Parameter
 
-from digest.cli import output
+from digest.cli import looks, output
 from digest.cli.connection import connected
 from digest.cli.options import Json, Many, OfNewsletter, group
-from digest.content.links import is_web, link_target
-from digest.errors import InputError, NotFoundError
+from digest.errors import InputError
 from digest.mail.headers import clean_line
 from digest.rules.schedule import parse_schedule
 from digest.store.newsletters import (
@@ -34,7 +33,6 @@ from digest.store.session import Session
 app = group("newsletter")
 
 _MAILBOX = re.compile(r"\s*(?P<name>[^<>]*?)\s*<(?P<address>[^<>]+)>\s*")
-_URL_MAX = 2_000  # characters
 _FLAGS = {"from_address": "--from", "from_name": "--from", "slug": "NEWSLETTER"}
 
 
@@ -71,6 +69,14 @@ class Traits:
     """The look of its issues."""
     logo: str | None = None
     """The URL of its logo. Empty: none."""
+    logo_size: str | None = None
+    """Width and height of the logo in pixels as shown, like 120x40. Empty: as it is."""
+    colour: Annotated[tuple[str, ...], Many] = ()
+    """Colours of the theme, like accent=#a8321a; text must stay readable (4.5:1)."""
+    dark_colour: Annotated[tuple[str, ...], Many] = ()
+    """The same for readers in the dark."""
+    footer: str | None = None
+    """One line in the footer, above the postal address. Empty: none."""
     utm: str | None = None
     """Parameters for links, where they have none: 'source=weekly,medium=email'. Empty: none."""
     sections: Annotated[tuple[str, ...], Many] = ()
@@ -80,8 +86,8 @@ class Traits:
     operator: Annotated[tuple[str, ...], Many] = ()
     """Addresses of operators, added to those there are."""
 
-    def fields(self) -> NewsletterFields:
-        """The columns these traits set."""
+    def fields(self, current: Newsletter | None = None) -> NewsletterFields:
+        """The columns these traits set; the look is laid over that of ``current``."""
         fields: dict[str, Any] = {
             key: getattr(self, key)
             for key in (
@@ -96,9 +102,7 @@ class Traits:
             fields["return_path"] = return_path_of_domain(self.return_path_domain)
         if self.schedule:
             parse_schedule(self.schedule)
-        if self.theme is not None:
-            _check_theme(self.theme)
-        settings = self._settings()
+        settings = self._settings() | self._look(current)
         if settings:
             fields["settings"] = settings
         return cast("NewsletterFields", fields)
@@ -106,12 +110,30 @@ class Traits:
     def _settings(self) -> dict[str, Any]:
         settings: dict[str, Any] = {}
         if self.logo is not None:
-            settings["logo_url"] = _picture_url(self.logo) if self.logo else None
+            settings["logo_url"] = looks.logo_url(self.logo) if self.logo else None
+        if self.logo_size is not None:
+            settings["logo_size"] = looks.logo_size(self.logo_size) if self.logo_size else None
         if self.utm is not None:
             settings["utm"] = _utm(self.utm)
         if self.sections:
             settings["sections"] = [_heading(text) for text in self.sections]
         return settings
+
+    def _look(self, current: Newsletter | None) -> dict[str, Any]:
+        """Colours and words over those of the theme, checked together with it."""
+        before = current.settings.get("theme", {}) if current else {}
+        over = looks.laid_over(
+            before,
+            {
+                "colours": looks.colours(self.colour, option="--colour"),
+                "dark": looks.colours(self.dark_colour, option="--dark-colour"),
+                "words": {} if self.footer is None else {"footer": looks.footer(self.footer)},
+            },
+        )
+        if self.theme is not None or over != before:
+            theme = self.theme or (current.theme if current else looks.DEFAULT)
+            looks.check_look(theme, over)
+        return {"theme": over} if over != before else {}
 
 
 def sender_fields(text: str) -> dict[str, str]:
@@ -121,27 +143,6 @@ def sender_fields(text: str) -> dict[str, str]:
         return {"from_address": text}
     name = match["name"].strip('"').strip()
     return {"from_address": match["address"]} | ({"from_name": name} if name else {})
-
-
-def _check_theme(name: str) -> None:
-    """A theme that is not there would be found out when the next issue is added."""
-    from digest.content.theme import load_theme
-
-    try:
-        load_theme(name)
-    except NotFoundError as error:
-        raise InputError(error.message, where="--theme", fix=error.fix) from None
-
-
-def _picture_url(text: str) -> str:
-    url = link_target(text)
-    if url is None or not is_web(url) or len(url) > _URL_MAX:
-        raise InputError(
-            "A logo is a picture on the web.",
-            where="--logo",
-            fix="Write it like https://news.example.org/logo.png.",
-        )
-    return url
 
 
 def _heading(text: str) -> str:
@@ -196,7 +197,7 @@ async def change(newsletter: str, /, *, traits: Traits | None = None, as_json: J
     async with connected() as found, found.db.begin() as session:
         current = await get_newsletter(session, newsletter)
         with _flags_named():
-            changed = await set_newsletter(session, current.id, **traits.fields())
+            changed = await set_newsletter(session, current.id, **traits.fields(current))
             await _add_people(session, changed, traits)
         output.result(await _row(session, changed), as_json=as_json, text="Changed.")
     return 0
