@@ -23,3 +23,12 @@ class SuppressionReason(StrEnum):
     ERASED = "erased"
     IMPORTED = "imported"
     OPERATOR = "operator"
+
+
+class PassPurpose(StrEnum):
+    """What a link with a secret, in a mail to one address, lets whoever got it do once."""
+
+    CONFIRM = "confirm"  # the sign-up
+    MOVE = "move"  # the mail, to the address this link was sent to
+    MOVE_BACK = "move_back"
+    DATA = "data"  # see it, take it along, have it erased

@@ -27,7 +27,8 @@ from sqlalchemy import (
 )
 
 from digest.rules.delivery import DeliveryState, IssueState, StateReason
-from digest.rules.subscription import SubscriptionState, SuppressionReason
+from digest.rules.signup import SignupOutcome
+from digest.rules.subscription import PassPurpose, SubscriptionState, SuppressionReason
 from digest.store.types import EnumText, Id, Json, UtcDateTime
 
 metadata = MetaData(
@@ -246,6 +247,50 @@ suppressions = Table(
     _at("lifted_at"),
     Index("ix_suppressions_address_hash", "address_hash"),
     _one_of("reason", SuppressionReason),
+)
+
+# Who asked to sign up, until it is decided what they are mailed; then what the caps count by.
+signups = Table(
+    "signups",
+    metadata,
+    _id(),
+    _reference("newsletter_id", "newsletters.id"),
+    Column("address", String(320)),  # as typed; null once settled
+    Column("mailbox_hash", String(64)),  # keyed; plus and dot variants are one mailbox
+    Column("domain", String(255)),
+    Column("net", String(64), nullable=False),  # the client's, truncated
+    Column("source", String(32), nullable=False),  # form, api
+    Column("wording", String(64), nullable=False),
+    Column("outcome", EnumText(SignupOutcome)),
+    _at("asked_at", null=False),
+    _at("settled_at"),
+    _one_of("outcome", SignupOutcome),
+    Index("ix_signups_mailbox_hash", "mailbox_hash", "settled_at"),
+    Index("ix_signups_settled_at", "settled_at"),
+    Index(
+        "ix_signups_open",
+        "id",
+        sqlite_where=text("settled_at IS NULL"),
+        postgresql_where=text("settled_at IS NULL"),
+    ),
+)
+
+# A secret link in one mail, used once: only the hash of it is here.
+passes = Table(
+    "passes",
+    metadata,
+    _id(),
+    Column("purpose", EnumText(PassPurpose), nullable=False),
+    Column("secret_hash", String(64), nullable=False, unique=True),
+    _reference("subscription_id", "subscriptions.id"),
+    Column("address", String(320)),  # the one to move to, or back to
+    Column("detail", Json),
+    _at("created_at", null=False),
+    _at("expires_at", null=False),
+    _at("used_at"),
+    _one_of("purpose", PassPurpose),
+    Index("ix_passes_subscription_id", "subscription_id"),
+    Index("ix_passes_expires_at", "expires_at"),
 )
 
 issues = Table(

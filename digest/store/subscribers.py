@@ -5,6 +5,7 @@ A subscription that ended is never opened again from here: only its reader can, 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -84,6 +85,15 @@ class ReaderDelivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """How somebody agreed: to which wording, from which network, and what else there is to say."""
+
+    wording: str | None = None
+    origin: str | None = None
+    detail: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Added:
     """What came of adding a reader; ``new`` is false when the subscription was there as asked."""
 
@@ -112,8 +122,8 @@ async def add_reader(
     reason = await suppression_of(session, newsletter_id, key)
     if reason is not None:
         raise RefusedError(f"This address is not mailed any more: {reason}.", where=str(parsed))
-    subscriber_id = await _subscriber(session, str(parsed), key, clean_name(name), now=now)
-    existing = await _subscription_of(session, newsletter_id, subscriber_id)
+    subscriber_id = await ensure_subscriber(session, str(parsed), key, clean_name(name), now=now)
+    existing = await subscription_of(session, newsletter_id, subscriber_id)
     if existing is not None:
         return await _again(session, existing, state, source=source, now=now)
     confirmed = now if state is SubscriptionState.ACTIVE else None
@@ -127,14 +137,17 @@ async def add_reader(
     statement = upsert(_s).values(row).on_conflict_do_nothing().returning(_s.c.id)
     subscription_id = (await session.execute(statement)).scalar_one_or_none()
     if subscription_id is None:  # somebody else was quicker
-        existing = await _subscription_of(session, newsletter_id, subscriber_id)
+        existing = await subscription_of(session, newsletter_id, subscriber_id)
         assert existing is not None
         return await _again(session, existing, state, source=source, now=now)
     await add_consent(session, subscription_id, kind="added", source=source, now=now)
     return Added(subscription_id, subscriber_id, new=True)
 
 
-async def _subscriber(session: Session, address: str, key: str, name: str, *, now: datetime) -> int:
+async def ensure_subscriber(
+    session: Session, address: str, key: str, name: str = "", *, now: datetime
+) -> int:
+    """The id of who has this address key, written down on the first call."""
     destination = (await destination_ids(session, [address.rpartition("@")[2]])).popitem()[1]
     row = {
         "address": address,
@@ -150,9 +163,10 @@ async def _subscriber(session: Session, address: str, key: str, name: str, *, no
     return found
 
 
-async def _subscription_of(
+async def subscription_of(
     session: Session, newsletter_id: int, subscriber_id: int
 ) -> Subscription | None:
+    """This reader's subscription to this newsletter, in whatever state."""
     query = _subscriptions().where(
         _s.c.newsletter_id == newsletter_id, _s.c.subscriber_id == subscriber_id
     )
@@ -182,10 +196,18 @@ async def _again(
 
 
 async def add_consent(
-    session: Session, subscription_id: int, *, kind: str, source: str, now: datetime
+    session: Session,
+    subscription_id: int,
+    *,
+    kind: str,
+    source: str,
+    now: datetime,
+    proof: Proof | None = None,
 ) -> None:
-    """Write down what happened to a consent; such a row is never changed."""
+    """Write down what happened to a consent; no such row ever changes, so none has an address."""
     row = {"subscription_id": subscription_id, "kind": kind, "source": source, "at": now}
+    if proof is not None:
+        row |= {"text_version": proof.wording, "origin": proof.origin, "detail": proof.detail}
     await session.execute(insert(schema.consent_events).values(row))
 
 
@@ -212,6 +234,12 @@ async def find_reader(session: Session, address: str) -> Reader | None:
         suppressed_at=row.suppressed_at,
         subscriptions=subscriptions,
     )
+
+
+async def subscriber_key(session: Session, subscriber_id: int) -> str:
+    """The address key of a reader, as ``suppressions`` are asked by; "" where there is none."""
+    query = select(_r.c.address_key).where(_r.c.id == subscriber_id)
+    return (await session.execute(query)).scalar_one_or_none() or ""
 
 
 async def list_readers(
@@ -288,6 +316,51 @@ async def leave_subscription(
         .values(state=DeliveryState.CANCELLED, reason=StateReason.LEFT, settled_at=now)
     )
     return True
+
+
+async def activate_subscription(
+    session: Session,
+    subscription_id: int,
+    now: datetime,
+    *,
+    kind: str,
+    source: str,
+    proof: Proof | None = None,
+) -> bool:
+    """Let a reader have every issue from now on, at their own word; False when they do already.
+
+    Promise 4: whoever calls has shown that the reader asks, and that no suppression forbids it.
+    """
+    change = update(_s).where(_s.c.id == subscription_id, _s.c.state != SubscriptionState.ACTIVE)
+    values: dict[str, Any] = {
+        "state": SubscriptionState.ACTIVE,
+        "ended_at": None,
+        "paused_until": None,
+    }
+    if kind == "confirmed":
+        values["confirmed_at"] = now
+    if (await session.execute(change.values(**values))).rowcount == 0:
+        return False
+    await add_consent(session, subscription_id, kind=kind, source=source, now=now, proof=proof)
+    return True
+
+
+async def ask_pending(
+    session: Session, newsletter_id: int, *, subscriber_id: int, now: datetime
+) -> int:
+    """The subscription of this reader, made as pending where there was none; its id."""
+    row = {
+        "subscriber_id": subscriber_id,
+        "newsletter_id": newsletter_id,
+        "state": SubscriptionState.PENDING,
+        "created_at": now,
+    }
+    await session.execute(upsert(_s).values(row).on_conflict_do_nothing())
+    found = await subscription_of(session, newsletter_id, subscriber_id)
+    assert found is not None
+    again = update(_s).where(_s.c.id == found.id, _s.c.state == SubscriptionState.PENDING)
+    await session.execute(again.values(created_at=now))  # it expires so long after the last time
+    return found.id
 
 
 async def sending_claims(session: Session, subscription_id: int) -> list[tuple[int, datetime]]:

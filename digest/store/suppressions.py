@@ -79,3 +79,27 @@ async def suppress(
     mark = update(readers).where(readers.c.address_key == address_key)
     await session.execute(mark.values(suppressed_at=now))
     return True
+
+
+async def lift_suppressions(
+    session: Session, address_key: str, newsletter_id: int, *, now: datetime
+) -> int:
+    """Lift what the reader can lift by showing that they read and want it; how many that were.
+
+    A complaint, or the operator's word, is nothing a reader lifts by a click.
+    """
+    hashed = address_hash(await read_pepper(session), address_key)
+    liftable = _t.c.reason.not_in((SuppressionReason.COMPLAINED, SuppressionReason.OPERATOR))
+    lifted = await session.execute(
+        update(_t)
+        .where(_t.c.address_hash == hashed, in_force(newsletter_id), liftable)
+        .values(lifted_at=now)
+    )
+    left = select(_t.c.id).where(
+        _t.c.address_hash == hashed, _t.c.newsletter_id.is_(None), _t.c.lifted_at.is_(None)
+    )
+    if (await session.execute(left.limit(1))).first() is None:
+        readers = schema.subscribers
+        mark = update(readers).where(readers.c.address_key == address_key)
+        await session.execute(mark.values(suppressed_at=None))
+    return lifted.rowcount
