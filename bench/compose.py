@@ -61,6 +61,13 @@ def run(args: Sequence[str]) -> Result:  # noqa: ARG001 - the runner hands argum
     )
 
 
+def sample_messages(count: int) -> list[bytes]:
+    """Messages of 64 KB for so many readers, to measure other things with."""
+    html, plain = _parts()
+    compiled = compile_message(_letterhead(), html=html, plain=plain, slots=_SLOTS)
+    return [compiled.compose(_reader(number)) for number in range(count)]
+
+
 def _microseconds(work: Callable[[Recipient], object], readers: Sequence[Recipient]) -> float:
     figures = []
     for _ in range(ROUNDS):
