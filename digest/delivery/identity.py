@@ -1,7 +1,7 @@
 """Who sends an issue: what a newsletter lends to its look, and the headers frozen with a version.
 
-List-Id (RFC 2919), List-Help (RFC 2369), one-click leaving (RFC 8058) and Feedback-ID as Gmail's
-feedback loop reads it: four fields, the last one naming the sender.
+List-Id (RFC 2919), List-Help, List-Archive and List-Owner (RFC 2369), one-click leaving (RFC 8058)
+and Feedback-ID as Gmail's feedback loop reads it: four fields, the last one naming the sender.
 """
 
 from __future__ import annotations
@@ -59,6 +59,8 @@ def identity_of(newsletter: Newsletter, *, public_url: str, issue: str) -> dict[
         "leave_url": f"{public_url}/u/",
         "leave_mailto": newsletter.settings.get("leave_mailto"),
         "help_url": newsletter.settings.get("help_url") or f"{public_url}/",
+        "archive_url": newsletter.settings.get("home_url") or f"{public_url}/",
+        "owner": newsletter.reply_to or newsletter.from_address,
         "feedback_id": feedback_id(newsletter, issue=issue),
     }
 

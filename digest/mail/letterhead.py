@@ -1,14 +1,16 @@
 """The headers of an issue: what they say, and how they are cut into pieces.
 
 RFC 5322 §3.6 (From, To, Subject, Date, Message-ID), RFC 2045 (MIME-Version), RFC 2919 (List-Id),
-RFC 2369 (List-Help, List-Unsubscribe), RFC 8058 §3.1 (List-Unsubscribe-Post: exactly one https URI,
-the mailto one after it), and Feedback-ID as Gmail's feedback loop reads it. Exactly one of each.
+RFC 2369 (List-Help, List-Unsubscribe, List-Archive, List-Owner), RFC 8058 §3.1
+(List-Unsubscribe-Post: exactly one https URI, the mailto one after it), and Feedback-ID as Gmail's
+feedback loop reads it. Exactly one of each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from digest.mail import headers
 from digest.mail.address import parse_address
@@ -17,8 +19,9 @@ from digest.mail.segments import DATE, FRAME, LEAVE, TO, TOKEN, Piece
 TOKEN_MAX = 400  # characters; our own have 40
 _OWN_FIELDS = (
     "From", "To", "Reply-To", "Subject", "Date", "Message-ID", "MIME-Version", "List-Id",
-    "List-Unsubscribe", "List-Unsubscribe-Post", "List-Help", "Feedback-ID", "Content-Type",
-    "Content-Transfer-Encoding", "Sender", "Cc", "Bcc", "Return-Path", "Received", "DKIM-Signature",
+    "List-Unsubscribe", "List-Unsubscribe-Post", "List-Help", "List-Archive", "List-Owner",
+    "Feedback-ID", "Content-Type", "Content-Transfer-Encoding", "Sender", "Cc", "Bcc",
+    "Return-Path", "Received", "DKIM-Signature",
 )  # fmt: skip  # a list reads as a block
 
 
@@ -29,7 +32,8 @@ class Letterhead:
     ``leave_url`` is the https address that a leave token is appended to (http on loopback);
     ``leave_mailto`` holds ``{token}``, and is None where no mail is received. A value of ``extra``
     may hold ``{token}`` too, which becomes the token of the delivery: for relays that keep neither
-    Message-ID nor envelope sender.
+    Message-ID nor envelope sender. ``archive_url`` leads to earlier issues, ``owner`` is the
+    address of whom to ask; without them their fields are left out.
     """
 
     from_name: str
@@ -44,6 +48,8 @@ class Letterhead:
     help_url: str
     feedback_id: str
     extra: tuple[tuple[str, str], ...] = ()
+    archive_url: str | None = None
+    owner: str | None = None
 
 
 def header_pieces(letterhead: Letterhead, boundary: str) -> Iterator[Piece]:
@@ -67,6 +73,10 @@ def header_pieces(letterhead: Letterhead, boundary: str) -> Iterator[Piece]:
     yield Piece(FRAME, headers.mailbox("List-Id", letterhead.list_name, list_id))
     yield from _leave_pieces(letterhead)
     yield Piece(FRAME, headers.uri_list("List-Help", letterhead.help_url))
+    if letterhead.archive_url is not None:
+        yield Piece(FRAME, headers.uri_list("List-Archive", letterhead.archive_url))
+    if letterhead.owner is not None:
+        yield Piece(FRAME, headers.uri_list("List-Owner", _mailto(letterhead.owner)))
     yield Piece(FRAME, headers.structured("Feedback-ID", letterhead.feedback_id))
     yield from _extra_pieces(letterhead.extra)
     kind = f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n'
@@ -79,6 +89,11 @@ def _from_field(letterhead: Letterhead) -> bytes:
         # Every reader's relay would have to know SMTPUTF8, and few do.
         raise ValueError("the From address must be ASCII before its @-sign")
     return headers.mailbox("From", letterhead.from_name, str(address))
+
+
+def _mailto(address: str) -> str:
+    """RFC 6068 §2: what is beyond letters, digits and a few marks is percent-encoded."""
+    return "mailto:" + quote(str(parse_address(address)), safe="@+-._~!$'*")
 
 
 def _leave_pieces(letterhead: Letterhead) -> Iterator[Piece]:

@@ -139,3 +139,11 @@ def test_no_extra_field_lets_a_header_in(control):
 def test_a_letterhead_that_would_make_a_wrong_header_is_refused(changed):
     with pytest.raises((ValueError, AddressError)):
         compose(**changed)
+
+
+def test_earlier_issues_and_whom_to_ask_are_named_where_they_are_known():
+    data = compose(archive_url="https://news.example.org/", owner="ed+list%1@münchen.example")
+    assert header_values(data, "List-Archive") == ["<https://news.example.org/>"]
+    owner = "<mailto:ed+list%251@xn--mnchen-3ya.example>"
+    assert header_values(data, "List-Owner") == [owner]
+    assert header_values(compose(), "List-Archive") == header_values(compose(), "List-Owner") == []
