@@ -25,6 +25,8 @@ GROUPS = {
     "feedback": "What comes back: bounces, complaints, answers.",
     "reader": "Readers: add, import, list, show, leave.",
     "run": "Serve the pages and send, in one process.",
+    "dkim": "Keys that sign mail, and their DNS records: new, show-dns, rotate.",
+    "message": "Messages as bytes: check.",
     "db": "The database: upgrade, check.",
 }
 
