@@ -24,6 +24,7 @@ from digest.delivery.dkim_keys import KeyFolder, Signers
 from digest.delivery.session import Letter
 from digest.mail.dkim import sender_domain
 from digest.rules.relay import RelayConfig
+from digest.rules.retry import GIVEN_UP_AFTER
 from digest.settings import Settings
 
 _GROUP = 8  # letters handed to a thread at once: about 2 ms of signing
@@ -52,16 +53,18 @@ class DkimSigning:
     def __bool__(self) -> bool:
         return bool(self.signers)
 
-    def sign(self, letter: Letter, now: datetime) -> Letter:
+    def sign(self, letter: Letter, *, first_claimed_at: datetime, now: datetime) -> Letter:
         """``letter`` with its signature before it, or as it is where its sender has no key.
 
-        ``now`` is the time in the signature: that of the row's first claim makes a retry the same
-        bytes. Any thread may call it.
+        The time in the signature is that of the first claim, so that a retry is the same bytes; a
+        row that is sent once more after everything was over gets a signature of its own, for the
+        first one would run out too soon. Any thread may call it.
         """
         signer = self.signers.of(sender_domain(letter.data)) if self.signers else None
         if signer is None:
             return letter
-        return replace(letter, data=signer.sign(letter.data, now) + letter.data)
+        at = first_claimed_at if now - first_claimed_at <= GIVEN_UP_AFTER else now
+        return replace(letter, data=signer.sign(letter.data, at) + letter.data)
 
 
 class Prepared:

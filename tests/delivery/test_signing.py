@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,12 +13,17 @@ from digest.delivery.dkim_keys import KeyFolder, Signers
 from digest.delivery.session import Letter
 from digest.delivery.signing import DkimSigning, SigningRoom
 from digest.errors import SettingsError
+from digest.mail.dkim import LIFETIME
 from digest.rules.relay import parse_relays
 from digest.settings import DkimSettings, Settings
 
 NOW = datetime(2026, 11, 26, 8, 0, tzinfo=UTC)
 SIGNS_ITSELF = "smtp://relay.example.org?profile=ses"
 DOES_NOT = "smtp://other.example.org?profile=postfix"
+
+
+def sign(signing: DkimSigning, one: Letter) -> Letter:
+    return signing.sign(one, first_claimed_at=NOW, now=NOW)
 
 
 def letter(number: int = 1, domain: str = "news.example.org") -> Letter:
@@ -50,11 +55,11 @@ def test_mail_is_signed_unless_the_relay_does_it(
     settings.dkim = DkimSettings(sign=sign)
     signing = DkimSigning.of(settings, parse_relays(relays))
     assert bool(signing) is signs
-    assert signing.sign(letter(), NOW).data.startswith(b"DKIM-Signature:") is signs
+    assert sign(signing, letter()).data.startswith(b"DKIM-Signature:") is signs
 
 
 def test_the_signature_stands_before_the_very_bytes_that_were_signed(settings: Settings) -> None:
-    signed = DkimSigning.of(settings, parse_relays(DOES_NOT)).sign(letter(), NOW)
+    signed = sign(DkimSigning.of(settings, parse_relays(DOES_NOT)), letter())
     assert signed.data.endswith(letter().data)
     assert b" d=example.org;" in signed.data
     assert (signed.sender, signed.recipient) == (letter().sender, letter().recipient)
@@ -62,8 +67,21 @@ def test_the_signature_stands_before_the_very_bytes_that_were_signed(settings: S
 
 def test_mail_of_a_domain_without_a_key_goes_out_as_it_is(settings: Settings) -> None:
     other = letter(domain="elsewhere.example")
-    assert DkimSigning.of(settings, parse_relays(DOES_NOT)).sign(other, NOW) is other
-    assert DkimSigning(Signers()).sign(letter(), NOW) == letter()
+    assert sign(DkimSigning.of(settings, parse_relays(DOES_NOT)), other) is other
+    assert sign(DkimSigning(Signers()), letter()) == letter()
+
+
+@pytest.mark.parametrize(("hours", "same"), [(0, True), (48, True), (49, False), (300, False)])
+def test_a_retry_has_the_same_bytes_until_there_are_no_retries(
+    settings: Settings, hours: int, same: bool
+) -> None:
+    signing = DkimSigning.of(settings, parse_relays(DOES_NOT))
+    later = NOW + timedelta(hours=hours)
+    again = signing.sign(letter(), first_claimed_at=NOW, now=later)
+    assert (again == sign(signing, letter())) is same
+    signed_at = NOW if same else later
+    assert f" t={int(signed_at.timestamp())};".encode() in again.data
+    assert signed_at + LIFETIME - later >= timedelta(days=7)
 
 
 def test_a_key_others_can_read_stops_the_start(settings: Settings) -> None:
@@ -84,7 +102,7 @@ async def test_each_row_gets_its_own_letter_and_a_defect_costs_one(settings: Set
     def write(number: int) -> Letter | None:
         if number == 7:
             raise ValueError("row 7 is broken")
-        return None if number == 9 else signing.sign(letter(number), NOW)
+        return None if number == 9 else sign(signing, letter(number))
 
     room: SigningRoom[int] = SigningRoom(write)
     try:
