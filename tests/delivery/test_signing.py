@@ -40,7 +40,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.mark.parametrize(
-    ("sign", "relays", "signs"),
+    ("policy", "relays", "signs"),
     [
         ("auto", DOES_NOT, True),
         ("auto", SIGNS_ITSELF, False),
@@ -50,9 +50,9 @@ def settings(tmp_path: Path) -> Settings:
     ],
 )
 def test_mail_is_signed_unless_the_relay_does_it(
-    settings: Settings, sign: str, relays: str, signs: bool
+    settings: Settings, policy: str, relays: str, signs: bool
 ) -> None:
-    settings.dkim = DkimSettings(sign=sign)
+    settings.dkim = DkimSettings(sign=policy)
     signing = DkimSigning.of(settings, parse_relays(relays))
     assert bool(signing) is signs
     assert sign(signing, letter()).data.startswith(b"DKIM-Signature:") is signs
