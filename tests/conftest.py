@@ -43,6 +43,14 @@ def chromium() -> str:
     return path
 
 
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """The foreign judges of tests/node, installed from their lock file."""
+    from tests.node.judges import installed
+
+    return installed()
+
+
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's own DIGEST_* variables never reach a test."""

@@ -64,8 +64,10 @@ _CLASSES: Final[Mapping[str, str]] = {"a": "link", "blockquote": "quote", "code"
 class Typesetter:
     """Turns blocks into HTML in the style of one theme (``styles``: tag → inline style)."""
 
-    def __init__(self, styles: Mapping[str, str], width: int) -> None:
-        self.width = width
+    def __init__(self, styles: Mapping[str, str], width: int, *, pictures: bool = True) -> None:
+        self.width = width if pictures else 0
+        self._figure = styles.get("figure", "")
+        self._link = styles.get("a", "")
         self._openings = [
             (opening, opening[: len(tag) + 1] + _attributes(tag, styles) + opening[len(tag) + 1 :])
             for tag in styles
@@ -91,6 +93,16 @@ class Typesetter:
         # nh3 writes HTML; MJML is XML, where these would be unclosed or unknown.
         clean = clean.replace("&nbsp;", "&#160;").replace("<br>", "<br/>")
         return Markup(_close_void(clean))  # noqa: S704 - sanitised two lines above
+
+    def figure(self, picture: Picture, label: str) -> Markup:
+        """The picture of an item; where none are shown, ``label`` and its words, linked to it."""
+        if self.width:
+            html = picture_html(picture, self.width, style=self._figure)
+        else:
+            words = f"{label}: {picture.alt}" if picture.alt else label
+            link = f'class="link" href="{escape(picture.src)}" style="{escape(self._link)}"'
+            html = f'<p style="{escape(self._figure)}"><a {link}>{escape(words)}</a></p>'
+        return Markup(html)  # noqa: S704 - every value in it is escaped
 
 
 def _attributes(tag: str, styles: Mapping[str, str]) -> str:
@@ -145,8 +157,11 @@ def _inline(children: Iterable[Token], settled: Mapping[int, object], width: int
             out.append("</a>" if linked.pop() else "")
         elif kind == "image":
             picture = settled.get(id(token))
-            if isinstance(picture, Picture):
+            if isinstance(picture, Picture) and width:
                 out.append(picture_html(picture, width))
+            elif isinstance(picture, Picture) and not any(linked):
+                words = escape(picture.alt or picture.src)
+                out.append(f'[<a href="{escape(picture.src)}">{words}</a>]')
             else:
                 out.append(escape(token.content))
         elif kind == "slot":
@@ -162,4 +177,5 @@ def picture_html(picture: Picture, width: int, *, style: str = "") -> str:
         size += f' height="{max(round(picture.height * shown / picture.width), 1)}"'
     if style:
         size += f' style="display:block;width:100%;max-width:{shown}px;height:auto;{escape(style)}"'
-    return f'<img src="{escape(picture.src)}" alt="{escape(picture.alt)}"{size}/>'
+    name = ' class="figure"' if style else ""
+    return f'<img{name} src="{escape(picture.src)}" alt="{escape(picture.alt)}"{size}/>'

@@ -67,6 +67,15 @@ _RISKY: Final = re.compile('[\\\\\x7f"]')
 _MAY_BE_RISKY: Final = re.compile(r"[\\\x7f]|&#(?:0*(?:92|127)|[xX]0*(?:5[cC]|7[fF]));")
 _SPACES: Final = re.compile(r"[ \t\r\n]+")
 _STYLE: Final = re.compile(r"<style[^>]*>.*?</style>", re.DOTALL)
+# MJML writes the preview line in white on whatever ground there is and hides it four times over;
+# filters take white words for a trick (SpamAssassin 4: 0.7 points), and once is enough.
+_UNSEEN: Final = "display:none;font-size:1px;"
+_SMALL: Final = "line-height:1px;max-height:0px;max-width:0px;"
+_PREVIEW: Final = (
+    f"{_UNSEEN}color:#ffffff;{_SMALL}opacity:0;overflow:hidden;",
+    f"{_UNSEEN}{_SMALL}",
+)
+_BODY: Final = ('style="word-spacing:normal;', 'style="')
 _ENTITY: Final = re.compile(r"&#(\d+);")
 _PARSER: Final = etree.XMLParser(
     resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=False
@@ -90,6 +99,7 @@ def to_html(source: str, *, path: str) -> str:
         html = str(mjml2html(written, fonts={}, include_loader=None))
     except (ValueError, OSError) as error:
         raise ThemeError(f"MJML refuses this theme: {error}.", where=path, fix=_FIX) from None
+    html = html.replace(*_PREVIEW, 1).replace(*_BODY, 1)
     return _STYLE.sub(_stylesheet, _ENTITY.sub(_literal, html))
 
 

@@ -16,7 +16,7 @@ from typing import Final
 from markdown_it.token import Token
 
 from digest.content.issue import ItemKind
-from digest.content.layout import Block, IssueLayout, ItemLayout, SectionLayout
+from digest.content.layout import Block, IssueLayout, ItemLayout, Picture, SectionLayout
 from digest.content.theme import Masthead, Theme
 from digest.mail.message import section_mark, slot_mark
 
@@ -77,8 +77,9 @@ def _item(page: _Page, item: ItemLayout, theme: Theme) -> None:
     if item.byline:
         page.paragraph(page.words(item.byline))
     page.gap()
-    if item.picture and item.picture.alt:
-        page.paragraph(f"[{theme.word('picture')}: {item.picture.alt}]")
+    if item.picture:
+        words = ": ".join(filter(None, (theme.word("picture"), item.picture.alt)))
+        page.paragraph(f"[{words}]{page.links.number(item.picture.src)}")
     page.block(item.body)
 
 
@@ -98,6 +99,7 @@ def _footer(page: _Page, layout: IssueLayout, masthead: Masthead, theme: Theme) 
     page.line(f"{theme.word('leave')}:")
     page.line(layout.leave_url)
     page.gap()
+    page.paragraph(theme.word("footer"))
     for line in masthead.postal_address.splitlines():
         page.line(line.strip())
 
@@ -288,10 +290,17 @@ def _inline(children: Iterable[Token], settled: Mapping[int, object], links: _Fo
         elif kind == "link_close":
             out.append(links.number(targets.pop()))
         elif kind == "image":
-            out.append(f"[{token.content}]" if token.content else "")
+            out.append(_picture(token, settled.get(id(token)), links, linked=any(targets)))
         elif kind == "slot":
             out.append(slot_mark(int(str(settled[id(token)]))))
     return "".join(out)
+
+
+def _picture(token: Token, picture: object, links: _Footnotes, *, linked: bool) -> str:
+    """What a picture shows, and where it is to be seen (unless it is a link already)."""
+    if isinstance(picture, Picture) and not linked:
+        return f"[{token.content or '…'}]{links.number(picture.src)}"
+    return f"[{token.content}]" if token.content else ""
 
 
 def columns(text: str) -> int:

@@ -17,7 +17,7 @@ from typing import Final
 from jinja2 import TemplateError
 from markupsafe import Markup
 
-from digest.content.fragments import Typesetter, picture_html
+from digest.content.fragments import Typesetter
 from digest.content.issue import Issue, ItemKind
 from digest.content.layout import (
     IssueLayout,
@@ -39,6 +39,10 @@ __all__ = ["Link", "Rendered", "render_issue"]
 # What stands between these is for the one reader: it is cut out of the archive's form.
 _PERSONAL_OPEN: Final = "\ue008"
 _PERSONAL_CLOSE: Final = "\ue009"
+# And what stands between these is for the archive alone: it is cut out of the mail.
+_WEB_OPEN: Final = "\ue00a"
+_WEB_CLOSE: Final = "\ue00b"
+_WEB: Final = re.compile(f"{_WEB_OPEN}.*?{_WEB_CLOSE}", re.DOTALL)
 _PERSONAL: Final = re.compile(f"{_PERSONAL_OPEN}.*?{_PERSONAL_CLOSE}", re.DOTALL)
 _HREF: Final = re.compile('href="([^"]*)"')
 
@@ -94,7 +98,7 @@ def render_issue(
     return Rendered(
         subject=layout.subject,
         preview=layout.preview,
-        html=personal.replace(_PERSONAL_OPEN, "").replace(_PERSONAL_CLOSE, ""),
+        html=_for_the_mail(personal),
         plain=plain,
         web_html=_for_the_web(personal, layout),
         slots=layout.slots,
@@ -123,7 +127,8 @@ def _date_line(issue: Issue, title: str, theme: Theme) -> str:
 def _page(layout: IssueLayout, masthead: Masthead, theme: Theme) -> dict[str, object]:
     """Everything a template may use; its names are documented in the theme's ``index.mjml``."""
     rtl = masthead.direction == "rtl"
-    typeset = Typesetter(_mirrored(theme.fragments) if rtl else theme.fragments, theme.text_width)
+    styles = _mirrored(theme.fragments) if rtl else theme.fragments
+    typeset = Typesetter(styles, theme.text_width, pictures=theme.shows_pictures)
     return {
         "title": layout.title,
         "subject": layout.subject or layout.title,
@@ -139,6 +144,8 @@ def _page(layout: IssueLayout, masthead: Masthead, theme: Theme) -> dict[str, ob
         "postal_address": masthead.postal_address.splitlines(),
         "personal": Markup(_PERSONAL_OPEN),  # noqa: S704 - a constant
         "end_personal": Markup(_PERSONAL_CLOSE),  # noqa: S704 - a constant
+        "web": Markup(_WEB_OPEN),  # noqa: S704 - a constant
+        "end_web": Markup(_WEB_CLOSE),  # noqa: S704 - a constant
         "leave_url": layout.leave_url,
         "preferences_url": layout.preferences_url,
         "colours": theme.colours,
@@ -192,8 +199,7 @@ def _item(
     item: ItemLayout, theme: Theme, typeset: Typesetter, *, labelled: bool
 ) -> dict[str, object]:
     shown = labelled and item.kind is not ItemKind.ARTICLE and not item.sponsor
-    style = theme.fragments.get("figure", "")
-    picture = picture_html(item.picture, theme.text_width, style=style) if item.picture else ""
+    picture = typeset.figure(item.picture, theme.word("picture")) if item.picture else ""
     return {
         "title": item.title,
         "href": item.href,
@@ -201,7 +207,7 @@ def _item(
         "label": theme.word(item.kind) if shown else "",
         "sponsor": item.sponsor,
         "byline": typeset(item.byline),
-        "picture": Markup(picture),  # noqa: S704 - every value in it is escaped
+        "picture": picture,
         "joint": item.joint,
         "body": typeset(item.body),
     }
@@ -221,8 +227,13 @@ def _with_body_language(html: str, masthead: Masthead) -> str:
     return html.replace("<body ", f"<body {spoken} ", 1)
 
 
+def _for_the_mail(personal: str) -> str:
+    return _WEB.sub("", personal).replace(_PERSONAL_OPEN, "").replace(_PERSONAL_CLOSE, "")
+
+
 def _for_the_web(personal: str, layout: IssueLayout) -> str:
-    html = fill_marks(_PERSONAL.sub("", personal), [escape(s.fallback) for s in layout.slots])
+    page = _PERSONAL.sub("", personal).replace(_WEB_OPEN, "").replace(_WEB_CLOSE, "")
+    html = fill_marks(page, [escape(s.fallback) for s in layout.slots])
     if not layout.plain_hrefs:
         return html
     return _HREF.sub(lambda href: _plain_href(href, layout.plain_hrefs), html)

@@ -92,6 +92,11 @@ class Theme:
         """Pixels a figure may be wide."""
         return self.layout["width"] - 2 * self.layout["padding"]
 
+    @property
+    def shows_pictures(self) -> bool:
+        """Whether pictures are shown, or told in words with a link to each."""
+        return bool(self.layout["pictures"])
+
     def word(self, name: str) -> str:
         """One of the theme's own words, such as the label of a sponsor."""
         return str(self.words.get(name, ""))

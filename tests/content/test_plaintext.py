@@ -66,7 +66,14 @@ def test_short_items_are_a_list() -> None:
 
 def test_a_picture_is_told_in_words() -> None:
     text = plain("## S\n### [One](https://e.org/1)\n![A tall tree](https://e.org/a.png)\n\nText.\n")
-    assert "[Picture: A tall tree]\n\nText." in text
+    assert "[Picture: A tall tree] [2]\n\nText." in text
+    assert "[2] https://e.org/a.png\n" in text
+
+
+def test_a_picture_that_is_a_link_is_listed_once() -> None:
+    text = plain("A [![tree](https://e.org/a.png)](https://e.org/1) here.\n")
+    assert "A [tree] [1] here." in text
+    assert "a.png" not in text
 
 
 def test_no_line_of_the_example_is_wider_than_72_columns() -> None:
