@@ -8,15 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, exists, func, select, text, union_all, update
+from sqlalchemy import ColumnElement, exists, func, or_, select, union_all, update
 
 from digest.rules.delivery import CANARY_WAVE, REST_WAVE, DeliveryState, IssueState
+from digest.store.rows import WAITING, in_state, lock_issue
 from digest.store.schema import deliveries, issues
 from digest.store.session import Session
+from digest.store.types import storable
 
-# Written out, not bound: only so does the planner see that the partial indexes serve.
-_TO_DO = text("deliveries.state IN ('queued', 'deferred')")
-_SENDING = text("deliveries.state = 'sending'")
+_TO_DO = in_state(*WAITING)
+_SENDING = in_state(DeliveryState.SENDING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ async def start_sending(session: Session, issue_id: int) -> int | None:
 
 async def finish_sending(session: Session, issue_id: int, now: datetime) -> bool:
     """``sending → finished`` where every row is settled; whether it was this call that did it."""
+    await lock_issue(session, issue_id)  # else rows put back at this moment would not be seen
     moved = await session.execute(
         update(issues)
         .where(issues.c.id == issue_id, issues.c.state == IssueState.SENDING, ~_unsettled(issue_id))
@@ -55,8 +57,9 @@ async def finish_sending(session: Session, issue_id: int, now: datetime) -> bool
 
 
 def _unsettled(issue_id: int) -> ColumnElement[bool]:
-    open_states = (DeliveryState.QUEUED, DeliveryState.DEFERRED, DeliveryState.SENDING)
-    return exists().where(deliveries.c.issue_id == issue_id, deliveries.c.state.in_(open_states))
+    # Each by its index: rows that are settled, most of an issue's, are not looked at.
+    of_issue = exists().where(deliveries.c.issue_id == issue_id)
+    return or_(of_issue.where(_TO_DO), of_issue.where(_SENDING))
 
 
 async def issue_progress(session: Session, issue_id: int) -> IssueProgress:
@@ -117,6 +120,6 @@ async def defer_waiting(session: Session, issue_id: int, *, until: datetime, rep
     statement = (
         update(deliveries)
         .where(deliveries.c.issue_id == issue_id, deliveries.c.state == DeliveryState.QUEUED)
-        .values(state=DeliveryState.DEFERRED, not_before=until, reply_text=reply[:1000])
+        .values(state=DeliveryState.DEFERRED, not_before=until, reply_text=storable(reply))
     )
     return (await session.execute(statement)).rowcount

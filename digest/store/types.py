@@ -11,6 +11,8 @@ from sqlalchemy.dialects.postgresql import insert as insert  # noqa: PLC0414 (se
 
 # ``insert`` has ON CONFLICT, which SQLite took over from PostgreSQL: one form compiles for both.
 
+TEXT_MAX = 1_000  # characters of a reply that are kept
+
 Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows only in INTEGER PRIMARY KEY
 # None is NULL, not the JSON word null.
 Json = JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
@@ -51,3 +53,10 @@ class EnumText(TypeDecorator[StrEnum]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:
         return None if value is None else self.enum(value)
+
+
+def storable(words: str | None) -> str | None:
+    """Words of others, cut to ``TEXT_MAX``; PostgreSQL takes no NUL and no lone surrogate."""
+    if words is None:
+        return None
+    return words[:TEXT_MAX].replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
