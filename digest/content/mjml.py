@@ -6,60 +6,23 @@ attribute in a browser, so that the rest of the value becomes attributes of its 
 ``mj-title`` ends the ``aria-label`` made from it. It also copies unknown tags, reads files named by
 ``mj-include`` and knows no line numbers. So here the document is parsed by lxml, checked, written
 again with numeric entities in every attribute value, and only then handed over; fonts, includes and
-social icons from elsewhere are switched off.
+social icons from elsewhere are switched off. ``mj-style inline`` is inlined here, which it forgets.
 """
 
 from __future__ import annotations
 
 import re
 from typing import Final
-from xml.parsers import expat
 
+import css_inline
 from lxml import etree
 from mjml import mjml2html
 
+from digest.content.mjml_tags import REFUSED
 from digest.errors import ThemeError
 
-__all__ = ["check_template", "to_html"]
+__all__ = ["to_html"]
 
-# tag → the tags it may stand in. None: anywhere in the body where content may stand.
-_HEAD: Final = frozenset({"mj-head"})
-_COLUMNS: Final = frozenset({"mj-column", "mj-hero"})
-PARENTS: Final[dict[str, frozenset[str]]] = {
-    "mjml": frozenset(),
-    "mj-head": frozenset({"mjml"}),
-    "mj-body": frozenset({"mjml"}),
-    "mj-title": _HEAD,
-    "mj-preview": _HEAD,
-    "mj-style": _HEAD,
-    "mj-attributes": _HEAD,
-    "mj-breakpoint": _HEAD,
-    "mj-all": frozenset({"mj-attributes"}),
-    "mj-class": frozenset({"mj-attributes"}),
-    "mj-wrapper": frozenset({"mj-body"}),
-    "mj-section": frozenset({"mj-body", "mj-wrapper"}),
-    "mj-hero": frozenset({"mj-body", "mj-wrapper"}),
-    "mj-group": frozenset({"mj-section"}),
-    "mj-column": frozenset({"mj-section", "mj-group"}),
-    "mj-text": _COLUMNS | {"mj-attributes"},
-    "mj-image": _COLUMNS | {"mj-attributes"},
-    "mj-button": _COLUMNS | {"mj-attributes"},
-    "mj-divider": _COLUMNS | {"mj-attributes"},
-    "mj-spacer": _COLUMNS | {"mj-attributes"},
-    "mj-table": _COLUMNS | {"mj-attributes"},
-    "mj-raw": _COLUMNS | _HEAD | {"mj-body", "mj-wrapper", "mj-section"},
-}
-# Defaults for these may be set in mj-attributes too.
-_DEFAULTED: Final = frozenset({"mj-body", "mj-section", "mj-wrapper", "mj-column", "mj-hero"})
-# Inside these stands HTML, not MJML.
-_HTML_INSIDE: Final = frozenset(
-    {"mj-text", "mj-raw", "mj-table", "mj-button", "mj-title", "mj-preview", "mj-style"}
-)
-_REFUSED: Final = frozenset(
-    {"mj-include", "script", "iframe", "object", "embed", "form", "link", "base"}
-)
-
-_JINJA: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 # lxml leaves these ASCII characters as they are; private-use ones stand for them while it writes.
 _STAND_INS: Final = {"\\": "\ue010", "\x7f": "\ue011", '"': "\ue012"}
 _RISKY: Final = re.compile('[\\\\\x7f"]')
@@ -94,13 +57,39 @@ def to_html(source: str, *, path: str) -> str:
     except etree.XMLSyntaxError as error:
         line, column = error.position
         raise ThemeError(_reason(error.msg), where=f"{path}:{line}:{column}", fix=_FIX) from None
+    styles = _inline_styles(root)
     try:
         written = _with_entities(root, path, risky=bool(_MAY_BE_RISKY.search(source)))
         html = str(mjml2html(written, fonts={}, include_loader=None))
-    except (ValueError, OSError) as error:
+        if styles:
+            html = _inlined(html, styles)
+    except (ValueError, OSError, css_inline.InlineError) as error:
         raise ThemeError(f"MJML refuses this theme: {error}.", where=path, fix=_FIX) from None
     html = html.replace(*_PREVIEW, 1).replace(*_BODY, 1)
     return _STYLE.sub(_stylesheet, _ENTITY.sub(_literal, html))
+
+
+def _inline_styles(root: etree._Element) -> str:
+    """The text of every ``mj-style inline="inline"``, which is taken out of the document."""
+    found = [style for style in root.iter("mj-style") if style.get("inline") == "inline"]
+    for style in found:
+        style.getparent().remove(style)
+    return "\n".join(style.text or "" for style in found)
+
+
+def _inlined(html: str, styles: str) -> str:
+    """``styles`` written into the tags they speak of, as MJML promises and mrml does not do.
+
+    What stands in a tag already wins. Styles of the head stay there; nothing is loaded.
+    """
+    inliner = css_inline.CSSInliner(
+        inline_style_tags=False,
+        keep_style_tags=True,
+        load_remote_stylesheets=False,
+        extra_css=styles,
+    )
+    # It reads and writes a document of its own: what Outlook reads stands in comments and stays.
+    return inliner.inline(html)
 
 
 _FIX: Final = "Every tag of a theme must be closed, known and in its place."
@@ -117,10 +106,10 @@ def _with_entities(root: etree._Element, path: str, *, risky: bool) -> str:
     Written as ASCII, lxml turns the others into numeric entities itself. The title counts as an
     attribute value: MJML copies it into ``aria-label`` without escaping its quotes.
     """
-    for element in root.iter(*_REFUSED):
+    for element in root.iter(*REFUSED):
         where = f"{path}:{element.sourceline or 1}:1"
         message = f"<{element.tag}> is not allowed in a theme."
-        raise ThemeError(message, where=where, fix=_INCLUDE_FIX)
+        raise ThemeError(message, where=where, fix=REFUSED[str(element.tag)][1])
     if risky:
         for element in root.iter(etree.Element):
             for name, value in element.items():
@@ -147,79 +136,3 @@ def _literal(match: re.Match[str]) -> str:
 def _stylesheet(match: re.Match[str]) -> str:
     """HTML decodes nothing in a style element, so ``>`` and ``&`` of XML become themselves."""
     return match[0].replace("&gt;", ">").replace("&amp;", "&")
-
-
-_INCLUDE_FIX: Final = "A theme's own parts are joined with {% include %}."
-
-
-def check_template(source: str, *, path: str) -> None:
-    """Check one template file of a theme, before anything is filled in.
-
-    ``source`` is MJML with Jinja tags in it; each file, and each branch of an ``{% if %}``, is
-    well-formed by itself. Raises ThemeError with path:line:column on an unclosed or unknown tag, on
-    a tag where MJML does not know it, on an attribute written twice and on ``mj-include``.
-    """
-    _TemplateCheck(path).run(_JINJA.sub(_blank, source))
-
-
-def _blank(match: re.Match[str]) -> str:
-    """Spaces in place of a Jinja tag, so that every line and column stays where it was."""
-    return re.sub(r"[^\n]", " ", match[0])
-
-
-class _TemplateCheck:
-    """Walks one template with expat, which knows line and column of every tag."""
-
-    # One line that is not the author's goes before; the file may hold several elements.
-    _OPEN: Final = "<theme-file>"
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.open: list[str] = []
-        self.parser = expat.ParserCreate()
-        self.parser.StartElementHandler = self._start
-        self.parser.EndElementHandler = self._end
-
-    def run(self, masked: str) -> None:
-        try:
-            self.parser.Parse(f"{self._OPEN}{masked}</theme-file>".encode(), True)  # noqa: FBT003 - positional only
-        except expat.ExpatError as error:
-            reason = expat.ErrorString(error.code)
-            message = f"This is no well-formed MJML: {reason}."
-            raise self._error(message, error.lineno, error.offset) from None
-
-    def _start(self, tag: str, _attributes: dict[str, str]) -> None:
-        parent = self.open[-1] if self.open else ""
-        self.open.append(tag)
-        if len(self.open) == 1:
-            return
-        problem = self._problem(tag, parent)
-        if problem:
-            line, column = self.parser.CurrentLineNumber, self.parser.CurrentColumnNumber
-            raise self._error(problem, line, column)
-
-    def _problem(self, tag: str, parent: str) -> str:
-        if tag in _REFUSED:
-            return f"<{tag}> is not allowed in a theme."
-        in_html = parent in _HTML_INSIDE or not parent.startswith(("mj", "theme-file"))
-        if not tag.startswith("mj"):
-            # A file of nothing but HTML is a part that others include in their <mj-text>.
-            outside = not in_html and parent != "theme-file"
-            return f"<{tag}> stands in no <mj-text> or <mj-raw>." if outside else ""
-        if in_html:
-            return f"<{tag}> cannot stand in HTML."
-        if tag not in PARENTS:
-            return f"<{tag}> is no tag of MJML."
-        known = PARENTS[tag] | ({"mj-attributes"} if tag in _DEFAULTED else frozenset())
-        if parent != "theme-file" and parent not in known:
-            return f"<{tag}> cannot stand in <{parent}>."
-        return ""
-
-    def _end(self, _tag: str) -> None:
-        self.open.pop()
-
-    def _error(self, message: str, line: int, column: int) -> ThemeError:
-        shift = len(self._OPEN) if line == 1 else 0
-        return ThemeError(
-            message, where=f"{self.path}:{line}:{max(column - shift, 0) + 1}", fix=_FIX
-        )

@@ -24,7 +24,7 @@ from jinja2.exceptions import TemplateNotFound
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from digest import resources
-from digest.content.mjml import check_template
+from digest.content.mjml_lint import check_template
 from digest.errors import NotFoundError, ThemeError
 
 __all__ = ["Masthead", "Theme", "contrast", "load_theme"]

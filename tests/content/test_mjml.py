@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mjml import mjml2html
 
-from digest.content.mjml import check_template, to_html
+from digest.content.mjml import to_html
 from digest.errors import ThemeError
 
 CHARACTERS = st.characters(
@@ -159,43 +159,43 @@ def test_a_stylesheet_keeps_its_signs() -> None:
     assert "a > b {color:red}" in html
 
 
-BROKEN = [
-    ("<mj-text>\n  <p>unclosed\n</mj-text>", 3, "mismatched tag"),
-    ("<mj-section>\n  <mj-txt>a</mj-txt>\n</mj-section>", 2, "no tag of MJML"),
-    ("<mj-section>\n  <mj-text>a</mj-text>\n</mj-section>", 2, "cannot stand in <mj-section>"),
-    ("<mj-column>\n\n <p>a</p></mj-column>", 3, "stands in no <mj-text>"),
-    ("<mj-text>\n<mj-button>a</mj-button></mj-text>", 2, "cannot stand in HTML"),
-    ('<mj-raw>\n<mj-include path="a"/></mj-raw>', 2, "not allowed"),
-    ('<mj-text align="left"\n align="right">a</mj-text>', 2, "duplicate attribute"),
-    ("<mj-text>&nbsp;</mj-text>", 1, "undefined entity"),
-    ("{% if a %}\n<mj-text>\n{% endif %}", 3, "mismatched tag"),
-]
+INLINE = (
+    '<mj-style inline="inline">.note &gt; b {color: #123456} .box {background-color: #abcdef}'
+    ".late {margin: 9px}</mj-style>"
+)
 
 
-@pytest.mark.parametrize(("template", "line", "message"), BROKEN)
-def test_a_broken_template_is_named_with_line_and_column(
-    template: str, line: int, message: str
-) -> None:
-    with pytest.raises(ThemeError, match=re.escape(message)) as error:
-        check_template(template, path="theme/item.mjml")
-    assert re.fullmatch(rf"theme/item\.mjml:{line}:\d+", error.value.where)
-
-
-def test_the_column_of_a_broken_tag_is_its_own() -> None:
-    with pytest.raises(ThemeError) as error:
-        check_template("<mj-column>\n    <mj-txt/></mj-column>", path="t")
-    assert error.value.where == "t:2:5"
-    with pytest.raises(ThemeError) as error:
-        check_template("<mj-column><mj-txt/></mj-column>", path="t")
-    assert error.value.where == "t:1:12"
-
-
-def test_jinja_may_stand_anywhere_in_a_template() -> None:
-    check_template(
-        '{# a < b #}<mj-text padding="{{ 1 if a < b else 2 }}">{% for x in y %}\n'
-        "<p {{ attributes }}>{{ x }}</p>{% endfor %}</mj-text>",
-        path="t",
+def test_inline_styles_are_written_into_their_tags() -> None:
+    body = (
+        '<mj-text css-class="box"><p class="note">a <b>b</b></p>'
+        '<p class="late" style="margin:1px">\ue0000\ue001 \ue0021\ue003</p></mj-text>'
     )
+    html = to_html(document(body, INLINE), path="t")
+    assert re.search(r'<b style="color: ?#123456;?">b</b>', html)
+    assert re.search(r'<td[^>]*class="box"[^>]*background-color: ?#abcdef', html)
+    assert "<mj-style" not in html
+    assert "<style>.note" not in html
+    # What a tag says itself wins, and the marks of slots and sections stay where they were.
+    assert re.search(r'<p class="late" style="[^"]*margin: ?1px', html)
+    assert "9px" not in html
+    assert "\ue0000\ue001 \ue0021\ue003" in html
+
+
+def test_inlining_loads_nothing_and_keeps_what_outlook_reads() -> None:
+    remote = '<mj-style inline="inline">@import url(file:///etc/passwd); b {color: red}</mj-style>'
+    body = "<mj-text><b>a</b></mj-text>"
+    html = to_html(document(body, remote), path="t")
+    assert "root:" not in html
+    plain = to_html(document(body), path="t")
+    assert html.count("<!--[if mso") == plain.count("<!--[if mso") > 0
+    assert html.startswith("<!")
+
+
+def test_the_preview_line_is_hidden_and_in_no_white_letters() -> None:
+    html = to_html(document("<mj-text>a</mj-text>", "<mj-preview>unseen</mj-preview>"), path="t")
+    (style,) = re.findall(r'<div style="([^"]*)">unseen', html)
+    assert style.startswith("display:none")
+    assert "color" not in style
 
 
 def test_a_filled_in_document_that_is_broken_is_named_with_line_and_column() -> None:
