@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -183,14 +183,21 @@ def refuse_unfinished(issue: StoredIssue, version: StoredVersion) -> None:
 async def load_outgoing(session: Session, version_id: int) -> Outgoing:
     """A version as it goes out, from its row alone; NotFoundError."""
     version = await get_version(session, version_id)
-    slots = [Slot(**slot) for slot in version.slots]
-    message = compile_message(
-        letterhead(version.identity, version.subject),
+    return Outgoing(
+        compile_version(version), version.identity["return_path"], tuple(version.sections)
+    )
+
+
+def compile_version(
+    version: StoredVersion, *, extra: tuple[tuple[str, str], ...] = ()
+) -> CompiledMessage:
+    """The message of a stored version; ``extra`` headers are what a relay wants beside ours."""
+    return compile_message(
+        replace(letterhead(version.identity, version.subject), extra=extra),
         html=version.html,
         plain=version.plain,
-        slots=slots,
+        slots=[Slot(**slot) for slot in version.slots],
     )
-    return Outgoing(message, version.identity["return_path"], tuple(version.sections))
 
 
 def content_hash(

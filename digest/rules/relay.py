@@ -2,15 +2,17 @@
 
 ``smtp://user:password@host:587?tls=required&connections=8`` speaks TLS after STARTTLS (RFC 3207),
 ``smtps://`` from the first byte (RFC 8314 §3.3). The profiles say what a relay changes in a
-message, whether its replies are the destination's, and how its own id is read from the final 250.
+message, whether its replies are the destination's, which headers it wants (our token in a tag of
+its own, its tracking off), and how its own id is read from the final 250.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from digest.errors import SettingsError
@@ -41,7 +43,8 @@ class RelayProfile:
     answers_for_destination: bool = False  # else it only queues: a 250 says nothing of a reader
     signs_dkim: bool = True
     adds_unsubscribe: bool = False
-    headers: tuple[tuple[str, str], ...] = ()  # values may hold {token}
+    headers: tuple[tuple[str, str], ...] = ()  # of every message; values may hold {token}
+    issue_headers: tuple[tuple[str, str], ...] = ()  # of issues besides, not of notices
     message_id: re.Pattern[str] | None = None  # its own id, group 1, in the final 250
     feedback: str = "bounce mail"
 
@@ -52,6 +55,15 @@ class RelayProfile:
 
 
 _QUEUED_AS = re.compile(r"\bqueued as\W*([A-Za-z0-9._+=-]+)", re.IGNORECASE)
+
+STREAM, CONFIGURATION_SET = "X-PM-Message-Stream", "X-SES-CONFIGURATION-SET"
+# Blanks between the parts: a header field folds there. Every filter is on unless it is set to 0.
+_SMTPAPI = (
+    '{"unique_args": {"digest": "{token}"}, "filters": '
+    '{"clicktrack": {"settings": {"enable": 0}}, '
+    '"opentrack": {"settings": {"enable": 0}}, '
+    '"subscriptiontrack": {"settings": {"enable": 0}}}}'
+)
 
 PROFILES: dict[str, RelayProfile] = {
     profile.name: profile
@@ -72,11 +84,13 @@ PROFILES: dict[str, RelayProfile] = {
             keeps_message_id=False,
             keeps_envelope_sender=False,
             headers=(
-                ("X-PM-Message-Stream", "broadcast"),
                 ("X-PM-Metadata-digest", "{token}"),
                 ("X-PM-TrackOpens", "false"),
+                ("X-PM-TrackLinks", "None"),
                 ("X-PM-KeepID", "true"),
             ),
+            # Without it Postmark takes the stream for single mails, where notices belong.
+            issue_headers=((STREAM, "broadcast"),),
             message_id=_QUEUED_AS,
             feedback="webhook postmark",
         ),
@@ -86,13 +100,15 @@ PROFILES: dict[str, RelayProfile] = {
             headers=(
                 ("X-Mailgun-Variables", '{"digest":"{token}"}'),
                 ("X-Mailgun-Track", "no"),
+                ("X-Mailgun-Track-Clicks", "no"),
+                ("X-Mailgun-Track-Opens", "no"),
             ),
             feedback="webhook mailgun",
         ),
         RelayProfile(
             "sendgrid",
             keeps_envelope_sender=False,
-            headers=(("X-SMTPAPI", '{"unique_args":{"digest":"{token}"}}'),),
+            headers=(("X-SMTPAPI", _SMTPAPI),),
             message_id=_QUEUED_AS,
             feedback="webhook sendgrid",
         ),
@@ -162,14 +178,35 @@ def parse_relay(url: str) -> RelayConfig:
             "A password would be sent in clear text.",
             "Leave the key tls away or write tls=required.",
         )
+    options["profile"] = _with_names(
+        options.get("profile", PROFILES["generic"]),
+        configuration_set=options.pop("configuration_set", None),
+        stream=options.pop("stream", None),
+    )
     return RelayConfig(
         host=host,
         port=parts.port or (SUBMISSIONS if implicit else SUBMISSION),
         username=username,
         password=unquote(parts.password) if parts.password else None,
         implicit_tls=implicit,
-        **options,  # type: ignore[arg-type]  # each value was made by its reader in _READERS
+        **options,
     )
+
+
+def _with_names(
+    profile: RelayProfile, *, configuration_set: str | None, stream: str | None
+) -> RelayProfile:
+    """A profile with the names somebody gave to things at their provider."""
+    if configuration_set is not None:
+        if profile.name != "ses":
+            raise _wrong("Only Amazon SES has configuration sets.", "Write profile=ses beside it.")
+        headers = ((CONFIGURATION_SET, configuration_set), *profile.headers)
+        profile = replace(profile, headers=headers)
+    if stream is not None:
+        if profile.name != "postmark":
+            raise _wrong("Only Postmark has streams.", "Write profile=postmark beside it.")
+        profile = replace(profile, issue_headers=((STREAM, stream),))
+    return profile
 
 
 def _wrong(message: str, fix: str) -> SettingsError:
@@ -200,14 +237,14 @@ def _split(url: str) -> SplitResult:
 _HOST = re.compile(r"[A-Za-z0-9._:-]{1,255}")
 
 
-def _options(query: str) -> dict[str, object]:
+def _options(query: str) -> dict[str, Any]:
     try:
         pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     except ValueError:
         raise _wrong(
             "What follows ? is not key=value&key=value.", f"Write it like {_EXAMPLE}."
         ) from None
-    options: dict[str, object] = {}
+    options: dict[str, Any] = {}
     for key, value in pairs:
         reader = _READERS.get(key)
         if reader is None:
@@ -270,7 +307,18 @@ def _profile(key: str, value: str) -> RelayProfile:
     return PROFILES[value]
 
 
-_READERS: dict[str, Callable[[str, str], object]] = {
+def _called(key: str, value: str) -> str:
+    if not _CALLED.fullmatch(value):
+        raise _wrong(
+            f"{key} holds a character no such name has.",
+            "It has up to 64 letters, digits, hyphens and underscores.",
+        )
+    return value
+
+
+_CALLED = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+_READERS: dict[str, Callable[[str, str], Any]] = {
     "tls": _tls,
     "connections": _whole(1, 256),
     "per_connection": _whole(1, 1_000_000),
@@ -281,4 +329,6 @@ _READERS: dict[str, Callable[[str, str], object]] = {
     "weight": _whole(1, 1000),
     "timeout": _seconds,
     "profile": _profile,
+    "configuration_set": _called,
+    "stream": _called,
 }

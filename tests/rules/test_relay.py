@@ -72,6 +72,12 @@ def test_several_relays_are_separated_by_blanks() -> None:
         ("smtp://anne%0d%0aRCPT:hunter2@smtp.example.org", "control"),
         ("smtp://exa%6dple.org", "host"),
         ("smtp://a.example smtp://a.example", "twice"),
+        ("smtp://smtp.example.org?configuration_set=weekly", "profile=ses"),
+        ("smtp://smtp.example.org?profile=postmark&configuration_set=weekly", "profile=ses"),
+        ("smtp://smtp.example.org?profile=ses&stream=weekly", "profile=postmark"),
+        ("smtp://smtp.example.org?profile=ses&configuration_set=a%0d%0aBcc:b", "configuration_set"),
+        ("smtp://smtp.example.org?profile=ses&configuration_set=", "configuration_set"),
+        ("smtp://smtp.example.org?profile=postmark&stream={token}", "stream"),
     ],
 )
 def test_a_wrong_url_is_explained(url: str, named: str) -> None:
@@ -119,3 +125,22 @@ def test_the_relays_id_is_read_from_the_final_reply(
     profile: str, text: str, expected: str | None
 ) -> None:
     assert PROFILES[profile].read_message_id(parse_reply(250, text)) == expected
+
+
+def test_a_configuration_set_is_named_to_amazon_ses_with_every_message() -> None:
+    profile = parse_relay("smtp://smtp.example.org?configuration_set=weekly&profile=ses").profile
+    assert profile.headers[0] == ("X-SES-CONFIGURATION-SET", "weekly")
+    assert profile.headers[1:] == PROFILES["ses"].headers
+
+
+def test_a_stream_of_postmark_is_for_issues_only() -> None:
+    profile = parse_relay("smtp://smtp.example.org?profile=postmark&stream=weekly").profile
+    assert profile.issue_headers == (("X-PM-Message-Stream", "weekly"),)
+    assert "X-PM-Message-Stream" not in dict(profile.headers)
+    assert PROFILES["postmark"].issue_headers == (("X-PM-Message-Stream", "broadcast"),)
+
+
+def test_every_profile_that_has_tags_puts_our_token_in_one() -> None:
+    for profile in PROFILES.values():
+        tagged = [name for name, value in profile.headers if "{token}" in value]
+        assert len(tagged) == (1 if profile.feedback.startswith("webhook") else 0)
