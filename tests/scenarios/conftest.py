@@ -1,0 +1,81 @@
+"""What the scenarios of faults share: installations to copy, a relay, a seed that is printed."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import missing
+from tests.fakes.postgres import PostgresServer
+from tests.fakes.relay_plan import Plan
+from tests.scenarios.house import House, Houses
+from tests.scenarios.prefork import Prefork
+from tests.scenarios.relays import RelayProcess
+
+SEED = "DIGEST_TEST_SEED"
+
+MakeHouse = Callable[..., House]
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """A number for this test's chance; ``DIGEST_TEST_SEED`` repeats a run that failed."""
+    chosen = int(os.environ.get(SEED) or random.SystemRandom().randrange(1 << 32))
+    print(f"to repeat: {SEED}={chosen} ./run test '{request.node.nodeid}'")  # shown on failure
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def prefork(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prefork]:
+    """The parent of this session's commands."""
+    with Prefork(tmp_path_factory.mktemp("commands"), {}) as parent:
+        yield parent
+
+
+@pytest.fixture(scope="session")
+def houses(
+    prefork: Prefork, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Houses:
+    """The maker of installations."""
+    return Houses(tmp_path_factory.mktemp("houses"), prefork)
+
+
+@pytest.fixture
+def make_house(
+    houses: Houses, dialect: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[MakeHouse]:
+    """Makes one installation of the test's dialect, with a relay of its own; all go at its end."""
+    if dialect == "postgresql":
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        houses.postgres = server
+    with ExitStack() as stack:
+
+        def make(
+            readers: int,
+            plan: Plan | None = None,
+            *,
+            certificate: Path | None = None,
+            **keys: object,
+        ) -> House:
+            relay = RelayProcess(tmp_path / "relay", plan or Plan(), certificate)
+            stack.enter_context(relay)
+            keywords: dict[str, Any] = keys  # of the relay's URL, or the issue's text
+            return stack.enter_context(houses.house(dialect, readers, relay, **keywords))
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def strace() -> str:
+    """The program that kills at a system call."""
+    path = shutil.which("strace")
+    if path is None:
+        missing("no strace on the PATH")
+    return path

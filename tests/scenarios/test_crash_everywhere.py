@@ -1,0 +1,139 @@
+"""F1: a sender is killed at every system call of a batch of fifty messages (promises 1 and 2).
+
+Each killed run is followed by one that completes it; then the oracle demands that exactly those
+messages went out twice that the relay had taken and the database did not know at the kill.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.postgres import PostgresServer
+from tests.scenarios import results, tracing
+from tests.scenarios.house import House, Houses
+from tests.scenarios.oracle import Doubt, judge
+from tests.scenarios.prefork import Prefork
+from tests.scenarios.relays import RelayProcess
+
+READERS, CONNECTIONS, UNRECORDED = 50, 2, 10
+CLEAN_RUNS = 3
+ATTEMPTS = 10  # runs until one comes as far as the call at which it is to be killed
+SAMPLE = 10  # kills in ./run test
+SHARDS = 2
+
+Point = tuple[str, int]  # a system call and its ordinal
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What one shard works with."""
+
+    houses: Houses
+    dialect: str
+    prefork: Prefork
+    relay: RelayProcess
+    strace: str
+    log: Path
+
+    @contextmanager
+    def house(self) -> Iterator[House]:
+        self.relay.begin_anew()
+        with self.houses.house(
+            self.dialect, READERS, self.relay, prefork=self.prefork, connections=CONNECTIONS
+        ) as house:
+            house.settings["DIGEST_SENDER__UNRECORDED"] = str(UNRECORDED)
+            yield house
+
+    def points(self) -> list[Point]:
+        """Every call a clean run makes for certain."""
+        counts = []
+        for _ in range(CLEAN_RUNS):
+            with self.house() as house:
+                child = house.begin_send(stopped=True)
+                counts.append(tracing.count(child, self.strace, log=self.log))
+                judge(house)
+        least = counts[0]
+        for one in counts[1:]:
+            least &= one
+        return [(call, number) for call in tracing.CALLS for number in range(1, least[call] + 1)]
+
+    def kill(self, point: Point) -> int:
+        """Kill a run there and complete it; how many second copies that made."""
+        for _ in range(ATTEMPTS):
+            with self.house() as house:
+                child = house.begin_send(stopped=True)
+                code = tracing.kill_at(child, self.strace, *point, log=self.log)
+                if code == 0:
+                    continue  # this time it needed fewer calls
+                assert code == -9, (point, code, child.err)
+                doubt = Doubt(house)
+                unknown = doubt.after_kill()
+                assert unknown <= UNRECORDED, (point, unknown)
+                totals = house.send()
+                assert totals["accepted"] == READERS, (point, totals)
+                return judge(house, copies=doubt.copies).duplicates
+        raise AssertionError(f"{ATTEMPTS} runs ended without their kill at {point}")
+
+
+@contextmanager
+def a_bench(houses: Houses, dialect: str, folder: Path, strace: str) -> Iterator[Bench]:
+    folder.mkdir()
+    with Prefork(folder / "commands", {}) as prefork, RelayProcess(folder / "relay") as relay:
+        yield Bench(houses, dialect, prefork, relay, strace, folder / "strace.log")
+
+
+def kill_at_each(
+    houses: Houses, dialect: str, folder: Path, *, strace: str, points: Sequence[Point]
+) -> int:
+    """Kill one run at each of ``points``, in several shards; how many second copies there were."""
+
+    def shard(number: int) -> int:
+        with a_bench(houses, dialect, folder / f"shard{number}", strace) as bench:
+            return sum(bench.kill(point) for point in points[number::SHARDS])
+
+    with ThreadPoolExecutor(SHARDS) as pool:
+        return sum(pool.map(shard, range(SHARDS)))
+
+
+@pytest.fixture
+def ready_houses(houses: Houses, dialect: str, request: pytest.FixtureRequest) -> Houses:
+    if dialect == "postgresql":
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        houses.postgres = server
+    return houses
+
+
+def test_killed_at_some_system_calls_nobody_is_lost(
+    ready_houses: Houses, dialect: str, tmp_path: Path, strace: str, seed: int
+) -> None:
+    with a_bench(ready_houses, dialect, tmp_path / "clean", strace) as bench:
+        points = bench.points()
+    assert len(points) > 400, "a batch makes more system calls than that"
+    sample = random.Random(seed).sample(points, SAMPLE)
+    print(sample)
+    kill_at_each(ready_houses, dialect, tmp_path, strace=strace, points=sample)
+
+
+@pytest.mark.long
+def test_killed_at_every_system_call_nobody_is_lost(
+    ready_houses: Houses, dialect: str, tmp_path: Path, strace: str
+) -> None:
+    with a_bench(ready_houses, dialect, tmp_path / "clean", strace) as bench:
+        points = bench.points()
+    copies = kill_at_each(ready_houses, dialect, tmp_path, strace=strace, points=points)
+    results.record(
+        "F1 SIGKILL at every system call of 50 messages",
+        dialect,
+        runs=len(points),
+        kills=len(points),
+        messages=len(points) * READERS,
+        duplicates=copies,
+        bound=len(points) * UNRECORDED,
+    )
