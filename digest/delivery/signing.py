@@ -1,13 +1,16 @@
-"""Composing and signing ahead of the connections, on every processor.
+"""Signing ahead of the connections, on every processor.
 
-An RSA signature costs thirteen times what everything else about a message costs, so it is what
-sending would wait for. ``cryptography`` and ``hashlib`` give up Python's lock while they work, so
-threads sign the claims that wait in the queue while the event loop sends those that are signed.
-Work is handed over in groups: to wake the event loop for each letter would cost a tenth of a
-signature.
+An RSA signature costs many times what everything else about a message costs, so it is what sending
+would wait for. ``cryptography`` and ``hashlib`` give up Python's lock while they work, so threads
+sign the claims that wait in the queue while the event loop sends those that are signed. Work is
+handed over in groups: to wake the event loop for each letter would cost a tenth of a signature.
 
-Where nothing is signed (no key for the sender, or a relay that signs itself) no thread is started
-and a letter costs what it costs to compose.
+What a thread leaves is the signature alone. A letter is composed where it is sent, for it depends
+on the relay: profiles add fields that no signature covers, and where the relay signs itself ours is
+left out. Composing is cheap and gives the same bytes each time; a queue of letters would hold 64 KB
+for each of its claims.
+
+Where nothing is signed (no key for the sender, relays that sign themselves) no thread is started.
 """
 
 from __future__ import annotations
@@ -16,14 +19,14 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, Self, TypeVar
 
 from digest.delivery.dkim_keys import KeyFolder, Signers
 from digest.delivery.session import Letter
 from digest.mail.dkim import sender_domain
-from digest.rules.relay import RelayConfig
+from digest.rules.relay import RelayConfig, RelayProfile
 from digest.rules.retry import GIVEN_UP_AFTER
 from digest.settings import Settings
 
@@ -36,88 +39,88 @@ Row = TypeVar("Row")
 class DkimSigning:
     """Signs letters of the domains that have a key; ``signers`` may be empty, then of none."""
 
-    signers: Signers
+    signers: Signers = field(default_factory=Signers)
+    always: bool = False  # also through relays that sign themselves: two signatures harm nobody
 
     @classmethod
     def of(cls, settings: Settings, relays: Sequence[RelayConfig]) -> Self:
         """What ``settings`` ask for with these relays; SettingsError for a key that cannot be used.
 
-        With ``auto``, mail is signed when at least one relay does not sign itself: which of them
-        gets a message is not known yet when it is signed, and two signatures harm nobody.
+        Keys that no relay needs are not looked at.
         """
-        wanted = settings.dkim.sign == "always" or (
-            settings.dkim.sign == "auto" and any(not one.profile.signs_dkim for one in relays)
-        )
-        return cls(KeyFolder(settings.dkim_folder).signers() if wanted else Signers())
+        always = settings.dkim.sign == "always"
+        needed = always or any(not relay.profile.signs_dkim for relay in relays)
+        if settings.dkim.sign == "never" or not needed:
+            return cls()
+        return cls(KeyFolder(settings.dkim_folder).signers(), always=always)
 
     def __bool__(self) -> bool:
         return bool(self.signers)
 
-    def sign(self, letter: Letter, *, first_claimed_at: datetime, now: datetime) -> Letter:
-        """``letter`` with its signature before it, or as it is where its sender has no key.
+    def wanted(self, profile: RelayProfile) -> bool:
+        """Whether mail through a relay of ``profile`` is signed by us."""
+        return bool(self.signers) and (self.always or not profile.signs_dkim)
 
-        The time in the signature is that of the first claim, so that a retry is the same bytes; a
-        row that is sent once more after everything was over gets a signature of its own, for the
-        first one would run out too soon. Any thread may call it.
+    def signature(self, letter: Letter, *, first_claimed_at: datetime, now: datetime) -> bytes:
+        """What stands before the letter's bytes: a DKIM-Signature, or nothing without a key.
+
+        The time in it is that of the first claim, so that a retry is the same bytes; a row that is
+        sent once more after everything was over gets a signature of its own, for the first one
+        would run out too soon. Any thread may call it.
         """
         signer = self.signers.of(sender_domain(letter.data)) if self.signers else None
         if signer is None:
-            return letter
+            return b""
         at = first_claimed_at if now - first_claimed_at <= GIVEN_UP_AFTER else now
-        return replace(letter, data=signer.sign(letter.data, at) + letter.data)
+        return signer.sign(letter.data, at)
 
 
 class Prepared:
-    """One letter on its way through a thread; ``ready`` once ``letter()`` can tell."""
+    """The signature of one letter on its way through a thread; ``ready`` once it is there."""
 
-    __slots__ = ("_arrived", "_error", "_letter", "ready")
+    __slots__ = ("_arrived", "_result", "ready")
 
     def __init__(self) -> None:
-        self._letter: Letter | None = None
-        self._error: Exception | None = None
+        self._result: bytes | Exception = b""
         self._arrived: asyncio.Event | None = None
         self.ready = False
 
-    def letter(self) -> Letter | None:
-        """What composing gave; raises what it raised."""
+    def signature(self) -> bytes:
+        """What stands before the letter; raises what composing or signing it raised."""
         if not self.ready:
-            raise RuntimeError("the letter is not ready yet")
-        if self._error is not None:
-            raise self._error
-        return self._letter
+            raise RuntimeError("the signature is not ready yet")
+        if isinstance(self._result, Exception):
+            raise self._result
+        return self._result
 
-    async def wait(self) -> Letter | None:
-        """The same, as soon as it is there."""
+    async def wait(self) -> None:
+        """Return as soon as it is there, or has failed."""
         if not self.ready:
             self._arrived = self._arrived or asyncio.Event()
             await self._arrived.wait()
-        return self.letter()
 
-    def arrive(self, result: Letter | Exception | None) -> None:
+    def arrive(self, result: bytes | Exception) -> None:
         """Told once, on the event loop."""
-        if isinstance(result, Exception):
-            self._error = result
-        else:
-            self._letter = result
+        self._result = result
         self.ready = True
         if self._arrived is not None:
             self._arrived.set()
 
 
 class SigningRoom(Generic[Row]):
-    """The threads that compose and sign; belongs to one event loop, closed when its run ends.
+    """The threads that sign; belongs to one event loop, closed when its run ends.
 
-    ``write`` composes and signs the letter of one row (None: nothing of it is wanted); it is called
-    in a thread. Rows given first are ready first, as far as threads keep in step.
+    ``sign`` composes the letter of one row and returns its signature; it is called in a thread.
+    Rows given first are ready first, as far as threads keep in step.
     """
 
-    def __init__(self, write: Callable[[Row], Letter | None], *, threads: int = 0) -> None:
-        self._write = write
+    def __init__(self, sign: Callable[[Row], bytes], *, threads: int = 0) -> None:
+        self._sign = sign
         self._threads = threads or processors()
         self._pool: ThreadPoolExecutor | None = None
 
     def begin(self, rows: Sequence[Row]) -> list[Prepared]:
-        """Have these rows' letters written; one place for each, in their order."""
+        """Have these rows' letters signed; one place for each, in their order."""
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="sign")
         loop = asyncio.get_running_loop()
@@ -129,17 +132,17 @@ class SigningRoom(Generic[Row]):
         return places
 
     def close(self) -> None:
-        """Write no more. Only when nobody waits: what was not begun never arrives."""
+        """Sign no more. Only when nobody waits: what was not begun never arrives."""
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _group(
         self, loop: asyncio.AbstractEventLoop, rows: Sequence[Row], places: Sequence[Prepared]
     ) -> None:
-        results: list[Letter | Exception | None] = []
+        results: list[bytes | Exception] = []
         for row in rows:
             try:
-                results.append(self._write(row))
+                results.append(self._sign(row))
             except Exception as error:  # noqa: BLE001 - handed to whoever waits for this one letter
                 results.append(error)
         if not loop.is_closed():
@@ -151,6 +154,6 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _arrived(places: Sequence[Prepared], results: Sequence[Letter | Exception | None]) -> None:
+def _arrived(places: Sequence[Prepared], results: Sequence[bytes | Exception]) -> None:
     for place, result in zip(places, results, strict=True):
         place.arrive(result)
