@@ -1,4 +1,4 @@
-"""Planning an issue for a million readers: one INSERT … SELECT, on both databases.
+"""Planning an issue for a million readers with its canary: one INSERT … SELECT, on both databases.
 
 Planned twice, for two issues: the first time the table and its indexes are empty, the second time
 they hold a million rows already. Arguments: ``--rows N`` (default 1,000,000).
@@ -14,8 +14,8 @@ from bench.databases import fresh_databases, the_newsletter
 from bench.result import Figure, Result
 from digest.rules.delivery import IssueState
 from digest.rules.subscription import SubscriptionState
-from digest.store.deliveries import plan_deliveries
 from digest.store.issues import move_issue
+from digest.store.planning import plan_issue
 from digest.store.reader_import import Consent, ImportedReader, import_chunk, open_batch
 from digest.store.session import Database
 from tests.build import NOW, PUBLIC_URL, add_issue, issue_text
@@ -79,7 +79,7 @@ async def _plan(db: Database, number: int, rows: int) -> float:
         await move_issue(session, published.issue.id, IssueState.APPROVED, now=NOW)
     begun = time.perf_counter()
     async with db.begin() as session:
-        planned = await plan_deliveries(
+        planned = await plan_issue(
             session, issue_id=published.issue.id, version_id=published.version.id, now=NOW
         )
     assert planned == rows, planned

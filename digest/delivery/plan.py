@@ -1,21 +1,33 @@
 """Starting an issue: the gate, then approved → sending and its rows, in one transaction.
 
 Killed before the commit nothing has happened; after it, everything is planned. Called again, it
-plans nothing and says so: the sender goes on where the rows are.
+plans nothing and says so: the sender goes on where the rows are. What still waits of the issue
+before expires; an issue that would run into the next one's send slot under its relays' quotas and
+rates is refused, unless that is accepted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from digest.delivery.checks import Gate
 from digest.errors import RefusedError
 from digest.rules.delivery import IssueState
-from digest.store.deliveries import plan_deliveries
+from digest.rules.ramp import Allowance, Quota, Usage, refusal
+from digest.rules.relay import RelayConfig
+from digest.rules.schedule import parse_schedule
+from digest.rules.throttle import ISSUE_SHARE
+from digest.store.control import supersede
 from digest.store.issues import StoredIssue, issue_by_id
+from digest.store.newsletters import newsletter_by_id
+from digest.store.planning import plan_issue
 from digest.store.progress import start_sending
-from digest.store.session import Database
+from digest.store.relays import ensure_relay
+from digest.store.session import Database, Session
+from digest.store.usage import usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +40,80 @@ class Started:
     fresh: bool
 
 
-async def start_issue(db: Database, issue_id: int, *, now: datetime, gate: Gate) -> Started:
+async def start_issue(
+    db: Database, issue_id: int, *, now: datetime, gate: Gate, accept_partial: bool = False
+) -> Started:
     """Plan an approved issue, once; an issue that is on its way or finished is left as it is.
 
     Raises SettingsError and RefusedError of the gate, and RefusedError where the issue is not
-    approved, is paused or was cancelled.
+    approved, is paused or was cancelled, or, without ``accept_partial``, where it could not be
+    through before the newsletter's next issue is due.
     """
     async with db.begin() as session:
         issue = await issue_by_id(session, issue_id)
         await gate.check(session, issue)
         version_id = await start_sending(session, issue_id)
         if version_id is not None:
-            planned = await plan_deliveries(
-                session, issue_id=issue_id, version_id=version_id, now=now
+            planned = await plan_issue(
+                session,
+                issue_id=issue_id,
+                version_id=version_id,
+                now=now,
+                newest_first=any(relay.ramp for relay in gate.relays),
             )
+            await supersede(session, issue_id, now)
+            if not accept_partial:
+                await _refuse_partial(session, issue, planned, relays=gate.relays, now=now)
             return Started(issue_id, IssueState.SENDING, planned, fresh=True)
         issue = await issue_by_id(session, issue_id)  # as it is by now
         _refuse_unready(issue)
         return Started(issue_id, issue.state, issue.planned or 0, fresh=False)
+
+
+async def _refuse_partial(
+    session: Session,
+    issue: StoredIssue,
+    planned: int,
+    *,
+    relays: Sequence[RelayConfig],
+    now: datetime,
+) -> None:
+    newsletter = await newsletter_by_id(session, issue.newsletter_id)
+    deadline = next_slot(newsletter.schedule, newsletter.timezone, now)
+    if deadline is None:
+        return
+    allowances = [await _allowance(session, relay, now) for relay in relays]
+    problem = refusal(planned, allowances, now=now, deadline=deadline)
+    if problem is not None:
+        raise RefusedError(
+            f"Issue {issue.name} cannot be through in time. {problem}",
+            where=f"issue {issue.name}",
+            fix="Send it to as many as it reaches with --accept-partial, or raise the relay's "
+            "limits in DIGEST_RELAY_URL.",
+        )
+
+
+def next_slot(schedule: str | None, timezone: str, now: datetime) -> datetime | None:
+    """When, in UTC, the next issue of a newsletter is due after ``now``; None: it has no schedule.
+
+    A time that a clock change leaves out is taken as it would have been without the change.
+    """
+    if not schedule:
+        return None
+    zone = ZoneInfo(timezone)
+    local = parse_schedule(schedule).next_after(now.astimezone(zone).replace(tzinfo=None))
+    return None if local is None else local.replace(tzinfo=zone).astimezone(UTC)
+
+
+async def _allowance(session: Session, relay: RelayConfig, now: datetime) -> Allowance:
+    """What issues may use of a relay. Its configured rate: what was learned is given back soon."""
+    quota = Quota(relay.per_hour, relay.per_day, relay.ramp)
+    rate = None if relay.rate is None else relay.rate * ISSUE_SHARE
+    used: tuple[Usage, ...] = ()
+    if quota != Quota():
+        relay_id = await ensure_relay(session, relay.name)
+        used = await usage(session, relay_id, now, ramp_days=len(quota.ramp))
+    return Allowance(quota.for_issues(), used, rate)
 
 
 def _refuse_unready(issue: StoredIssue) -> None:
@@ -60,7 +128,7 @@ def _refuse_unready(issue: StoredIssue) -> None:
         raise RefusedError(
             f"Issue {issue.name} is paused{because}.",
             where=f"issue {issue.name}",
-            fix="It goes on where it stopped once that is settled and it is resumed.",
+            fix=f"Once that is settled, let it go on: digest issue resume {issue.name}",
         )
     if issue.state is IssueState.CANCELLED:
         raise RefusedError(

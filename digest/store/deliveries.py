@@ -34,14 +34,14 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
-from digest.rules.delivery import DeliveryState, IssueState, StateReason
+from digest.rules.delivery import REST_WAVE, DeliveryState, IssueState, StateReason
 from digest.rules.subscription import SubscriptionState
 from digest.store import handover
 from digest.store.handover import Outcome
 from digest.store.schema import deliveries, issues, subscribers, subscriptions
 from digest.store.session import Session
+from digest.store.types import insert
 
 __all__ = [
     "Claimed",
@@ -74,9 +74,17 @@ class Claimed:
 
 
 async def plan_deliveries(
-    session: Session, *, issue_id: int, version_id: int, now: datetime, ordinal: int = 0
+    session: Session,
+    *,
+    issue_id: int,
+    version_id: int,
+    now: datetime,
+    newest_first: bool = False,
 ) -> int:
     """Write one row for every active subscription of the issue's newsletter; how many are new.
+
+    All are of the second wave; who goes first is for ``planning.plan_issue``. ``newest_first``
+    numbers them, and so sends them, by when they were confirmed, the latest first.
 
     One ``INSERT … SELECT``; the unique (issue, subscriber, ordinal) makes it idempotent. A
     suppressed address is known by a keyed hash only, which SQL cannot compute: whoever suppresses
@@ -87,10 +95,11 @@ async def plan_deliveries(
         select(
             literal(issue_id, issues.c.id.type),
             subscriptions.c.subscriber_id,
-            literal(ordinal),
+            literal(0),
             literal(version_id, issues.c.id.type),
             subscriptions.c.id,
             subscribers.c.destination_id,
+            literal(REST_WAVE),
             literal(DeliveryState.QUEUED.value),
             literal(now, deliveries.c.not_before.type),
         )
@@ -99,13 +108,15 @@ async def plan_deliveries(
         .where(issues.c.id == issue_id, subscriptions.c.state == SubscriptionState.ACTIVE)
         .where(subscribers.c.suppressed_at.is_(None))
     )
+    if newest_first:
+        confirmed_at = func.coalesce(subscriptions.c.confirmed_at, subscriptions.c.created_at)
+        audience = audience.order_by(confirmed_at.desc(), subscriptions.c.id.desc())
     columns = (
         *("issue_id", "subscriber_id", "ordinal", "version_id"),
-        *("subscription_id", "destination_id", "state", "not_before"),
+        *("subscription_id", "destination_id", "wave", "state", "not_before"),
     )
-    dialect = postgresql if session.dialect.name == "postgresql" else sqlite
     # ON CONFLICT, not NOT EXISTS: of that PostgreSQL makes a join of every reader with every row.
-    statement = dialect.insert(deliveries).from_select(columns, audience)
+    statement = insert(deliveries).from_select(columns, audience)
     added = await session.execute(
         statement.on_conflict_do_nothing(index_elements=["issue_id", "subscriber_id", "ordinal"])
     )

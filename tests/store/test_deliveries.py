@@ -21,6 +21,7 @@ from digest.store.progress import defer_waiting, due_count, finish_sending, next
 from digest.store.reports import issue_totals, missed_readers, replies_of_issue
 from digest.store.session import Database
 from digest.store.subscribers import leave_subscription
+from tests.build import a_reader
 from tests.delivery.stage import Stage, set_stage
 
 NOW = Clock().now()
@@ -50,10 +51,13 @@ async def test_planning_again_adds_only_who_is_new(stage: Stage) -> None:
         assert version_id is not None
         plan: dict[str, Any] = {"issue_id": stage.issue_id, "version_id": version_id, "now": NOW}
         assert await plan_deliveries(session, **plan) == 0
-        assert await plan_deliveries(session, **plan, ordinal=1) == 5
-        assert (await issue_by_id(session, stage.issue_id)).planned == 10
+        assert (await issue_by_id(session, stage.issue_id)).planned == 5
+    await a_reader(stage.db, stage.newsletter, "Zoe")
+    async with stage.db.begin() as session:
+        assert await plan_deliveries(session, **plan) == 1
+        assert (await issue_by_id(session, stage.issue_id)).planned == 6
     async with stage.db.read() as session:
-        assert (await issue_totals(session, stage.issue_id)).planned == 5
+        assert (await issue_totals(session, stage.issue_id)).planned == 6
 
 
 async def test_only_active_readers_who_are_not_suppressed_are_planned(database: Database) -> None:

@@ -1,0 +1,85 @@
+"""Who gets an issue first: its canary, a few readers spread over the whole audience.
+
+Rows are planned as the rest, in one statement, and the few are moved by their numbers: a million
+rows are not gone through a second time.
+"""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, func, select, update
+
+from digest.rules.brakes import canary_size
+from digest.rules.delivery import CANARY_WAVE, REST_WAVE
+from digest.store.counts import pass_canary
+from digest.store.deliveries import plan_deliveries
+from digest.store.rows import WAITING, among, in_state
+from digest.store.schema import deliveries
+from digest.store.session import Session
+
+
+async def plan_issue(
+    session: Session,
+    *,
+    issue_id: int,
+    version_id: int,
+    now: datetime,
+    newest_first: bool = False,
+) -> int:
+    """Write the rows of an issue and choose its canary; how many rows there are.
+
+    A small issue has none: all its rows are of the first wave, and its canary counts as passed.
+    With ``newest_first`` the readers confirmed last are the canary, as a relay's warm-up wants it.
+    """
+    before = await _last_number(session)
+    planned = await plan_deliveries(
+        session, issue_id=issue_id, version_id=version_id, now=now, newest_first=newest_first
+    )
+    size = canary_size(planned)
+    if size == 0:
+        await _send_first(session, issue_id, deliveries.c.wave == REST_WAVE)
+        await pass_canary(session, issue_id, now)
+        return planned
+    chosen = 0
+    if not newest_first:
+        numbers = _spread(range(before + 1, await _last_number(session) + 1), size, seed=issue_id)
+        chosen = await _send_first(session, issue_id, among(session, deliveries.c.id, numbers))
+    if chosen < size:  # others' rows lie between ours, where another issue is planned just now
+        await _send_first(session, issue_id, _next_in_line(issue_id, size - chosen))
+    return planned
+
+
+async def _last_number(session: Session) -> int:
+    """The highest id of all deliveries: ours come after it, as others' may."""
+    return int((await session.execute(select(func.max(deliveries.c.id)))).scalar() or 0)
+
+
+def _spread(numbers: range, size: int, *, seed: int) -> list[int]:
+    """``size`` of ``numbers``, one at random of each stretch of the same length.
+
+    Not every n-th: a list that goes round its domains would give readers of one domain only.
+    """
+    chance = random.Random(seed)  # a second try after a crash chooses the same
+    step = len(numbers) / size
+    return [numbers[int((stretch + chance.random()) * step)] for stretch in range(size)]
+
+
+def _next_in_line(issue_id: int, size: int) -> ColumnElement[bool]:
+    rows = deliveries.alias("rest")
+    first = (
+        select(rows.c.id)
+        .where(in_state(*WAITING, name="rest"), rows.c.issue_id == issue_id)
+        .where(rows.c.wave == REST_WAVE)
+        .order_by(rows.c.not_before, rows.c.id)
+        .limit(size)
+    )
+    return deliveries.c.id.in_(first)
+
+
+async def _send_first(session: Session, issue_id: int, which: ColumnElement[bool]) -> int:
+    moved = await session.execute(
+        update(deliveries).where(deliveries.c.issue_id == issue_id, which).values(wave=CANARY_WAVE)
+    )
+    return moved.rowcount
