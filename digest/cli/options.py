@@ -22,6 +22,7 @@ GROUPS = {
     "init": "Set up: a .env with a new key, the database, the first newsletter.",
     "newsletter": "Newsletters: create, show, list, set.",
     "issue": "Issues, from the file to the receipt.",
+    "theme": "Looks of issues: new, check, preview.",
     "feedback": "What comes back: bounces, complaints, answers.",
     "reader": "Readers: add, import, list, show, leave.",
     "run": "Serve the pages and send, in one process.",

@@ -9,8 +9,9 @@ when the theme is filled in, not here. Tables and pictures are held to WCAG 2.2 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Final
 from xml.parsers import expat
 
@@ -162,7 +163,7 @@ class _Lint:
         if in_html:
             return f"<{tag}> cannot stand in HTML.", _FIX
         if tag not in PARENTS:
-            return f"<{tag}> is no tag of MJML.", _FIX
+            return f"<{tag}> is no tag of MJML.", _meant(tag, PARENTS) or _FIX
         if parent not in (self._ROOT, *PARENTS[tag]):
             places = " or ".join(f"<{name}>" for name in sorted(PARENTS[tag] - {"mj-attributes"}))
             fix = f"It stands in {places}." if places else "It is the outermost tag."
@@ -174,7 +175,8 @@ class _Lint:
         for name, value in attributes.items():
             if name not in known:
                 listed = ", ".join(sorted(known)) or "none"
-                self._add(f"<{tag}> has no attribute {name}.", f"It has: {listed}.")
+                fix = _meant(name, known) or f"It has: {listed}."
+                self._add(f"<{tag}> has no attribute {name}.", fix)
             elif problem := _bad_value(tag, name, value):
                 self._add(*problem)
         if parent == "mj-attributes":
@@ -209,6 +211,11 @@ class _Lint:
         line, column = at or (self.parser.CurrentLineNumber, self.parser.CurrentColumnNumber)
         shift = len(self._OPEN) if line == 1 else 0
         self.flaws.append(Flaw(line, max(column - shift, 0) + 1, message, fix))
+
+
+def _meant(word: str, known: Iterable[str]) -> str:
+    close = get_close_matches(word, list(known), n=1)
+    return f"Is {close[0]} meant?" if close else ""
 
 
 _ALT_FIX: Final = 'Say what it shows; alt="" for what is only an ornament.'

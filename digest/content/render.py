@@ -34,7 +34,7 @@ from digest.content.theme import ENTRY, Masthead, Theme
 from digest.errors import ThemeError
 from digest.mail.message import Slot, fill_marks, section_mark
 
-__all__ = ["Link", "Rendered", "render_issue"]
+__all__ = ["Link", "Rendered", "filled_in", "render_issue"]
 
 # What stands between these is for the one reader: it is cut out of the archive's form.
 _PERSONAL_OPEN: Final = "\ue008"
@@ -89,12 +89,12 @@ def render_issue(
     """
     masthead = clean_masthead(masthead)
     layout = lay_out(issue, masthead, media={} if media is None else media, utm=utm)
-    contents = _wants_contents(layout)
-    date_line = _date_line(issue, layout.title, theme)
-    plain = render_plain(layout, masthead, theme, date_line=date_line, contents=contents)
-    page = _page(layout, masthead, theme)
-    page.update(contents=contents, date_line=date_line)
-    personal = _with_body_language(_fill(theme, page), masthead)
+    page = _page(layout, masthead, theme) | _head_of(issue, layout, theme)
+    plain = render_plain(
+        layout, masthead, theme, date_line=str(page["date_line"]), contents=bool(page["contents"])
+    )
+    html = to_html(_fill(theme, page), path=f"{theme.name} (filled in)")
+    personal = _with_body_language(html, masthead)
     return Rendered(
         subject=layout.subject,
         preview=layout.preview,
@@ -105,6 +105,18 @@ def render_issue(
         sections=tuple(section.heading for section in layout.sections),
         links=layout.links,
     )
+
+
+def filled_in(issue: Issue, masthead: Masthead, theme: Theme) -> str:
+    """The MJML of an issue without pictures beside its file, before it becomes HTML; ThemeError."""
+    masthead = clean_masthead(masthead)
+    layout = lay_out(issue, masthead, media={})
+    return _fill(theme, _page(layout, masthead, theme) | _head_of(issue, layout, theme))
+
+
+def _head_of(issue: Issue, layout: IssueLayout, theme: Theme) -> dict[str, object]:
+    date_line = _date_line(issue, layout.title, theme)
+    return {"contents": _wants_contents(layout), "date_line": date_line}
 
 
 def _wants_contents(layout: IssueLayout) -> bool:
@@ -215,10 +227,9 @@ def _item(
 
 def _fill(theme: Theme, page: Mapping[str, object]) -> str:
     try:
-        mjml = theme.environment.get_template(ENTRY).render(page)
+        return theme.environment.get_template(ENTRY).render(page)
     except (TemplateError, *_FAULTS) as error:
         raise ThemeError(f"The theme cannot be filled in: {error}.", where=theme.name) from None
-    return to_html(mjml, path=f"{theme.name} (filled in)")
 
 
 def _with_body_language(html: str, masthead: Masthead) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import product
@@ -27,8 +27,9 @@ from digest import resources
 from digest.content.mjml_lint import check_template
 from digest.errors import NotFoundError, ThemeError
 
-__all__ = ["Masthead", "Theme", "contrast", "load_theme"]
+__all__ = ["Masthead", "Theme", "contrast", "load_theme", "readable", "shipped_themes"]
 
+Tables = Mapping[str, Mapping[str, Any]]
 ENTRY: Final = "index.mjml"
 MINIMUM_CONTRAST: Final = 4.5
 _TABLES: Final = ("colours", "dark", "fonts", "layout", "words", "fragments")
@@ -36,6 +37,14 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _COLOUR: Final = re.compile(r"#[0-9a-f]{6}", re.IGNORECASE)
 # A font stack or a number of pixels stands inside a style attribute: nothing there may end it.
 _PLAIN_VALUE: Final = re.compile(r"[\w .,'%#-]*")
+_WHOLE: Final = re.compile(r"\d{1,4}")
+# table → what its values are.
+_VALUES: Final = (
+    ("colours", _COLOUR, "colour", "Write #rrggbb."),
+    ("dark", _COLOUR, "colour", "Write #rrggbb."),
+    ("fonts", _PLAIN_VALUE, "list of fonts", "Write names with commas between them."),
+    ("layout", _WHOLE, "number of pixels", "Write a whole number."),
+)
 _TEXT_COLOURS: Final = ("ink", "muted", "accent")
 _GROUNDS: Final = ("page", "panel")
 
@@ -113,34 +122,46 @@ def load_theme(
     name: str = "default",
     *,
     folder: Path | None = None,
-    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    overrides: Tables | None = None,
+    shelf: Path | None = None,
 ) -> Theme:
-    """Load and check a theme: ``folder``, or the one called ``name`` that the program ships.
+    """Load and check a theme: ``folder``, or the one called ``name``.
+
+    That is one the program ships, or a folder of that name in ``shelf``, the folder of themes of
+    one's own; ``default`` is always the shipped one, which others fall back to.
 
     ``overrides`` replaces single values of ``theme.toml``, table by table. Raises NotFoundError for
     an unknown name and ThemeError (path:line:column where there is one) for a theme that is broken.
     """
-    if folder is None and not overrides:
+    if folder is None and not overrides and name in shipped_themes():
         return _shipped(name)
-    return _load(name, folder or _folder(name), overrides or {})
+    return _load(name, folder or _folder(name, shelf), overrides or {})
+
+
+def shipped_themes() -> tuple[str, ...]:
+    """The names of the themes the program ships."""
+    root = resources.templates() / "issue"
+    return tuple(sorted(path.parent.name for path in root.glob("*/theme.toml")))
 
 
 @lru_cache(maxsize=8)
 def _shipped(name: str) -> Theme:
-    return _load(name, _folder(name), {})
+    return _load(name, _folder(name, None), {})
 
 
-def _folder(name: str) -> Path:
-    root = resources.templates() / "issue"
-    folder = root / name
-    if not _NAME.fullmatch(name) or not (folder / "theme.toml").is_file():
-        known = ", ".join(sorted(path.parent.name for path in root.glob("*/theme.toml")))
-        raise NotFoundError(f"There is no theme {name!r}.", fix=f"There are: {known}.")
-    return folder
+def _folder(name: str, shelf: Path | None) -> Path:
+    known = shipped_themes()
+    if name in known:
+        return resources.templates() / "issue" / name
+    own = sorted(path.parent.name for path in shelf.glob("*/theme.toml")) if shelf else []
+    if shelf and name in own and _NAME.fullmatch(name):
+        return shelf / name
+    there = ", ".join([*known, *own])
+    raise NotFoundError(f"There is no theme {name!r}.", fix=f"There are: {there}.")
 
 
-def _load(name: str, folder: Path, overrides: Mapping[str, Mapping[str, Any]]) -> Theme:
-    tables = _tables(folder, overrides)
+def _load(name: str, folder: Path, overrides: Tables) -> Theme:
+    tables = tables_of(folder, overrides)
     _check_values(tables, str(folder / "theme.toml"))
     environment = _ThemeEnvironment(
         loader=_ThemeLoader(folder),
@@ -160,7 +181,7 @@ def _load(name: str, folder: Path, overrides: Mapping[str, Mapping[str, Any]]) -
     return Theme(name, fragments=fragments, environment=environment, **known)
 
 
-def _tables(folder: Path, overrides: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def tables_of(folder: Path, overrides: Tables) -> dict[str, dict[str, Any]]:
     """``theme.toml`` of ``default``, then of the folder, then the overrides over them."""
     folders = dict.fromkeys((resources.templates() / "issue" / "default", folder))
     files = [path / "theme.toml" for path in folders]
@@ -187,28 +208,66 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ThemeError(f"This is no TOML: {error}.", where=where) from None
 
 
-def _check_values(tables: Mapping[str, Mapping[str, Any]], path: str) -> None:
+def _check_values(tables: Tables, path: str) -> None:
     """Every colour is one, every other value is harmless in a style, and text can be read."""
-    for table in ("colours", "dark"):
-        for key, value in tables[table].items():
-            if not _COLOUR.fullmatch(str(value)):
-                raise ThemeError(
-                    f"{table}.{key} is no colour: {value!r}.", where=path, fix="Write #rrggbb."
-                )
-    for key, value in tables["fonts"].items():
-        if not _PLAIN_VALUE.fullmatch(str(value)):
-            raise ThemeError(f"fonts.{key} is no list of fonts: {value!r}.", where=path)
-    for key, value in tables["layout"].items():
-        if not isinstance(value, int):
-            raise ThemeError(f"layout.{key} is no number of pixels: {value!r}.", where=path)
+    for flaw in value_flaws(tables):
+        raise ThemeError(flaw.message, where=path, fix=flaw.fix)
+
+
+@dataclass(frozen=True, slots=True)
+class ValueFlaw:
+    """A value of a theme that cannot be used, and what would be right."""
+
+    table: str
+    key: str
+    message: str
+    fix: str = ""
+
+
+def value_flaws(tables: Tables) -> tuple[ValueFlaw, ...]:
+    """What is wrong with the values of ``theme.toml``; contrasts where every colour is one."""
+    flaws = [
+        ValueFlaw(table, key, message, fix)
+        for table, pattern, words, fix in _VALUES
+        for key, value in tables[table].items()
+        if not pattern.fullmatch(str(value)) or (table == "layout") is not _is_number(value)
+        for message in [f"{table}.{key} is no {words}: {value!r}."]
+    ]
+    broken = {(flaw.table, flaw.key) for flaw in flaws}
     for table, text, ground in product(("colours", "dark"), _TEXT_COLOURS, _GROUNDS):
-        ratio = contrast(tables[table][text], tables[table][ground])
-        if ratio < MINIMUM_CONTRAST:
-            raise ThemeError(
-                f"{table}.{text} on {table}.{ground} has a contrast of {ratio:.1f}:1.",
-                where=path,
-                fix=f"Text needs {MINIMUM_CONTRAST}:1; choose a darker or lighter colour.",
-            )
+        if not broken & {(table, text), (table, ground)}:
+            flaws += _contrast_flaws(tables[table], table, text, ground)
+    return tuple(flaws)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _contrast_flaws(
+    colours: Mapping[str, str], table: str, text: str, ground: str
+) -> list[ValueFlaw]:
+    ratio = contrast(colours[text], colours[ground])
+    if ratio >= MINIMUM_CONTRAST:
+        return []
+    message = f"{table}.{text} on {table}.{ground} has a contrast of {ratio:.1f}:1."
+    better = readable(colours[text], [colours[name] for name in _GROUNDS])
+    advice = f"{better} would do." if better else "choose a darker or lighter colour."
+    return [ValueFlaw(table, text, message, f"Text needs {MINIMUM_CONTRAST}:1; {advice}")]
+
+
+def readable(colour: str, grounds: Sequence[str]) -> str | None:
+    """The colour nearest to ``colour`` that can be read on every ground: darker, or lighter.
+
+    None where no shade of it can (grounds too far apart).
+    """
+    for step in range(1, 101):
+        for end in (0, 255):
+            mixed = [round(c + (end - c) * step / 100) for c in _channels(colour)]
+            shade = "#{:02x}{:02x}{:02x}".format(*mixed)
+            if all(contrast(shade, ground) >= MINIMUM_CONTRAST for ground in grounds):
+                return shade
+    return None
 
 
 def contrast(one: str, other: str) -> float:
@@ -218,9 +277,13 @@ def contrast(one: str, other: str) -> float:
 
 
 def _luminance(colour: str) -> float:
-    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    channels = [channel / 255 for channel in _channels(colour)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _channels(colour: str) -> list[int]:
+    return [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
 
 
 def _check_templates(environment: ImmutableSandboxedEnvironment, folder: Path) -> None:

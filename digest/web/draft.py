@@ -64,11 +64,11 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Drafts:
-    """Reads one issue file again and again."""
+    """Reads one issue file again and again; and its theme, where that is a folder."""
 
     path: Path
     masthead: Masthead
-    theme: Theme | None = None
+    theme: Theme | Path | None = None
 
     def read(self, public_url: str) -> Draft:
         """The file as it is now, its links and pictures pointing to ``public_url``."""
@@ -93,7 +93,7 @@ class Drafts:
         rendered = render_issue(
             issue,
             replace(self.masthead, public_url=public_url),
-            self.theme or load_theme("default"),
+            self._theme(),
             media=media,
         )
         return Draft(
@@ -106,6 +106,11 @@ class Drafts:
             findings=check_issue(issue, rendered=rendered),
             pictures={one.name: one for one in media.values()},
         )
+
+    def _theme(self) -> Theme:
+        if isinstance(self.theme, Path):
+            return load_theme(self.theme.name, folder=self.theme)
+        return self.theme or load_theme("default")
 
     def _beside(self, source: str) -> bytes:
         try:
@@ -131,6 +136,10 @@ class Drafts:
                 yield None
 
     def _watched(self) -> tuple[Path, ...]:
+        parts = sorted(self.theme.iterdir()) if isinstance(self.theme, Path) else []
+        return (*self._files(), *parts)
+
+    def _files(self) -> tuple[Path, ...]:
         try:
             issue = parse_issue(decode_issue(self._data(), path=self.path.name))
         except DigestError:

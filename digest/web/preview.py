@@ -34,11 +34,12 @@ _SAMPLE = Masthead(
 
 
 def preview_app(
-    path: Path, *, masthead: Masthead | None = None, theme: Theme | None = None
+    path: Path, *, masthead: Masthead | None = None, theme: Theme | Path | None = None
 ) -> Starlette:
     """Pages that show the issue file ``path`` as it is now; loopback only.
 
-    ``masthead`` and ``theme`` are a newsletter's; without them a sample and the default.
+    ``masthead`` and ``theme`` are a newsletter's; without them a sample and the default. A theme
+    that is a folder is read anew too.
     """
     app = wrapped(_ROUTES, loopback_only=True)
     app.state.drafts = Drafts(path, masthead=masthead or _SAMPLE, theme=theme)
