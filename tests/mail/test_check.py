@@ -249,6 +249,13 @@ def test_a_finding_names_its_line(data: bytes, code: str, line: int) -> None:
     assert [one.line for one in check_message(data) if one.code == code] == [line]
 
 
+@pytest.mark.parametrize(
+    "to", ["undisclosed-recipients:;", '"Bell, Anne" <anne@example.org>', "anne@example.org (Anne)"]
+)
+def test_a_field_that_is_written_in_a_rare_way_is_in_order(to: str) -> None:
+    assert check_message(replaced("Anne Bell <anne@example.org>", to)) == ()
+
+
 def test_many_findings_of_one_code_are_cut() -> None:
     found = [one for one in check_message(GOOD + b"a\rb\r\n" * 500) if one.code == "bare-cr"]
     assert len(found) == SAME_MAX

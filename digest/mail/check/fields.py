@@ -35,6 +35,7 @@ _WORD = re.compile(r"=\?([^\s?*]{1,60})(?:\*[^\s?]{1,30})?\?([^\s?]{1,5})\?([^\s
 _LOOKALIKE = re.compile(r"=\?[^\s?]{1,60}\?[bBqQ]\?")
 _QUOTED = re.compile(r"\"(?:[^\"\\]|\\.){0,900}\"")
 _COMMENT = re.compile(r"\([^()]{0,900}\)")
+_GROUP = re.compile(r"[^:;<>@,]{1,200}:([^:;]{0,2000});?")  # RFC 5322 §3.4
 _BRACKETS = re.compile(r"<([^<>]{0,900})>")
 
 
@@ -81,7 +82,9 @@ def _addresses(source: Source) -> Iterator[Finding]:
 
 def mailboxes(value: str) -> list[str]:
     """The addresses of a list of mailboxes, as they stand; names and comments are left out."""
-    bare = _COMMENT.sub(" ", _QUOTED.sub(_quoted, value))
+    bare = _COMMENT.sub(" ", _QUOTED.sub(_quoted, value)).strip()
+    group = _GROUP.fullmatch(bare)
+    bare = group[1] if group else bare
     found = []
     for piece in bare.split(","):
         brackets = _BRACKETS.search(piece)
