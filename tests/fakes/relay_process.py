@@ -33,6 +33,7 @@ _PATH = re.compile(rb"(?:FROM|TO):<([^<>]*)>", re.IGNORECASE)
 _BUFFER = 64 << 20
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER of no seconds
 _LONG_LINE = 10 << 20
+_SAYS = (Does.REPLY, Does.LATE, Does.DRIP)
 
 
 class Looks(selectors.DefaultSelector):
@@ -206,7 +207,7 @@ class Conversation:
         body = await self.reader.readuntil(b"\r\n.\r\n")
         message = body[:-3].replace(b"\r\n..", b"\r\n.")
         rule = self.find(At.DOT)
-        if rule is None or rule.taken or rule.reply.startswith("2"):
+        if rule is None or rule.taken or (rule.does in _SAYS and rule.reply.startswith("2")):
             self.relay.take(self.sender or "", self.recipient, message)
         usual = f"250 2.0.0 Ok: queued as A{self.relay.taken}"
         if rule is not None:

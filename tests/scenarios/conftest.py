@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,19 @@ from tests.scenarios.relays import RelayProcess
 SEED = "DIGEST_TEST_SEED"
 
 MakeHouse = Callable[..., House]
+
+# What is about the relay is shown on one database in ./run test, and on both in ./run long.
+ON_SQLITE = pytest.mark.parametrize(
+    "dialect", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)]
+)
+ON_POSTGRESQL = pytest.mark.parametrize(
+    "dialect", ["postgresql", pytest.param("sqlite", marks=pytest.mark.long)]
+)
+
+
+def short(cases: Sequence[Any], *few: Any) -> list[Any]:
+    """``cases`` for parametrize: all but a ``few`` are left to ./run long."""
+    return [case if case in few else pytest.param(case, marks=pytest.mark.long) for case in cases]
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ class Row:
     state: str
     reason: str | None
     attempts: int
-    maybe_sent: bool
+    maybe_sent: bool  # SQLite: 0 or 1
     owner: int | None
     reply_code: int | None
     reply_text: str | None
@@ -113,15 +113,15 @@ class House:
         """What a statement finds, or nothing where it only changes."""
         if self.dialect == "sqlite":
             path = self.database_url.removeprefix("sqlite:///")
-            with closing(sqlite3.connect(path, timeout=PATIENCE)) as connection, connection:
-                return connection.execute(sql).fetchall()
-        with psycopg.connect(self.database_url) as connection, connection.cursor() as cursor:
+            with closing(sqlite3.connect(path, timeout=PATIENCE)) as file, file:
+                return file.execute(sql).fetchall()
+        with psycopg.connect(self.database_url) as session, session.cursor() as cursor:
             cursor.execute(sql.encode())
             return cursor.fetchall() if cursor.description else []
 
     def rows(self) -> list[Row]:
         """Every delivery."""
-        return [Row(*row[:5], bool(row[5]), *row[6:]) for row in self.query(_ROWS)]
+        return [Row(*row) for row in self.query(_ROWS)]
 
     def states(self) -> dict[str, int]:
         """How many deliveries are in each state."""
@@ -148,9 +148,13 @@ class House:
             assert time.monotonic() < deadline, else_say()
             time.sleep(0.01)
 
-    def let_pass(self, seconds: float) -> None:
-        """Let so much time pass for what was tried: not the clock moves, what it says does."""
-        columns = ("not_before", "first_claimed_at", "claimed_at")
+    def let_pass(self, seconds: float, *, since_first: bool = False) -> None:
+        """Let so much time pass: not the clock moves, what rows say of times does.
+
+        ``since_first``: the first attempt moves too, from which rows expire, and with it the Date
+        of what is sent then.
+        """
+        columns = ("not_before", "claimed_at", *(("first_claimed_at",) if since_first else ()))
         if self.dialect == "sqlite":
             moved = [
                 f"{name} = strftime('%Y-%m-%d %H:%M:%f000', {name}, '-{seconds} seconds')"

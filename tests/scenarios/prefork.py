@@ -46,6 +46,7 @@ class Child:
     err_path: Path
     parent: Prefork
     code: int | None = None
+    peak: int = 0  # KiB of memory at most, once it has ended
 
     @property
     def out(self) -> str:
@@ -179,7 +180,7 @@ class Prefork:
     def _note(self, line: Mapping[str, Any]) -> None:
         child = self._children.pop(line["ended"], None)
         if child is not None:
-            child.code = line["code"]
+            child.code, child.peak = line["code"], line["peak"]
 
 
 # The program.
@@ -233,12 +234,12 @@ def _tell(**line: int) -> None:
 def _reap() -> None:
     while True:
         try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
         except ChildProcessError:
             return
         if pid == 0:
             return
-        _tell(ended=pid, code=os.waitstatus_to_exitcode(status))
+        _tell(ended=pid, code=os.waitstatus_to_exitcode(status), peak=usage.ru_maxrss)
 
 
 def _serve(requests: IO[bytes]) -> None:
