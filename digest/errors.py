@@ -84,9 +84,18 @@ class RefusedError(DigestError):
 
 
 class RelayError(DigestError):
-    """The relay gave no reply."""
+    """The relay gave no reply to a message. ``code``: of what it said instead, if anything."""
 
-    def __init__(self, message: str = "", *, phase: str, blame: str, where: str = "") -> None:
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        phase: str,
+        blame: str,
+        where: str = "",
+        code: int | None = None,
+    ) -> None:
         super().__init__(message, where=where)
         self.phase = phase
         self.blame = blame
+        self.code = code

@@ -7,72 +7,40 @@ while by all its connections together; rows stay in the database meanwhile.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 
-import structlog
-
-from digest.clock import Clock
 from digest.delivery.claims import ClaimQueue
-from digest.delivery.outcomes import Relay
+from digest.delivery.gate import RelayGate
 from digest.delivery.smtp import SmtpSession, Work, open_session
 from digest.errors import RelayError
+from digest.rules.throttle import issue_connections
 
-log = structlog.get_logger(__name__)
-
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0  # seconds a relay is left alone
-_ADVICE = "is it running, and is DIGEST_RELAY_URL right? Nothing is lost meanwhile"
-GIVE_UP_AFTER = 3  # failures in a row after which a relay counts as unreachable
+_LOOK_AGAIN = 0.5  # seconds between two looks at a gate that is shut: it may open before its time
 
 
-class RelayGate:
-    """Shut for a while when the relay fails."""
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """One connection to a relay: the how-manieth it is there, and what it is for."""
 
-    def __init__(self, relay: Relay) -> None:
-        self.relay = relay
-        self.failures = 0  # in a row
-        self.error: RelayError | None = None
-        self._shut_until = 0.0
-
-    @property
-    def unreachable(self) -> bool:
-        """Whether the last few tries all failed."""
-        return self.failures >= GIVE_UP_AFTER
-
-    def failed(self, error: RelayError) -> None:
-        """The relay could not be used: wait before anyone tries again."""
-        if Clock.monotonic() < self._shut_until:
-            return  # several connections saw the same failure
-        self.failures += 1
-        self.error = error
-        pause = min(_FIRST_PAUSE * 2 ** (self.failures - 1), _LONGEST_PAUSE)
-        self._shut_until = Clock.monotonic() + pause
-        log.warning(
-            "relay failed",
-            relay=self.relay.config.name,
-            error=str(error),
-            pause=pause,
-            advice=_ADVICE,
-        )
-
-    def worked(self) -> None:
-        """The relay took or refused a message: it is there."""
-        self.failures = 0
-        self._shut_until = 0.0
-
-    @property
-    def pause(self) -> float:
-        """Seconds until the relay may be tried again."""
-        return max(0.0, self._shut_until - Clock.monotonic())
+    number: int  # of all connections, from 0
+    gate: RelayGate
+    index: int  # of those of its relay, from 0
+    upper: bool  # kept for notices
 
 
 class Connections:
-    """All connections of one sending process; ``work`` is what a session sends."""
+    """All connections of one sending process; ``work`` is what a session sends.
+
+    From two connections up, one of each relay is kept for notices.
+    """
 
     def __init__(
         self,
         gates: list[RelayGate],
         queue: ClaimQueue,
-        work: Callable[[SmtpSession, RelayGate], Work],
+        work: Callable[..., Work],
         *,
         helo: str,
     ) -> None:
@@ -80,11 +48,13 @@ class Connections:
         self._work = work
         self._helo = helo
         self._sessions: set[SmtpSession] = set()
-        self._plan = _shared_out(gates)
+        self._places = _shared_out(gates)
+        self._open: Counter[str] = Counter()
         self.tasks: list[asyncio.Task[None]] = []
 
     def __len__(self) -> int:
-        return len(self._plan)
+        """How many of them there are for issues."""
+        return sum(not place.upper for place in self._places)
 
     def start(self, failed: Callable[[BaseException], None]) -> None:
         """Start every connection's task; ``failed`` is told of an error that ended one."""
@@ -94,35 +64,45 @@ class Connections:
             if error is not None:
                 failed(error)
 
-        for number, gate in enumerate(self._plan):
-            task = asyncio.create_task(self._run(number, gate))
+        for place in self._places:
+            task = asyncio.create_task(self._run(place))
             task.add_done_callback(done)
             self.tasks.append(task)
 
-    async def _run(self, number: int, gate: RelayGate) -> None:
-        while await self._queue.wanted(number):
-            if gate.pause:
-                await asyncio.sleep(min(gate.pause, 0.5))  # looks up now and then: it may be over
+    async def _run(self, place: _Place) -> None:
+        gate = place.gate
+        while await self._queue.wanted(place.number, upper=place.upper):
+            if gate.pause or place.index >= gate.connections:
+                await self._queue.nap(min(gate.pause or _LOOK_AGAIN, _LOOK_AGAIN))
                 continue
             try:
                 session = await open_session(gate.relay.config, helo=self._helo)
             except RelayError as error:
                 gate.failed(error)
                 continue
-            await self._serve(session, gate)
+            await self._serve(session, place)
 
-    async def _serve(self, session: SmtpSession, gate: RelayGate) -> None:
+    async def _serve(self, session: SmtpSession, place: _Place) -> None:
         self._sessions.add(session)
-        self._queue.opened(+1)
+        self._count(place, +1)
         try:
-            await session.run(self._work(session, gate))
+            await session.run(self._work(session, place.gate, upper=place.upper))
         except asyncio.CancelledError:
             session.abort()
             raise
         finally:
-            self._queue.opened(-1)
+            self._count(place, -1)
             self._sessions.discard(session)
             await session.quit()
+
+    def _count(self, place: _Place, change: int) -> None:
+        if place.upper:
+            return
+        self._queue.opened(change)
+        name = place.gate.relay.config.name
+        self._open[name] += change
+        if not self._open[name]:
+            place.gate.close()
 
     async def finish(self, grace: float) -> None:
         """Wait for every connection to end; after ``grace`` seconds cut those that still wait.
@@ -141,13 +121,18 @@ class Connections:
             await asyncio.wait(stuck)
 
 
-def _shared_out(gates: list[RelayGate]) -> list[RelayGate]:
-    """One entry per connection, the relays by turns, so that the first few reach all of them."""
-    left = {gate.relay.config.name: gate.relay.config.connections for gate in gates}
-    plan: list[RelayGate] = []
-    while any(left.values()):
-        for gate in gates:
-            if left[gate.relay.config.name]:
-                left[gate.relay.config.name] -= 1
-                plan.append(gate)
-    return plan
+def _shared_out(gates: list[RelayGate]) -> list[_Place]:
+    """A place for every connection, the relays by turns, so that the first few reach all of
+    them; those kept for notices come last.
+    """
+    places: list[_Place] = []
+    most = max((gate.relay.config.connections for gate in gates), default=0)
+    for upper in (False, True):
+        for index in range(most):
+            for gate in gates:
+                total = gate.relay.config.connections
+                if index < total and upper == (index >= issue_connections(total)):
+                    # The one for notices counts as the first: it may be opened at any time.
+                    place = 0 if upper else index
+                    places.append(_Place(len(places), gate, place, upper))
+    return places

@@ -1,66 +1,75 @@
 """The feeder: looks at the rows, claims as many as connections can send at once, waits for more.
 
-Promise 3 bounds what is claimed: max(2 × connections, 0.25 s of the measured rate).
+Promise 3 bounds what is claimed: max(2 × connections, 0.25 s of the measured rate). Nothing is
+claimed that no relay could take now: while all of them are paused, or their quota is used up. Of
+several issues on their way each gets its turn.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from digest.clock import Clock
 from digest.delivery.claims import Claim, ClaimQueue
-from digest.delivery.connections import RelayGate
+from digest.delivery.gate import Rate, RelayGate
 from digest.delivery.letters import Letters
-from digest.rules.delivery import IssueState
+from digest.delivery.upkeep import look_after
+from digest.rules.delivery import CANARY_WAVE, REST_WAVE, IssueState
 from digest.rules.retry import wait
-from digest.store.deliveries import Claimed, cancel_departed, claim_deliveries
+from digest.rules.throttle import Lane
+from digest.store import progress
+from digest.store.deliveries import Claimed, claim_deliveries
 from digest.store.notices import ClaimedNotice, claim_notices, expire_notices, next_notice_due
-from digest.store.progress import (
-    defer_waiting,
-    due_count,
-    issue_progress,
-    next_due,
-    sending_count,
-)
-from digest.store.session import Database
+from digest.store.poison import hold_poison, suspects
+from digest.store.progress import IssueProgress, defer_waiting, due_count, next_due, sending_count
+from digest.store.session import Database, Session
 from digest.store.workers import Lease
 
 CLAIM_SECONDS = 0.25  # of the measured rate: what a claim holds at most
+CLAIM_MOST = 500  # rows; larger claims are no faster (measured) and wait longer
+_PACED_SECONDS = 1.0  # of a configured rate: more would grow stale in the queue
 _LOOK_AGAIN = 0.1  # seconds between two looks at a database that has nothing for us
 _LONGEST_NAP = 1.0  # seconds: notices may come at any time
+_PAUSED = 0.5  # seconds of a relay's pause from which on nothing is claimed for it
+_UPKEEP = timedelta(minutes=1)
+_NOTICES_AHEAD = 5  # messages of a quota reserved at a time for what goes before issues
 
 
-class Rate:
-    """Messages a second, smoothed over about a second."""
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What a run is to send. ``issue_id`` None: every issue on its way.
 
-    def __init__(self) -> None:
-        self._messages = 0
-        self._since = Clock.monotonic()
-        self._smoothed = 0.0
+    ``no_retries``: each row that is due now is tried once. ``forever``: wait for whatever comes.
+    """
 
-    def count(self, messages: int) -> None:
-        """So many more messages were sent."""
-        self._messages += messages
+    issue_id: int | None = None
+    issues: bool = True  # False: notices only
+    no_retries: bool = False
+    forever: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Agenda:
+    """What was found at a look: issues with rows due, and for how many connections."""
+
+    issues: tuple[IssueProgress, ...]
+    connections: int
+    notices: bool
 
     @property
-    def per_second(self) -> float:
-        elapsed = Clock.monotonic() - self._since
-        if elapsed > 0.1:
-            latest = self._messages / elapsed
-            self._smoothed = latest if not self._smoothed else (self._smoothed + latest) / 2
-            self._messages, self._since = 0, Clock.monotonic()
-        return self._smoothed
+    def anything(self) -> bool:
+        return self.connections > 0 or self.notices
 
 
 @dataclass(slots=True)
 class Feeder:
     """Fills the queue of one run.
 
-    ``due_at`` is set where nothing is tried twice: rows count as due that were due then. ``busy``
-    says whether claimed rows are on their way; ``give_back`` takes claims that came too late.
+    ``busy`` says whether claimed rows are on their way; ``give_back`` takes claims that came too
+    late.
     """
 
     db: Database
@@ -70,112 +79,261 @@ class Feeder:
     gates: Sequence[RelayGate]
     letters: Letters
     connections: int
-    issue_id: int | None
-    due_at: datetime | None
+    errand: Errand
     notices: bool
     busy: Callable[[], bool]
     give_back: Callable[[Sequence[Claim]], None]
+    poisoned: Callable[[Session, int, int], Awaitable[None]]
     rate: Rate
+    due_at: datetime | None = None
+    _turn: int = 0
+    _kept_up: datetime | None = None
 
     async def feed(self) -> None:
         """Claim until nothing is left to wait for, or the queue is closed."""
+        if self.errand.no_retries:  # a row is due only if it was due when we began
+            self.due_at = self.clock.now()
+        await self._send_suspects()
         while not self.queue.closed:
-            due = await self._count_due()
-            if due:
-                self.queue.want(due)
-                if await self._claim_while_due() or self.queue.closed:
+            agenda = await self._look()
+            await self._keep_up(agenda)
+            if agenda.anything:
+                self.queue.want(agenda.connections)
+                if await self._claim_while_due(agenda) or self.queue.closed:
                     continue
-                if await self._nothing_to_claim():
+                if await self._nothing_to_claim(agenda):
                     return
-                await asyncio.sleep(_LOOK_AGAIN)
+                await self.queue.nap(_LOOK_AGAIN)
             elif self.busy():
-                await asyncio.sleep(_LOOK_AGAIN / 10)
+                await self.queue.nap(_LOOK_AGAIN / 10)
             elif await self._wait_for_more():
                 return
 
-    async def _count_due(self) -> int:
-        """How many connections there is work for."""
-        due = 0
+    # Looking.
+
+    async def _look(self) -> _Agenda:
         now = self.clock.now()
+        due, issues, notice = 0, [], False
         async with self.db.read() as session:
-            if self.issue_id is not None:
-                due_at = self.due_at or now
-                due = await due_count(session, self.issue_id, due_at, most=self.connections)
+            for issue in await self._issues(session):
+                found = await due_count(
+                    session,
+                    issue.issue_id,
+                    self.due_at or now,
+                    most=self.connections,
+                    wave=_wave(issue),
+                )
+                due += found
+                if found and issue.state is IssueState.SENDING:
+                    issues.append(issue)
             if self.notices:
                 notice_at = await next_notice_due(session)
-                due += notice_at is not None and notice_at <= now
-        return due
+                notice = notice_at is not None and notice_at <= now
+        connections = min(due, self.connections)
+        return _Agenda(tuple(issues), connections, notice)
 
-    async def _claim_while_due(self) -> int:
+    async def _issues(self, session: Session) -> list[IssueProgress]:
+        if not self.errand.issues:
+            return []
+        if self.errand.issue_id is None:
+            return await progress.issues_on_their_way(session)
+        return [await progress.issue_progress(session, self.errand.issue_id)]
+
+    async def _keep_up(self, agenda: _Agenda) -> None:
+        """Once a minute, also of issues whose rows are always due."""
+        now = self.clock.now()
+        if self._kept_up is None or now - self._kept_up >= _UPKEEP:
+            self._kept_up = now
+            for issue in agenda.issues:
+                await look_after(self.db, issue.issue_id, now)
+
+    # Claiming.
+
+    async def _claim_while_due(self, agenda: _Agenda) -> int:
         """Claim as connections ask for more; how many rows it was until there were none."""
         claimed = 0
         while not self.queue.closed:
-            limit = max(2 * self.connections, round(CLAIM_SECONDS * self.rate.per_second))
-            if not await self.queue.hungry(limit // 2, timeout=_LOOK_AGAIN):
-                if self._unreachable:
+            limit = self._limit()
+            urgent = agenda.notices and not self.queue.notices
+            if not urgent and not await self.queue.hungry(limit // 2, timeout=_LOOK_AGAIN):
+                if not self.queue.ready:
+                    return claimed
+                agenda = await self._look()  # a pause ends what waits in the queue
+                if not agenda.issues:
+                    self.give_back(self.queue.take_issues())
                     return claimed
                 continue
-            claims = await self._claim(limit - len(self.queue))
+            claims = await self._claim(agenda, limit - len(self.queue))
             if not claims:
                 return claimed
             claimed += len(claims)
             self.give_back(self.queue.put(claims))
+            if urgent:
+                return claimed
         return claimed
 
-    async def _claim(self, limit: int) -> list[Claim]:
+    def _limit(self) -> int:
+        """How many rows may be in memory and not begun."""
+        limit = max(2 * self.connections, round(CLAIM_SECONDS * self.rate.per_second()))
+        paced = sum(gate.pace.rate or math.inf for gate in self.gates)
+        if paced * _PACED_SECONDS < limit:
+            limit = math.ceil(paced * _PACED_SECONDS)
+        return max(1, min(limit, CLAIM_MOST))
+
+    async def _claim(self, agenda: _Agenda, limit: int) -> list[Claim]:
         at = self.clock.monotonic()
         now = self.clock.now()
-        rows: list[Claimed | ClaimedNotice] = []
+        claims: list[Claim] = []
+        open_gates = [gate for gate in self.gates if gate.pause < _PAUSED]
+        if not open_gates:
+            return []
         async with self.db.begin() as session:
-            if self.notices:
-                await expire_notices(session, now)
-                rows += await claim_notices(
-                    session, worker_id=self.lease.worker_id, limit=limit, now=now
-                )
-            if self.issue_id is not None:
-                rows += await claim_deliveries(
+            if self.notices and agenda.notices:
+                notices = await self._claim_notices(session, open_gates, now)
+                claims += [Claim(row, at) for row in notices]
+            limit = min(limit, await self._room(session, open_gates, limit, now))
+            for issue in self._in_turn(agenda.issues):
+                rows = await claim_deliveries(
                     session,
                     worker_id=self.lease.worker_id,
-                    issue_id=self.issue_id,
-                    limit=limit - len(rows),
+                    issue_id=issue.issue_id,
+                    limit=limit - len(claims),
                     now=now,
                     due_at=self.due_at,
+                    wave=_wave(issue),
                 )
-        await self.letters.load({row.version_id for row in rows if isinstance(row, Claimed)})
-        return [Claim(row, at) for row in rows]
+                claims += [Claim(row, at, issue.issue_id) for row in rows]
+        await self.letters.load(
+            {claim.row.version_id for claim in claims if isinstance(claim.row, Claimed)}
+        )
+        return claims
 
-    @property
-    def _unreachable(self) -> bool:
-        return self.queue.ready == 0 and all(gate.unreachable for gate in self.gates)
+    def _in_turn(self, issues: Sequence[IssueProgress]) -> Sequence[IssueProgress]:
+        """Another one first each time."""
+        self._turn += 1
+        first = self._turn % len(issues) if issues else 0
+        return (*issues[first:], *issues[:first])
 
-    async def _nothing_to_claim(self) -> bool:
-        """Rows are due and none could be claimed: see why; whether this run is over."""
-        if self.issue_id is None:
-            return not self.busy()
+    async def _claim_notices(
+        self, session: Session, gates: Sequence[RelayGate], now: datetime
+    ) -> list[ClaimedNotice]:
+        await expire_notices(session, now)
+        room = await self._reserve(session, gates, Lane.OPERATOR, _NOTICES_AHEAD, now)
+        limit = min(2 * self.connections, room)
+        return await claim_notices(session, worker_id=self.lease.worker_id, limit=limit, now=now)
+
+    async def _room(
+        self, session: Session, gates: Sequence[RelayGate], limit: int, now: datetime
+    ) -> int:
+        """How many rows of issues the relays' quotas have room for, beyond what waits."""
+        room = await self._reserve(session, gates, Lane.ISSUE, limit + len(self.queue), now)
+        return room - len(self.queue) if room < CLAIM_MOST * 2 else room
+
+    @staticmethod
+    async def _reserve(
+        session: Session, gates: Sequence[RelayGate], lane: Lane, most: int, now: datetime
+    ) -> int:
+        room = 0
+        for gate in gates:
+            await gate.purse.fill(session, gate.relay.relay_id, lane=lane, most=most, now=now)
+            free = gate.purse.room(lane)
+            if free is None:
+                return CLAIM_MOST * 2
+            room += free
+        return room
+
+    async def _send_suspects(self) -> None:
+        """First, and each of them alone, what was under way when workers died."""
+        if not self.errand.issues:
+            return
         now = self.clock.now()
-        if self._unreachable and self.due_at is not None:
+        async with self.db.read() as session:
+            issues = await self._issues(session)
+        for issue in issues:
+            async with self.db.begin() as session:
+                for row_id in await hold_poison(session, issue.issue_id, now):
+                    await self.poisoned(session, issue.issue_id, row_id)
+                waiting = await suspects(session, issue.issue_id)
+            for row_id in waiting:
+                await self._send_alone(issue, row_id)
+
+    async def _send_alone(self, issue: IssueProgress, row_id: int) -> None:
+        at, now = self.clock.monotonic(), self.clock.now()
+        async with self.db.begin() as session:
+            rows = await claim_deliveries(
+                session,
+                worker_id=self.lease.worker_id,
+                issue_id=issue.issue_id,
+                limit=1,
+                now=now,
+                due_at=self.due_at,
+                row_ids=(row_id,),
+            )
+        await self.letters.load({row.version_id for row in rows})
+        self.queue.want(1)
+        self.give_back(self.queue.put([Claim(row, at, issue.issue_id) for row in rows]))
+        while self.busy() and not self.queue.closed:
+            await self.queue.nap(_LOOK_AGAIN / 20)
+
+    # Waiting.
+
+    async def _nothing_to_claim(self, agenda: _Agenda) -> bool:
+        """Rows are due and none could be claimed: see why; whether this run is over."""
+        issue_id = self.errand.issue_id
+        if issue_id is None:
+            if not self.errand.forever:
+                return not self.busy()
+            for issue in agenda.issues:
+                await look_after(self.db, issue.issue_id, self.clock.now())
+            return False
+        now = self.clock.now()
+        unreachable = not self.queue.ready and all(gate.unreachable for gate in self.gates)
+        if unreachable and self.due_at is not None:
             error = next(gate.error for gate in self.gates if gate.error)
             async with self.db.begin() as session:
-                until = now + wait(1, seed=self.issue_id)
-                await defer_waiting(session, self.issue_id, until=until, reply=str(error))
+                until = now + wait(1, seed=issue_id)
+                await defer_waiting(session, issue_id, until=until, reply=str(error))
             return True
-        async with self.db.begin() as session:
-            await cancel_departed(session, self.issue_id, now)
-            return (await issue_progress(session, self.issue_id)).state is not IssueState.SENDING
+        return await look_after(self.db, issue_id, now) is not IssueState.SENDING
 
     async def _wait_for_more(self) -> bool:
         """Nothing is due: wait for what will be; whether there is nothing to wait for."""
         self.queue.want(0)
-        if self.issue_id is None:
+        if not self.errand.issues:
             return True
         async with self.db.read() as session:
-            state = (await issue_progress(session, self.issue_id)).state
-            held_by_others = await sending_count(session, self.issue_id)
-            due = None if self.due_at else await next_due(session, self.issue_id)
-        if state is not IssueState.SENDING or (due is None and not held_by_others):
+            issues = await self._issues(session)
+        nap, waiting = _LONGEST_NAP, self.errand.forever
+        for issue in issues:
+            moved, seconds = await self._next(issue)
+            waiting |= moved or seconds is not None
+            nap = min(nap, 0.0 if moved else nap, seconds if seconds is not None else nap)
+        if not waiting:
             return True
-        nap = _LONGEST_NAP
-        if due is not None:
-            nap = min(nap, max(0.0, (due - self.clock.now()).total_seconds()))
-        await asyncio.sleep(max(nap, _LOOK_AGAIN))
+        await self.queue.nap(max(nap, _LOOK_AGAIN / 5))
         return False
+
+    async def _next(self, issue: IssueProgress) -> tuple[bool, float | None]:
+        """Whether the issue was moved along, and in how many seconds it has more."""
+        now = self.clock.now()
+        before = issue.canary_passed_at
+        state = await look_after(self.db, issue.issue_id, now)
+        async with self.db.read() as session:
+            issue = await progress.issue_progress(session, issue.issue_id)
+            held_by_others = await sending_count(session, issue.issue_id)
+            due = None
+            if self.due_at is None or before is None:
+                due = await next_due(session, issue.issue_id, wave=_wave(issue))
+        if state is not IssueState.SENDING:
+            return False, None
+        if issue.canary_passed_at is not None and before is None:
+            return True, 0.0
+        if issue.canary_passed_at is None:  # the rest waits for the first readers
+            return False, _LONGEST_NAP
+        if due is None or self.due_at is not None:
+            return False, _LONGEST_NAP if held_by_others else None
+        return False, max(0.0, (due - now).total_seconds())
+
+
+def _wave(issue: IssueProgress) -> int:
+    return CANARY_WAVE if issue.canary_passed_at is None else REST_WAVE

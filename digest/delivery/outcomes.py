@@ -7,16 +7,17 @@ risk of a second copy with the same Message-ID; ``hold`` waits for the operator.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from digest.delivery.session import Answer
 from digest.errors import RelayError
 from digest.mail.reply import retry_after
+from digest.rules.backoff import Backoff
 from digest.rules.delivery import DeliveryState, StateReason
 from digest.rules.relay import RelayConfig
 from digest.rules.retry import next_attempt
-from digest.rules.verdict import Blame, Phase, Reason, Verdict, judge
+from digest.rules.verdict import Blame, Phase, Reason, Verdict
 from digest.store.deliveries import Claimed
 from digest.store.handover import Outcome
 from digest.store.notices import ClaimedNotice
@@ -32,11 +33,13 @@ class Relay:
 
     config: RelayConfig
     relay_id: int
+    backoff: Backoff = field(default_factory=Backoff)
 
 
-def of_answer(row: Row, answer: Answer, relay: Relay, now: datetime) -> Outcome:
+def of_answer(
+    row: Row, answer: Answer, relay: Relay, *, verdict: Verdict, now: datetime
+) -> Outcome:
     """The relay said something: accepted, deferred with the time of the next try, or rejected."""
-    verdict = judge(answer.reply, answer.phase)
     reply = answer.reply
     state, not_before = verdict.state, None
     if state is DeliveryState.DEFERRED:
@@ -49,6 +52,7 @@ def of_answer(row: Row, answer: Answer, relay: Relay, now: datetime) -> Outcome:
         not_before=not_before,
         phase=answer.phase,
         blame=verdict.blame,
+        verdict=verdict.reason,
         code=reply.code,
         status=reply.status,
         text=reply.text,
@@ -81,6 +85,7 @@ def of_silence(
         not_before=not_before,
         phase=error.phase,
         blame=error.blame,
+        verdict=Reason.SILENCE,
         text=error.message,
         relay_id=relay.relay_id,
         maybe_sent=in_doubt,
@@ -107,6 +112,7 @@ def of_defect(row: Row, error: Exception, *, now: datetime, begun: bool) -> Outc
         not_before=not_before,
         phase=Phase.COMPOSE,
         blame=Blame.MESSAGE,
+        verdict=Reason.INTERNAL,
         text=f"{type(error).__name__} in our own code",
         maybe_sent=begun,
     )
@@ -115,6 +121,18 @@ def of_defect(row: Row, error: Exception, *, now: datetime, begun: bool) -> Outc
 def given_back(row: Row) -> Outcome:
     """Claimed, but MAIL was not sent: as if it had not been claimed."""
     return Outcome(row.row_id, row.attempts, DeliveryState.QUEUED, uncharged=True)
+
+
+def put_off(row: Row, until: datetime) -> Outcome:
+    """Claimed, but its destination takes no more just now: later, and as if not claimed."""
+    return Outcome(row.row_id, row.attempts, DeliveryState.QUEUED, not_before=until, uncharged=True)
+
+
+def stopped(row: Row) -> Outcome:
+    """A brake was put on its destination between the claim and MAIL."""
+    return Outcome(
+        row.row_id, row.attempts, DeliveryState.HELD, StateReason.BREAKER, uncharged=True
+    )
 
 
 def departed(row: Row) -> Outcome:

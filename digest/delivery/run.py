@@ -12,26 +12,33 @@ import structlog
 from digest.audience.leave import Leavers
 from digest.clock import Clock
 from digest.delivery import outcomes
+from digest.delivery.brakes import Brakes, Tell
 from digest.delivery.claims import Claim, ClaimQueue
-from digest.delivery.connections import Connections, RelayGate
-from digest.delivery.feeder import Feeder, Rate
+from digest.delivery.connections import Connections
+from digest.delivery.feeder import Errand, Feeder
+from digest.delivery.gate import Rate, RelayGate
 from digest.delivery.letters import Letters
 from digest.delivery.recorder import Recorder
 from digest.delivery.work import Desk, Done, NoticeWriter
 from digest.errors import DatabaseError
 from digest.mail.tokens import KeyRing
+from digest.rules.balance import Balance
+from digest.rules.brakes import Action, Decision
 from digest.rules.delivery import OPEN_STATES, DeliveryState
 from digest.store import handover
 from digest.store.deliveries import Claimed, record_outcomes
 from digest.store.notices import ClaimedNotice, record_notice_outcomes
-from digest.store.progress import finish_sending
+from digest.store.poison import note_deaths
+from digest.store.progress import finish_sending, issues_on_their_way
+from digest.store.relays import save_backoff
 from digest.store.reports import issue_totals
-from digest.store.session import Database
+from digest.store.session import Database, Session
 from digest.store.workers import BEAT, Lease
 
 log = structlog.get_logger(__name__)
 
 _LEAST_PATIENCE = 2.0  # seconds to record what is known, however short the grace
+POISONED = "Message {row} ended the sending process twice and is held. The others go out."
 _TEND = 1.0  # seconds between two looks at stale claims
 
 
@@ -60,6 +67,7 @@ class Means:
     grace: float
     hold_in_doubt: bool
     write_notice: NoticeWriter | None
+    tell: Tell | None
 
 
 class SendingRun:
@@ -71,18 +79,19 @@ class SendingRun:
         *,
         lease: Lease,
         relays: Sequence[outcomes.Relay],
-        issue_id: int | None,
-        no_retries: bool,
+        errand: Errand,
     ) -> None:
         self._means = means
         self._db = means.db
         self._clock = means.clock
         self._lease = lease
-        self._issue_id = issue_id
+        self._errand = errand
+        self._issue_id = errand.issue_id
         self._queue = ClaimQueue()
         self._recorder: Recorder[Done] = Recorder(
             self._write, unrecorded=means.unrecorded, unrecorded_ms=means.unrecorded_ms
         )
+        self._brakes = Brakes(means.tell)
         self._desk = Desk(
             clock=means.clock,
             lease=lease,
@@ -90,28 +99,32 @@ class SendingRun:
             letters=Letters(means.db, means.keys),
             queue=self._queue,
             recorder=self._recorder,
+            brakes=self._brakes,
             rate=Rate(),
             write_notice=means.write_notice,
             hold_in_doubt=means.hold_in_doubt,
             fail=self._fail,
         )
-        gates = [RelayGate(relay) for relay in relays]
-        self._connections = Connections(gates, self._queue, self._desk.work, helo=means.helo)
+        balance = Balance()
+        self._gates = [RelayGate(relay, clock=means.clock, balance=balance) for relay in relays]
+        if len(self._gates) > 1:
+            for gate in self._gates:
+                gate.share_with_others()
+        self._connections = Connections(self._gates, self._queue, self._desk.work, helo=means.helo)
         self._feeder = Feeder(
             db=means.db,
             clock=means.clock,
             lease=lease,
             queue=self._queue,
-            gates=gates,
+            gates=self._gates,
             letters=self._desk.letters,
             rate=self._desk.rate,
             connections=len(self._connections),
-            issue_id=issue_id,
-            # Without retries a row is due only if it was due when we began: each is tried once.
-            due_at=means.clock.now() if no_retries else None,
+            errand=errand,
             notices=means.write_notice is not None,
             busy=self._busy,
             give_back=self._give_back,
+            poisoned=self._poisoned,
         )
         self._stopping = False
         self._deferred: set[int] = set()
@@ -128,6 +141,7 @@ class SendingRun:
     async def until_done(self, stop: asyncio.Event) -> None:
         """Send until nothing is left, ``stop`` is set, or the lease is lost."""
         await self._rescue()
+        await self._open_brakes()
         await self._count()
         recording = asyncio.create_task(self._recorder.run())
         helpers = [asyncio.create_task(self._tend()), asyncio.create_task(self._obey(stop))]
@@ -160,6 +174,7 @@ class SendingRun:
         self._end_claims()
         await self._connections.finish(self._means.grace)
         self._recorder.close()
+        await self._keep_learned(give_back=True)
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait([recording, stopped], return_when=asyncio.FIRST_COMPLETED)
         # A database that is gone for good must not keep a stopped process for ever: what is not
@@ -181,7 +196,7 @@ class SendingRun:
 
     def _give_back(self, claims: Sequence[Claim]) -> None:
         for claim in claims:
-            self._recorder.add(Done(claim.row, self._desk.not_started(claim.row)))
+            self._recorder.add(Done(claim.row, self._desk.not_started(claim)))
 
     async def _obey(self, stop: asyncio.Event) -> None:
         await stop.wait()
@@ -198,6 +213,8 @@ class SendingRun:
                 await record_outcomes(session, worker_id, sent, now)
             if notices:
                 await record_notice_outcomes(session, worker_id, notices, now)
+            if self._brakes.alarmed:
+                await self._brakes.act(session, now)
         for done in group:
             self._tally(done)
         if self.progress is not None:
@@ -241,12 +258,14 @@ class SendingRun:
         while True:
             await asyncio.sleep(_TEND)
             self._give_back(self._queue.take_stale())
+            await self._keep_learned()
             if self._clock.monotonic() - beat_at < BEAT.total_seconds():
                 continue
             beat_at = self._clock.monotonic()
             try:
                 await self._lease.beat(self._clock.now())
                 await self._rescue()
+                await self._open_brakes()
             except DatabaseError as error:
                 log.warning("heartbeat failed", error=str(error))
             if self._lease.lost:
@@ -258,6 +277,52 @@ class SendingRun:
         async with self._db.begin() as session:
             now = self._clock.now()
             dead = await self._lease.dead_owners(session, now)
+            await note_deaths(session, dead, now)
             rescued = await handover.rescue(session, dead, now=now, hold=self._means.hold_in_doubt)
         if rescued:
             log.warning("rows of a dead worker were taken back", rows=rescued, workers=sorted(dead))
+
+    # What is kept of relays and issues.
+
+    async def _keep_learned(self, *, give_back: bool = False) -> None:
+        """Write what relays taught us; ``give_back``: also what is left of their quotas."""
+        learned = [found for gate in self._gates if (found := gate.learned()) is not None]
+        limited = [gate for gate in self._gates if gate.purse.limited] if give_back else []
+        if not learned and not limited:
+            return
+        try:
+            async with self._db.begin() as session:
+                for one in learned:
+                    await save_backoff(
+                        session,
+                        one.relay_id,
+                        learned_rate=one.backoff.learned_rate,
+                        until=one.backoff.until,
+                        step=one.backoff.step,
+                        code=one.reply.code if one.reply else None,
+                        text=str(one.reply) if one.reply else None,
+                        now=self._clock.now(),
+                    )
+                for gate in limited:
+                    await gate.purse.give_back(session, gate.relay.relay_id)
+        except DatabaseError as error:
+            log.warning("what a relay asked for is not kept", error=str(error))
+
+    async def _open_brakes(self) -> None:
+        """Know what was rejected so far, here and by other processes."""
+        if not self._errand.issues:
+            return
+        async with self._db.read() as session:
+            issue_ids = (
+                [self._issue_id]
+                if self._issue_id is not None
+                else [issue.issue_id for issue in await issues_on_their_way(session)]
+            )
+            for issue_id in issue_ids:
+                await self._brakes.open(session, issue_id)
+
+    async def _poisoned(self, session: Session, issue_id: int, row_id: int) -> None:
+        log.error("a message killed its sender twice and is held", issue_id=issue_id, row=row_id)
+        decision = Decision(Action.HOLD_MESSAGE, POISONED.format(row=row_id))
+        if self._means.tell is not None:
+            await self._means.tell(session, issue_id, decision, self._clock.now())

@@ -10,24 +10,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
 from digest.audience.leave import Leavers
 from digest.clock import Clock
+from digest.delivery.brakes import Tell
+from digest.delivery.feeder import Errand
 from digest.delivery.outcomes import Relay
 from digest.delivery.run import Means, Progress, SendingRun
 from digest.delivery.work import NoticeWriter
 from digest.errors import DatabaseError, SettingsError
 from digest.mail.tokens import KeyRing
+from digest.rules.backoff import restore
 from digest.rules.delivery import IssueState
 from digest.rules.relay import SETTING, RelayConfig
 from digest.settings import Settings
 from digest.store.progress import issue_progress
-from digest.store.relays import ensure_relay
+from digest.store.relays import ensure_relay, get_relay
 from digest.store.reports import Totals, issue_totals
-from digest.store.session import Database
+from digest.store.session import Database, Session
 from digest.store.workers import acquire_lease
 
 __all__ = ["NoticeWriter", "Progress", "SendReport", "Sender"]
@@ -103,6 +107,7 @@ class Sender:
     hold_in_doubt: bool = False
     leavers: Leavers = field(default_factory=Leavers)
     write_notice: NoticeWriter | None = None  # without one, notices wait
+    tell: Tell | None = None  # the operator, of brakes
 
     @classmethod
     def of(cls, runtime: Installation) -> Self:
@@ -144,18 +149,8 @@ class Sender:
         relay refuses us as we are set up, RefusedError where another process sends on SQLite.
         """
         began = self.clock.monotonic()
-        stop = stop or asyncio.Event()
-        run = await self._run(issue_id, no_retries=no_retries, progress=progress, stop=stop)
-        sent = run.sent
-        while run.lease_lost and run.fatal is None and not stop.is_set():
-            try:  # the database was away: go on under a new lease when it is back
-                run = await self._run(issue_id, no_retries=no_retries, progress=progress, stop=stop)
-            except DatabaseError:
-                await asyncio.sleep(_DATABASE_PAUSE)
-            else:
-                sent += run.sent
-        if run.fatal is not None:
-            raise run.fatal
+        errand = Errand(issue_id, no_retries=no_retries)
+        sent = await self._send(errand, stop or asyncio.Event(), progress)
         async with self.db.read() as session:
             totals = await issue_totals(session, issue_id)
             now = await issue_progress(session, issue_id)
@@ -170,26 +165,45 @@ class Sender:
 
     async def send_notices(self, *, stop: asyncio.Event | None = None) -> int:
         """Send every notice that is due now; how many were accepted."""
-        run = await self._run(None, no_retries=True, progress=None, stop=stop or asyncio.Event())
-        if run.fatal is not None:
-            raise run.fatal
-        return run.sent
+        return await self._send(Errand(issues=False, no_retries=True), stop or asyncio.Event())
+
+    async def serve(self, stop: asyncio.Event) -> int:
+        """Send whatever comes, of every issue on its way and every notice, until ``stop``.
+
+        Raises as ``send_issue``; how many messages were accepted.
+        """
+        return await self._send(Errand(forever=True), stop)
+
+    async def _send(
+        self, errand: Errand, stop: asyncio.Event, progress: ProgressCallback | None = None
+    ) -> int:
+        """One run, and another under a new lease each time the database was away."""
+        sent = 0
+        while True:
+            run = await self._run(errand, stop, progress)
+            sent += run.sent
+            if run.fatal is not None:
+                raise run.fatal
+            if not run.lease_lost or stop.is_set():
+                return sent
+            while True:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), _DATABASE_PAUSE)
+                try:
+                    async with self.db.read():
+                        break
+                except DatabaseError:
+                    if stop.is_set():
+                        return sent
 
     async def _run(
-        self,
-        issue_id: int | None,
-        *,
-        no_retries: bool,
-        progress: ProgressCallback | None,
-        stop: asyncio.Event,
+        self, errand: Errand, stop: asyncio.Event, progress: ProgressCallback | None
     ) -> SendingRun:
         relays = await self._known_relays()
         lease = await acquire_lease(self.db, self.clock)
         self.leavers.worker_id = lease.worker_id
         try:
-            run = SendingRun(
-                self._means(), lease=lease, relays=relays, issue_id=issue_id, no_retries=no_retries
-            )
+            run = SendingRun(self._means(), lease=lease, relays=relays, errand=errand)
             run.progress = progress
             await run.until_done(stop)
         finally:
@@ -209,6 +223,7 @@ class Sender:
             grace=self.grace,
             hold_in_doubt=self.hold_in_doubt,
             write_notice=self.write_notice,
+            tell=self.tell,
         )
 
     async def _known_relays(self) -> list[Relay]:
@@ -219,4 +234,19 @@ class Sender:
                 fix="Set it to smtp://user:password@smtp.example.org:587.",
             )
         async with self.db.begin() as session:
-            return [Relay(relay, await ensure_relay(session, relay.name)) for relay in self.relays]
+            return [await _known(session, relay) for relay in self.relays]
+
+
+async def _known(session: Session, config: RelayConfig) -> Relay:
+    """A relay with what was learned about it."""
+    relay_id = await ensure_relay(session, config.name)
+    stored = await get_relay(session, relay_id)
+    if stored is None:
+        return Relay(config, relay_id)
+    backoff = restore(
+        configured=config.rate,
+        learned_rate=stored.learned_rate,
+        until=stored.backoff_until,
+        step=stored.backoff_step,
+    )
+    return Relay(config, relay_id, backoff)

@@ -239,7 +239,7 @@ class SmtpSession:
         reply = parse_reply(code, text)
         if code == _SERVICE_CLOSING and phase is Phase.MAIL and self.sent > 1:
             # It has had enough of this connection: no word about this message.
-            return self._lost(phase, str(reply))
+            return self._lost(phase, reply)
         return Answer(phase, reply)
 
     def _goes_on(self, phase: Phase, code: int) -> bool:
@@ -279,7 +279,10 @@ class SmtpSession:
             raise self._lost(phase, error) from error
 
     def _lost(self, phase: Phase, why: object) -> RelayError:
-        return RelayError(str(why), phase=phase, blame=Blame.RELAY, where=self.relay.name)
+        code = why.code if isinstance(why, Reply) else None
+        return RelayError(
+            str(why), phase=phase, blame=Blame.RELAY, where=self.relay.name, code=code
+        )
 
     def _refuse(self, letter: Letter) -> Answer | None:
         """What this relay is certain to refuse, or what must never be written to it."""

@@ -115,6 +115,7 @@ def _explain(error: Exception, phase: Phase, relay: RelayConfig) -> Exception:
         return _unusable(
             relay, f"shows a wrong certificate ({reason})", "Write the name the certificate has."
         )
+    reply = None
     if isinstance(error, aiosmtplib.SMTPResponseException):
         reply = parse_reply(error.code, error.message) if error.code > 0 else None
         text = "no SMTP reply"
@@ -124,4 +125,5 @@ def _explain(error: Exception, phase: Phase, relay: RelayConfig) -> Exception:
         return _unusable(relay, "offers no way to log in that we know", "Leave the user away.")
     else:
         text = str(error) or type(error).__name__
-    return RelayError(text, phase=phase, blame=Blame.RELAY, where=relay.name)
+    code = reply.code if reply else None
+    return RelayError(text, phase=phase, blame=Blame.RELAY, where=relay.name, code=code)

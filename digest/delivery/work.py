@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 
 import structlog
 
 from digest.audience.leave import Leavers
 from digest.clock import Clock
 from digest.delivery import outcomes
+from digest.delivery.brakes import Brakes
 from digest.delivery.claims import Claim, ClaimQueue
-from digest.delivery.connections import RelayGate
-from digest.delivery.feeder import Rate
+from digest.delivery.gate import Rate, RelayGate
 from digest.delivery.letters import Letters
 from digest.delivery.outcomes import Row
 from digest.delivery.recorder import Recorder
 from digest.delivery.session import Answer, Letter, SmtpSession
 from digest.errors import DatabaseError, RelayError, SettingsError
-from digest.rules.verdict import Phase
+from digest.rules.providers import caps_of
+from digest.rules.throttle import Lane
+from digest.rules.verdict import Phase, Verdict, judge
 from digest.store.deliveries import Claimed
 from digest.store.handover import Outcome
 from digest.store.notices import ClaimedNotice
@@ -28,6 +32,8 @@ log = structlog.get_logger(__name__)
 
 NoticeWriter = Callable[[ClaimedNotice], Awaitable[Letter]]
 _IDLE = 5.0  # seconds a connection is kept without a message
+_NAP = 0.25  # seconds of waiting before everything is looked at anew
+_LATER = timedelta(seconds=0.5)  # until a row is due again whose provider has enough under way
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +54,42 @@ class Desk:
     letters: Letters
     queue: ClaimQueue
     recorder: Recorder[Done]
+    brakes: Brakes
     rate: Rate
     write_notice: NoticeWriter | None
     hold_in_doubt: bool
     fail: Callable[[BaseException], None]
     busy: int = 0  # claims taken from the queue that have no outcome yet
+    at_provider: Counter[str] = field(default_factory=Counter)  # messages under way
 
-    def work(self, session: SmtpSession, gate: RelayGate) -> SessionWork:
-        """The work of one connection."""
-        return SessionWork(self, session, gate)
+    def work(self, session: SmtpSession, gate: RelayGate, *, upper: bool = False) -> SessionWork:
+        """The work of one connection; ``upper``: it is kept for notices."""
+        return SessionWork(self, session, gate, upper=upper)
 
     def may_start(self, claim: Claim) -> bool:
         """Whether MAIL may be written for it, now."""
         if self.queue.closed or self.lease.lost or claim.stale:
             return False
-        return not self._has_left(claim.row)
+        row = claim.row
+        if not isinstance(row, Claimed):
+            return True
+        return row.subscription_id not in self.leavers and self.brakes.may_start(
+            claim.issue_id, row
+        )
 
-    def not_started(self, row: Row) -> Outcome:
+    def not_started(self, claim: Claim) -> Outcome:
         """The outcome of a row whose MAIL was not written."""
-        return outcomes.departed(row) if self._has_left(row) else outcomes.given_back(row)
+        row = claim.row
+        if isinstance(row, Claimed):
+            if row.subscription_id in self.leavers:
+                return outcomes.departed(row)
+            if self.brakes.is_held(claim.issue_id, row):
+                return outcomes.stopped(row)
+        return outcomes.given_back(row)
 
-    def _has_left(self, row: Row) -> bool:
-        return isinstance(row, Claimed) and row.subscription_id in self.leavers
+    def provider(self, row: Row) -> str | None:
+        """Who runs the destination of a row of an issue, where that is known."""
+        return self.brakes.providers.get(row.destination_id) if isinstance(row, Claimed) else None
 
     def settle(self, claim: Claim, outcome: Outcome) -> None:
         """A claim that was taken has its outcome."""
@@ -81,60 +101,94 @@ class Desk:
 class SessionWork:
     """The jobs of one connection, from the queue that all connections share."""
 
-    def __init__(self, desk: Desk, session: SmtpSession, gate: RelayGate) -> None:
+    def __init__(self, desk: Desk, session: SmtpSession, gate: RelayGate, *, upper: bool) -> None:
         self._desk = desk
         self._session = session
         self._gate = gate
+        self._upper = upper
+        self._caps = gate.relay.config.profile.answers_for_destination
 
     def at_hand(self) -> LetterJob | None:
-        """The next letter of an issue, unless outcomes have to be recorded first."""
-        desk = self._desk
-        while not desk.recorder.full:
-            claim = desk.queue.take(Claimed)  # a notice takes time to write: that waits for idle
-            if claim is None:
-                return None
-            desk.busy += 1
-            try:
-                letter = desk.letters.compose(claim.row)  # type: ignore[arg-type]  # a Claimed
-            except Exception as error:  # our own defect must cost one row, not the issue
-                log.exception("a message could not be composed", row=claim.row.row_id)
-                self._defect(claim, error)
-                continue
-            if letter is not None:
-                return LetterJob(desk, self._session, self._gate, claim, letter)
-            desk.settle(claim, outcomes.unwanted(claim.row))
+        """The next letter of an issue, unless something else comes first."""
+        desk, queue = self._desk, self._desk.queue
+        while not (self._upper or desk.recorder.full or queue.notices):
+            if queue.next_lane(upper=False) is None or self._gate.take(Lane.ISSUE):
+                return None  # a notice takes time to write, a wait takes time: both for the idle
+            claim = queue.take(Lane.ISSUE)
+            job = self._job(claim) if claim is not None else None
+            if job is not None:
+                return job
         return None
 
     async def wait(self) -> LetterJob | None:
-        """The next letter, when there is one and outcomes are recorded."""
-        desk = self._desk
-        while (claim := await desk.queue.get(_IDLE)) is not None:
-            desk.busy += 1
-            try:
-                letter = await self._compose(claim)
-            except (DatabaseError, SettingsError) as error:
-                desk.fail(error)
-                desk.settle(claim, desk.not_started(claim.row))
-                continue
-            except Exception as error:  # our own defect must cost one row, not the issue
-                log.exception("a message could not be composed", row=claim.row.row_id)
-                self._defect(claim, error)
-                continue
-            if letter is None:
-                desk.settle(claim, outcomes.unwanted(claim.row))
-                continue
-            if desk.recorder.full:
-                await desk.recorder.room()
-            return LetterJob(desk, self._session, self._gate, claim, letter)
+        """The next letter, when it may go; None: there was none for a while."""
+        while (claim := await self._next_claim()) is not None:
+            if isinstance(claim.row, Claimed):
+                job = self._job(claim)
+            else:
+                job = await self._notice_job(claim, claim.row)
+            if job is not None:
+                return job
         return None
 
-    async def _compose(self, claim: Claim) -> Letter | None:
-        row = claim.row
-        if isinstance(row, Claimed):
-            return self._desk.letters.compose(row)
-        if self._desk.write_notice is None:
-            raise RuntimeError("a notice was claimed, but nothing writes notices")
-        return await self._desk.write_notice(row)
+    async def _next_claim(self) -> Claim | None:
+        desk, gate = self._desk, self._gate
+        while (lane := await desk.queue.waiting(_IDLE, upper=self._upper)) is not None:
+            if gate.pause > _IDLE:
+                return None
+            if desk.recorder.full:
+                await desk.recorder.room()
+                continue
+            async with gate.turn(lane):
+                if desk.queue.next_lane(upper=self._upper) is not lane:
+                    continue
+                seconds = gate.take(lane)
+                if not seconds:
+                    return desk.queue.take(lane)
+                await desk.queue.nap(min(seconds, _NAP))
+        return None
+
+    def _job(self, claim: Claim) -> LetterJob | None:
+        """The letter of a claimed row; None: it has its outcome already."""
+        desk, row = self._desk, claim.row
+        desk.busy += 1
+        if self._caps and not self._fits(row):
+            later = desk.clock.now() + _LATER
+            desk.settle(claim, outcomes.put_off(row, later))
+            return None
+        try:
+            letter = desk.letters.compose(row)  # type: ignore[arg-type]  # a Claimed
+        except Exception as error:  # our own defect must cost one row, not the issue
+            log.exception("a message could not be composed", row=row.row_id)
+            self._defect(claim, error)
+            return None
+        if letter is None:
+            desk.settle(claim, outcomes.unwanted(row))
+            return None
+        return LetterJob(desk, self._session, self._gate, claim, letter)
+
+    async def _notice_job(self, claim: Claim, notice: ClaimedNotice) -> LetterJob | None:
+        desk = self._desk
+        desk.busy += 1
+        try:
+            if desk.write_notice is None:
+                raise RuntimeError("a notice was claimed, but nothing writes notices")
+            letter = await desk.write_notice(notice)
+        except (DatabaseError, SettingsError) as error:
+            desk.fail(error)
+            desk.settle(claim, desk.not_started(claim))
+            return None
+        except Exception as error:  # our own defect must cost one notice, not the issue
+            log.exception("a notice could not be written", notice=notice.row_id, kind=notice.kind)
+            self._defect(claim, error)
+            return None
+        return LetterJob(desk, self._session, self._gate, claim, letter)
+
+    def _fits(self, row: Row) -> bool:
+        """Whether its provider takes another message at the same time."""
+        provider = self._desk.provider(row)
+        most = caps_of(provider).connections
+        return provider is None or most is None or self._desk.at_provider[provider] < most
 
     def _defect(self, claim: Claim, error: Exception) -> None:
         now = self._desk.clock.now()
@@ -158,28 +212,51 @@ class LetterJob:
 
     def may_start(self) -> bool:
         """Asked right before MAIL; from then on it counts as a message that may be unrecorded."""
-        self._begun = self._desk.may_start(self._claim)
-        self._desk.recorder.under_way += self._begun
-        return self._begun
+        desk = self._desk
+        if not desk.may_start(self._claim):
+            return False
+        self._begun = True
+        desk.recorder.under_way += 1
+        if self._claim.issue_id:
+            desk.brakes.began(self._claim.issue_id)
+        provider = desk.provider(self._claim.row)
+        if provider is not None:
+            desk.at_provider[provider] += 1
+        return True
 
     def finish(self, result: Answer | Exception | None) -> None:
         """Record what became of it."""
         row, desk = self._claim.row, self._desk
+        verdict = None
         try:
-            outcome = self._outcome(result)
+            if isinstance(result, Answer):
+                verdict = judge(result.reply, result.phase)
+                self._gate.replied(result.reply, result.phase)
+            outcome = self._outcome(result, verdict)
         except Exception as error:  # the row is tried again, whatever is wrong with our verdict
             log.exception("an answer could not be judged", row=row.row_id)
             outcome = outcomes.of_defect(row, error, now=desk.clock.now(), begun=self._begun)
-        desk.recorder.under_way -= self._begun
+        if self._begun:
+            self._end(verdict)
         desk.settle(self._claim, outcome)
 
-    def _outcome(self, result: Answer | Exception | None) -> Outcome:
+    def _end(self, verdict: Verdict | None) -> None:
+        desk, row = self._desk, self._claim.row
+        desk.recorder.under_way -= 1
+        if isinstance(row, Claimed):
+            desk.brakes.ended(self._claim.issue_id, row, verdict)
+            provider = desk.provider(row)
+            if provider is not None:
+                desk.at_provider[provider] -= 1
+
+    def _outcome(self, result: Answer | Exception | None, verdict: Verdict | None) -> Outcome:
         row, desk = self._claim.row, self._desk
-        if isinstance(result, Answer):
-            self._gate.worked()
-            return outcomes.of_answer(row, result, self._gate.relay, desk.clock.now())
         if result is None:
-            return desk.not_started(row)
+            return desk.not_started(self._claim)
+        if isinstance(result, Answer):
+            verdict = verdict or judge(result.reply, result.phase)
+            relay, now = self._gate.relay, desk.clock.now()
+            return outcomes.of_answer(row, result, relay, verdict=verdict, now=now)
         if isinstance(result, RelayError):
             return self._silence(result)
         if isinstance(result, SettingsError):
@@ -191,6 +268,8 @@ class LetterJob:
     def _silence(self, error: RelayError) -> Outcome:
         row, desk = self._claim.row, self._desk
         if error.phase == Phase.MAIL and self._session.sent > 1:
+            if error.code is not None:
+                self._gate.asked(error)
             return outcomes.given_back(row)  # the relay closed a connection it had enough of
         if self._session.sent <= 1:
             self._gate.failed(error)

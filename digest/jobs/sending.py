@@ -1,4 +1,4 @@
-"""Sending by itself: at short intervals, whatever is due of the issues that are on their way."""
+"""Sending by itself: whatever is due of the issues that are on their way, and every notice."""
 
 from __future__ import annotations
 
@@ -9,13 +9,8 @@ import structlog
 
 from digest.delivery.sender import Sender
 from digest.errors import RefusedError
-from digest.jobs.embedded import EmbeddedEngine
-from digest.rules.delivery import IssueState
-from digest.store.issues import list_issues
-from digest.store.newsletters import list_newsletters
-from digest.store.progress import next_due
 
-LOOK = 2.0  # seconds between two looks for mail that is due
+LOOK = 2.0  # seconds between two tries to become the sender, where another process is it
 SPARE = 5.0  # seconds beyond the sender's own grace until a stopped process ends anyway
 
 log = structlog.get_logger(__name__)
@@ -23,45 +18,26 @@ log = structlog.get_logger(__name__)
 
 async def send_until(sender: Sender, stopped: asyncio.Event) -> None:
     """Send whatever is due until ``stopped``; then wait for the answers to what is under way."""
-    working = asyncio.Lock()
-
-    async def send() -> None:
-        async with working:
-            await _send_due(sender, stopped)
-
-    engine = EmbeddedEngine()
-    engine.register("send", send)
-    engine.every(LOOK, "send")
-    await engine.start()
+    working = asyncio.create_task(_send(sender, stopped))
+    stopping = asyncio.create_task(stopped.wait())
     try:
-        await stopped.wait()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(sender.grace + SPARE), working:
-                pass
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((working,), timeout=sender.grace + SPARE)
     finally:
-        await engine.stop()
+        for task in (working, stopping):
+            task.cancel()
+        await asyncio.wait((working, stopping))
+    if not working.cancelled():
+        working.result()
 
 
-async def _send_due(sender: Sender, stopped: asyncio.Event) -> None:
-    """One try for every row that is due, issue by issue; retries come when they are due."""
-    for issue_id in await _due_issues(sender):
-        if stopped.is_set():
-            return
+async def _send(sender: Sender, stopped: asyncio.Event) -> None:
+    while not stopped.is_set():
         try:
-            report = await sender.send_issue(issue_id, no_retries=True, stop=stopped)
+            await sender.serve(stopped)
         except RefusedError as error:  # another process sends; its rows are safe with it
             log.info("not sending", reason=error.message)
-            return
-        log.info("sent what was due", issue_id=issue_id, **report.as_dict())
-
-
-async def _due_issues(sender: Sender) -> list[int]:
-    now = sender.clock.now()
-    found = []
-    async with sender.db.read() as session:
-        for newsletter in await list_newsletters(session):
-            for issue in await list_issues(session, newsletter.id, state=IssueState.SENDING):
-                due = await next_due(session, issue.id)
-                if due is None or due <= now:  # None: nothing left but to finish it
-                    found.append(issue.id)
-    return found
+        except Exception:  # a relay that refuses our login today may take it tomorrow
+            log.exception("sending ended, and begins again")
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopped.wait(), LOOK)

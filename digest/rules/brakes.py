@@ -52,6 +52,7 @@ class Action(StrEnum):
     PAUSE_DESTINATION = "pause_destination"
     PAUSE_ISSUE = "pause_issue"
     HOLD_SUPPRESSIONS = "hold_suppressions"
+    HOLD_MESSAGE = "hold_message"
 
 
 @dataclass(frozen=True, slots=True)

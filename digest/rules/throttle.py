@@ -132,6 +132,12 @@ class Pace:
             self._all.set_rate(rate)
             self._issue.set_rate(rate * ISSUE_SHARE)
 
+    def peek(self, lane: Lane, now: float) -> float:
+        """Seconds until a message of ``lane`` could go by the rate alone. Takes nothing."""
+        if self._all is None or self._issue is None:
+            return 0.0
+        return max(self._all.wait(now), self._issue.wait(now) if lane is Lane.ISSUE else 0.0)
+
     def take(self, lane: Lane, now: float) -> float:
         """Let a message of ``lane`` go now and return 0, or return the seconds to wait.
 

@@ -141,12 +141,13 @@ async def claim_deliveries(
     now: datetime,
     due_at: datetime | None = None,
     wave: int | None = None,
+    row_ids: Sequence[int] | None = None,
 ) -> list[Claimed]:
     """Take up to ``limit`` rows that are due (by ``due_at``, else ``now``) for ``worker_id``.
 
     By wave (up to ``wave``), then by ``not_before``. Nothing where the issue is not ``sending``,
-    and no row of a reader who is not subscribed any more. The attempt is counted here, before any
-    connection is made.
+    and no row of a reader who is not subscribed any more. ``row_ids``: only of these. The
+    attempt is counted here, before any connection is made.
     """
     if limit < 1:
         return []
@@ -160,13 +161,29 @@ async def claim_deliveries(
         ),
         "settled_at": None,
     }
+    if session.dialect.name == "postgresql" and not await _holds_still(session, issue_id):
+        return []
     claim = update(deliveries).values(values)
     due = _due_rows(session, issue_id, due_at or now).limit(limit)
     if wave is not None:
         due = due.where(_DUE.c.wave <= wave)
+    if row_ids is not None:
+        due = due.where(_DUE.c.id.in_(row_ids))
     if session.dialect.name == "postgresql":
         return await _take(session, claim, due)
     return await _take_from_sqlite(session, claim, due, now)
+
+
+async def _holds_still(session: Session, issue_id: int) -> bool:
+    """Whether the issue is sending, and stays so until this claim is committed.
+
+    Else a pause could be acknowledged between what a claim has read and its commit. Senders do not
+    wait for each other.
+    """
+    sending = select(issues.c.id).where(
+        issues.c.id == issue_id, issues.c.state == IssueState.SENDING
+    )
+    return (await session.execute(sending.with_for_update(read=True))).scalar() is not None
 
 
 async def _take(session: Session, claim: Update, due: Select[Any]) -> list[Claimed]:

@@ -6,13 +6,14 @@ The moves of its state are compare-and-swap, so that of two who try, one does.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, exists, func, or_, select, union_all, update
+from sqlalchemy import ColumnElement, Row, and_, exists, func, or_, select, union_all, update
 
 from digest.rules.delivery import CANARY_WAVE, REST_WAVE, DeliveryState, IssueState
 from digest.store.rows import WAITING, in_state, lock_issue
-from digest.store.schema import deliveries, issues
+from digest.store.schema import deliveries, issues, newsletters
 from digest.store.session import Session
 from digest.store.types import storable
 
@@ -24,9 +25,13 @@ _SENDING = in_state(DeliveryState.SENDING)
 class IssueProgress:
     """What a sender asks about its issue."""
 
+    issue_id: int
     state: IssueState
     paused_reason: str | None
     planned: int
+    resumed_at: datetime | None  # brakes count from here on
+    canary_passed_at: datetime | None  # None: only the first readers may get it
+    canary_wait: timedelta  # after the first readers, behind a relay that only queues
 
 
 async def start_sending(session: Session, issue_id: int) -> int | None:
@@ -64,9 +69,38 @@ def _unsettled(issue_id: int) -> ColumnElement[bool]:
 
 async def issue_progress(session: Session, issue_id: int) -> IssueProgress:
     """Where the issue stands."""
-    query = select(issues.c.state, issues.c.paused_reason, issues.c.planned)
-    row = (await session.execute(query.where(issues.c.id == issue_id))).one()
-    return IssueProgress(row.state, row.paused_reason, row.planned or 0)
+    found = await session.execute(_PROGRESS.where(issues.c.id == issue_id))
+    return _progress(found.one())
+
+
+async def issues_on_their_way(session: Session) -> list[IssueProgress]:
+    """Every issue that is being sent, and every cancelled one with rows still open."""
+    stopped = and_(issues.c.state == IssueState.CANCELLED, _waiting_rows())
+    query = _PROGRESS.where(or_(issues.c.state == IssueState.SENDING, stopped))
+    return [_progress(row) for row in await session.execute(query.order_by(issues.c.id))]
+
+
+def _waiting_rows() -> ColumnElement[bool]:
+    return exists().where(_TO_DO, deliveries.c.issue_id == issues.c.id)
+
+
+_PROGRESS = select(
+    *(issues.c.id, issues.c.state, issues.c.paused_reason, issues.c.planned),
+    *(issues.c.resumed_at, issues.c.canary_passed_at, newsletters.c.settings),
+).join_from(issues, newsletters, newsletters.c.id == issues.c.newsletter_id)
+
+
+def _progress(row: Row[Any, Any, Any, Any, Any, Any, Any]) -> IssueProgress:
+    seconds = (row.settings or {}).get("canary_wait", 0)
+    return IssueProgress(
+        issue_id=row.id,
+        state=row.state,
+        paused_reason=row.paused_reason,
+        planned=row.planned or 0,
+        resumed_at=row.resumed_at,
+        canary_passed_at=row.canary_passed_at,
+        canary_wait=timedelta(seconds=seconds),
+    )
 
 
 async def due_count(

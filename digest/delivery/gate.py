@@ -1,0 +1,214 @@
+"""The gate before one relay: whether a message may go to it now, and what its answers change.
+
+It is shut while the relay cannot be reached or asked us to be slower; it lets messages through at
+the relay's rate, out of its quota, and by turns with other relays. All of it is decided right
+before MAIL, by the connection that would send: a row that may not go yet stays in the queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from digest.clock import Clock
+from digest.delivery.outcomes import Relay
+from digest.delivery.quota import QuotaPurse
+from digest.errors import RelayError
+from digest.mail.reply import Reply, parse_reply
+from digest.rules.backoff import Backoff, after_reply, measured
+from digest.rules.balance import Balance
+from digest.rules.throttle import Lane, Pace, connections_after
+from digest.rules.verdict import Phase
+
+log = structlog.get_logger(__name__)
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0  # seconds a relay that fails is left alone
+_TURN = 0.02  # seconds between two looks whether it is this relay's turn
+_QUOTA = 1.0  # seconds between two looks whether there is more of a quota
+_ADVICE = "is it running, and is DIGEST_RELAY_URL right? Nothing is lost meanwhile"
+GIVE_UP_AFTER = 3  # failures in a row after which a relay counts as unreachable
+
+
+class Rate:
+    """Messages a second, smoothed over about a second."""
+
+    def __init__(self) -> None:
+        self._messages = 0
+        self._since = Clock.monotonic()
+        self._smoothed = 0.0
+
+    def count(self, messages: int = 1) -> None:
+        """So many more messages were sent."""
+        self._messages += messages
+
+    def per_second(self) -> float:
+        """The rate of late; looks at the clock, and starts counting anew every 0.1 s."""
+        elapsed = Clock.monotonic() - self._since
+        if elapsed > 0.1:
+            latest = self._messages / elapsed
+            self._smoothed = latest if not self._smoothed else (self._smoothed + latest) / 2
+            self._messages, self._since = 0, Clock.monotonic()
+        return self._smoothed
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What is to be kept of a relay's back-off, and the reply that taught it."""
+
+    relay_id: int
+    backoff: Backoff
+    reply: Reply | None
+
+
+class RelayGate:
+    """What one process knows of one relay."""
+
+    def __init__(self, relay: Relay, *, clock: Clock, balance: Balance) -> None:
+        self.relay = relay
+        self.failures = 0  # in a row
+        self.error: RelayError | None = None
+        self.purse = QuotaPurse(relay.config)
+        self.pace = Pace(relay.backoff.rate(relay.config.rate))
+        self._clock = clock
+        self._backoff = relay.backoff
+        self._learned: Learned | None = None
+        self._rate = Rate()
+        self._shut_until = 0.0
+        self._returned: int | None = None  # messages answered since it came back
+        self._balance = balance
+        self._turns: Mapping[Lane, asyncio.Lock] = {lane: asyncio.Lock() for lane in Lane}
+        balance.join(relay.config.name, relay.config.weight)
+        self._alone = True
+
+    # Whether a message may go.
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether the last few tries all failed."""
+        return self.failures >= GIVE_UP_AFTER
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the relay may be used at all."""
+        shut = self._shut_until - Clock.monotonic() if self._shut_until else 0.0
+        if self._backoff.until is not None:
+            shut = max(shut, self._backoff.pause_left(self._clock.now()).total_seconds())
+        return max(0.0, shut)
+
+    @property
+    def connections(self) -> int:
+        """How many connections it may have now: few at first after it came back."""
+        most = self.relay.config.connections
+        return most if self._returned is None else connections_after(self._returned, most)
+
+    def turn(self, lane: Lane) -> asyncio.Lock:
+        """To be held while waiting for ``take``: of those who wait in a lane, one asks."""
+        return self._turns[lane]
+
+    def share_with_others(self) -> None:
+        """There are other relays: take turns by weight from now on."""
+        self._alone = False
+
+    def take(self, lane: Lane) -> float:
+        """Let a message of ``lane`` go now and return 0, or return the seconds to wait."""
+        now = Clock.monotonic()
+        wait = self._wait(lane, now)
+        if not self._alone:
+            self._balance.set_able(self.relay.config.name, now, able=not wait)
+            if not wait and lane is Lane.ISSUE:
+                if not self._balance.may_take(self.relay.config.name, now):
+                    return _TURN
+                self._balance.took(self.relay.config.name, now)
+        if not wait:
+            wait = self.pace.take(lane, now)
+        if not wait:
+            self.purse.spend(lane)
+            self._rate.count()
+        return wait
+
+    def _wait(self, lane: Lane, now: float) -> float:
+        if self._shut_until > now or self._backoff.until is not None:
+            pause = self.pause
+            if pause:
+                return pause
+        if self.purse.empty(lane):
+            return _QUOTA
+        return self.pace.peek(lane, now) if not self._alone else 0.0
+
+    def close(self) -> None:
+        """No connection is open: others need not wait for its turn."""
+        if not self._alone:
+            self._balance.set_able(self.relay.config.name, Clock.monotonic(), able=False)
+
+    # What the relay says.
+
+    def failed(self, error: RelayError) -> None:
+        """The relay could not be used: wait before anyone tries again."""
+        self.asked(error)
+        if Clock.monotonic() < self._shut_until:
+            return  # several connections saw the same failure
+        self.failures += 1
+        self.error = error
+        self._returned = 0
+        pause = min(_FIRST_PAUSE * 2 ** (self.failures - 1), _LONGEST_PAUSE)
+        self._shut_until = Clock.monotonic() + pause
+        name = self.relay.config.name
+        log.warning("relay failed", relay=name, error=str(error), pause=pause, advice=_ADVICE)
+
+    def asked(self, error: RelayError) -> None:
+        """What it said instead of an answer may ask us to be slower."""
+        if error.code is not None and 400 <= error.code < 500:
+            words = error.message.removeprefix(str(error.code)).strip()
+            self._learn(parse_reply(error.code, words), Phase(error.phase))
+
+    def replied(self, reply: Reply, phase: Phase) -> None:
+        """The relay took, put off or refused a message: it is there; learn what it says."""
+        self.failures, self._shut_until = 0, 0.0
+        if self._returned is not None:
+            self._returned += 1
+            if self.connections == self.relay.config.connections:
+                self._returned = None
+        self._learn(reply, phase)
+
+    def _learn(self, reply: Reply, phase: Phase) -> None:
+        before = self._backoff
+        if reply.positive and before.learned_rate is None and not before.pressure:
+            return
+        if reply.transient and self.relay.config.rate is None:
+            before = measured(before, max(self._rate.per_second(), 1.0))
+        after = after_reply(
+            before,
+            reply,
+            phase,
+            now=self._clock.now(),
+            jitter=random.random(),
+        )
+        self._backoff = after
+        if _kept(after) != _kept(before):
+            self.pace.set_rate(after.rate(self.relay.config.rate))
+            self._learned = Learned(self.relay.relay_id, after, None if reply.positive else reply)
+            if not reply.positive:
+                _tell(self.relay.config.name, after, reply)
+
+    def learned(self) -> Learned | None:
+        """What changed since the last call and is to be kept in the database."""
+        learned, self._learned = self._learned, None
+        return learned
+
+
+def _kept(backoff: Backoff) -> tuple[object, ...]:
+    return backoff.learned_rate, backoff.until, backoff.step
+
+
+def _tell(name: str, backoff: Backoff, reply: Reply) -> None:
+    log.warning(
+        "the relay asks to be slower",
+        relay=name,
+        reply=str(reply),
+        per_minute=backoff.learned_rate,
+        until=backoff.until.isoformat() if backoff.until else None,
+    )

@@ -1,0 +1,45 @@
+"""What moves an issue along besides sending: its canary, who left, what is too old, its end.
+
+Called where nothing of the issue can be claimed, and once a minute; each call is one transaction
+and does whatever has become true, so that it may come twice or from two processes.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from digest.rules.brakes import canary
+from digest.rules.delivery import IssueState
+from digest.store.control import expire_overdue, settle_stopped
+from digest.store.counts import canary_counts, pass_canary
+from digest.store.deliveries import cancel_departed
+from digest.store.progress import finish_sending, issue_progress
+from digest.store.session import Database, Session
+
+log = structlog.get_logger(__name__)
+
+
+async def look_after(db: Database, issue_id: int, now: datetime) -> IssueState:
+    """Do what is due for the issue; the state it has then."""
+    async with db.begin() as session:
+        progress = await issue_progress(session, issue_id)
+        if progress.state is IssueState.CANCELLED:
+            await settle_stopped(session, issue_id, now)
+        if progress.state is not IssueState.SENDING:
+            return progress.state
+        await cancel_departed(session, issue_id, now)
+        await expire_overdue(session, issue_id, now)
+        if progress.canary_passed_at is None:
+            await _release(session, issue_id, wait=progress.canary_wait, now=now)
+        if await finish_sending(session, issue_id, now):
+            return IssueState.FINISHED
+    return IssueState.SENDING
+
+
+async def _release(session: Session, issue_id: int, *, wait: timedelta, now: datetime) -> None:
+    """Let the rest of the issue follow once its first readers have it."""
+    decision = canary(await canary_counts(session, issue_id), wait=wait, now=now)
+    if decision.follow and await pass_canary(session, issue_id, now):
+        log.info("the rest of the issue follows", issue_id=issue_id, reason=decision.reason)
