@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import literal, select, update
 
 from digest.delivery.checks import Gate
-from digest.delivery.plan import start_issue
+from digest.delivery.plan import next_slot, start_issue
+from digest.delivery.publish import approve_issue
 from digest.errors import RefusedError, SettingsError
 from digest.mail.tokens import KeyRing
-from digest.rules.delivery import IssueState
+from digest.rules.delivery import CANARY_WAVE, REST_WAVE, IssueState, StateReason
+from digest.rules.delivery import DeliveryState as S
+from digest.rules.ramp import Quota
 from digest.rules.relay import parse_relays
+from digest.rules.subscription import SubscriptionState
+from digest.store.counts import canary_counts
+from digest.store.deliveries import claim_deliveries
 from digest.store.issues import issue_by_id, move_issue
-from digest.store.schema import issues, newsletters, versions
+from digest.store.progress import due_count, next_due
+from digest.store.reader_import import Consent, ImportedReader, import_chunk, open_batch
+from digest.store.relays import ensure_relay
+from digest.store.schema import issues, newsletters, subscribers, subscriptions, versions
 from digest.store.session import Database
-from tests.build import PUBLIC_URL
-from tests.delivery.stage import KEYS, set_stage
+from digest.store.usage import reserve
+from tests.build import NOW, PUBLIC_URL, a_newsletter, an_issue, issue_text
+from tests.delivery.stage import KEYS, Stage, set_stage
 
 RELAYS = parse_relays("smtp://127.0.0.1:9?tls=none")
 GATE = Gate(RELAYS, KEYS, PUBLIC_URL)
@@ -135,3 +148,191 @@ async def test_a_finished_issue_is_left_as_it_is(database: Database) -> None:
     async with database.begin() as session:
         await move_issue(session, stage.issue_id, IssueState.FINISHED, now=stage.clock.now())
     assert (await stage.start()).state is IssueState.FINISHED
+
+
+async def audience(stage: Stage, count: int) -> None:
+    """More readers, going round three domains, as an import writes them."""
+    consent = Consent("import", None, None)
+    async with stage.db.begin() as session:
+        batch = await open_batch(
+            session, stage.newsletter.id, consent, state=SubscriptionState.ACTIVE, now=NOW
+        )
+        chunk = []
+        for number in range(count):
+            domain = ("example.org", "example.net", "example.com")[number % 3]
+            address = f"reader.{number}@{domain}"
+            chunk.append(ImportedReader(address, address, domain, f"Reader {number}"))
+        await import_chunk(session, batch, chunk, now=NOW)
+
+
+async def test_a_large_audience_has_a_canary_spread_over_all_of_it(database: Database) -> None:
+    stage = await set_stage(database, 3)
+    await audience(stage, 1_500)
+    assert (await stage.start()).planned == 1_503
+    rows = await stage.rows()
+    canary = [row for row in rows if row["wave"] == CANARY_WAVE]
+    assert len(canary) == 200
+    assert {row["wave"] for row in rows} == {CANARY_WAVE, REST_WAVE}
+    numbers = [row["id"] for row in canary]
+    assert max(b - a for a, b in pairwise([rows[0]["id"], *numbers, rows[-1]["id"]])) < 16
+    domains = Counter(row["destination_id"] for row in canary)
+    assert min(domains.values()) > 40
+    async with database.read() as session:
+        issue = await issue_by_id(session, stage.issue_id)
+        assert (await canary_counts(session, stage.issue_id)).waiting == 200
+    assert issue.canary_passed_at is None
+
+
+async def test_the_rest_waits_until_the_canary_has_passed(database: Database) -> None:
+    stage = await set_stage(database, 0)
+    await audience(stage, 1_000)
+    await stage.start()
+    now = stage.clock.now()
+    claim = {"worker_id": 1, "issue_id": stage.issue_id, "limit": 500, "now": now}
+    async with database.begin() as session:
+        first = await claim_deliveries(session, **claim, wave=CANARY_WAVE)
+        assert len(first) == 200
+        due = [await due_count(session, stage.issue_id, now, most=999, wave=w) for w in (0, None)]
+        assert due == [0, 800]
+        assert await next_due(session, stage.issue_id, wave=CANARY_WAVE) is None
+        assert await next_due(session, stage.issue_id) is not None
+        assert await claim_deliveries(session, **claim, wave=CANARY_WAVE) == []
+        assert len(await claim_deliveries(session, **claim)) == 500
+
+
+async def test_a_small_audience_needs_no_canary(database: Database) -> None:
+    stage = await set_stage(database, 5)
+    await stage.start()
+    assert {row["wave"] for row in await stage.rows()} == {CANARY_WAVE}
+    async with database.read() as session:
+        assert (await issue_by_id(session, stage.issue_id)).canary_passed_at is not None
+
+
+async def test_issues_planned_at_once_each_have_their_own_canary(database: Database) -> None:
+    """Two transactions number their rows by turns; neither takes the other's."""
+    stage = await set_stage(database, 0)
+    await audience(stage, 1_200)
+    other = await a_newsletter(database, "daily")
+    async with database.begin() as session:
+        ids = select(subscribers.c.id, literal(other.id), literal("active"), literal(NOW))
+        columns = ["subscriber_id", "newsletter_id", "state", "created_at"]
+        await session.execute(subscriptions.insert().from_select(columns, ids))
+    second = await an_issue(database, other, 1, text=issue_text(1))
+    async with database.begin() as session:
+        hash_ = second.version.hash
+        await approve_issue(session, second.issue, hash_, by="Anne", now=NOW)
+    both = await asyncio.gather(
+        stage.start(),
+        start_issue(database, second.issue.id, now=stage.clock.now(), gate=GATE),
+    )
+    assert [one.planned for one in both] == [1_200, 1_200]
+    waves = Counter((row["issue_id"], row["wave"]) for row in await stage.rows())
+    assert waves == {
+        **{(issue, CANARY_WAVE): 200 for issue in (stage.issue_id, second.issue.id)},
+        **{(issue, REST_WAVE): 1_000 for issue in (stage.issue_id, second.issue.id)},
+    }
+
+
+async def test_a_warm_up_goes_to_those_who_confirmed_last_first(database: Database) -> None:
+    stage = await set_stage(database, 4)
+    async with database.begin() as session:
+        for number in range(1, 5):
+            confirmed_at = NOW - timedelta(days=(number * 3) % 4)
+            await session.execute(
+                update(subscriptions)
+                .where(subscriptions.c.id == number)
+                .values(confirmed_at=confirmed_at)
+            )
+    await stage.start(relay_url="smtp://127.0.0.1:9?tls=none&ramp=200,500")
+    assert [row["subscription_id"] for row in await stage.rows()] == [4, 3, 2, 1]
+
+
+async def test_the_canary_of_a_warm_up_are_those_who_confirmed_last(database: Database) -> None:
+    stage = await set_stage(database, 0)
+    await audience(stage, 1_100)
+    await stage.start(relay_url="smtp://127.0.0.1:9?tls=none&ramp=2k")
+    first = [row["wave"] for row in await stage.rows()]
+    assert first == [CANARY_WAVE] * 200 + [REST_WAVE] * 900
+
+
+async def test_what_waits_of_the_issue_before_expires(database: Database) -> None:
+    stage = await set_stage(database, 3)
+    await stage.start()
+    later = await an_issue(database, stage.newsletter, 183, text=issue_text(183))
+    async with database.begin() as session:
+        await approve_issue(session, later.issue, later.version.hash, by="Anne", now=NOW)
+    await start_issue(database, later.issue.id, now=stage.clock.now(), gate=GATE)
+    states = [(row["issue_id"], row["state"], row["reason"]) for row in await stage.rows()]
+    assert states[:3] == [(stage.issue_id, S.EXPIRED, StateReason.SUPERSEDED)] * 3
+    assert states[3:] == [(later.issue.id, S.QUEUED, None)] * 3
+
+
+# NOW is Thursday 09:00 UTC.
+@pytest.mark.parametrize(
+    ("schedule", "relay", "says"),
+    [
+        (None, "per_day=1", None),
+        ("fri 09:00", "connections=4", None),
+        ("fri 09:00", "per_day=100", None),
+        ("fri 09:00", "rate=1", None),
+        ("thu 08:00", "per_day=2", None),  # a week for four readers
+        ("fri 09:00", "per_day=3", "Only 2 of 4"),  # 5 % is kept for the upper lanes
+        ("thu 10:00", "per_hour=3", "Only 2 of 4"),
+        ("thu 23:00", "ramp=2,1k", "Only 2 of 4"),
+        ("thu 09:01", "rate=0.01", "Only 0 of 4"),
+    ],
+)
+async def test_an_issue_that_would_run_into_the_next_is_refused(
+    database: Database, schedule: str | None, relay: str, says: str | None
+) -> None:
+    stage = await set_stage(database, 4)
+    stage.clock.jump(seconds=(NOW - stage.clock.now()).total_seconds())
+    async with database.begin() as session:
+        await session.execute(update(newsletters).values(schedule=schedule))
+    url = f"smtp://127.0.0.1:9?tls=none&{relay}"
+    if says is None:
+        assert (await stage.start(relay_url=url)).fresh
+        return
+    with pytest.raises(RefusedError, match=says) as caught:
+        await stage.start(relay_url=url)
+    assert "--accept-partial" in caught.value.fix
+    assert await stage.rows() == []
+    async with database.read() as session:
+        assert (await issue_by_id(session, stage.issue_id)).state is IssueState.APPROVED
+    gate = replace(GATE, relays=parse_relays(url))
+    started = await start_issue(
+        database, stage.issue_id, now=stage.clock.now(), gate=gate, accept_partial=True
+    )
+    assert started.planned == 4
+
+
+async def test_what_a_relay_was_given_today_counts(database: Database) -> None:
+    stage = await set_stage(database, 4)
+    stage.clock.jump(seconds=(NOW - stage.clock.now()).total_seconds())
+    async with database.begin() as session:
+        await session.execute(update(newsletters).values(schedule="fri 09:00"))
+        relay_id = await ensure_relay(session, "127.0.0.1:9")
+        await reserve(session, relay_id, Quota(per_day=10), want=8, now=NOW)
+    with pytest.raises(RefusedError, match="Only 1 of 4"):  # 5 % of ten is kept for upper lanes
+        await stage.start(relay_url="smtp://127.0.0.1:9?tls=none&per_day=10")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "zone", "now", "due"),
+    [
+        (None, "Europe/Berlin", NOW, None),
+        ("thu 09:00", "Europe/Berlin", NOW, datetime(2026, 12, 3, 8, tzinfo=UTC)),
+        ("thu 10:00", "UTC", NOW, datetime(2026, 11, 26, 10, tzinfo=UTC)),
+        # In the night of 29 March 2026 there is no 02:30 in Berlin.
+        (
+            "sun 02:30",
+            "Europe/Berlin",
+            datetime(2026, 3, 28, 12, tzinfo=UTC),
+            datetime(2026, 3, 29, 1, 30, tzinfo=UTC),
+        ),
+    ],
+)
+def test_the_next_issue_is_due_at_the_newsletters_local_time(
+    schedule: str | None, zone: str, now: datetime, due: datetime | None
+) -> None:
+    assert next_slot(schedule, zone, now) == due
