@@ -152,6 +152,8 @@ CHOICES: Final[dict[str, frozenset[str]]] = {
         "position": "file-start",
         "table-layout": "auto fixed initial inherit",
         "target": "_blank _self _parent _top",
+        # Where a hero of fixed height puts its words, compilers of MJML disagree.
+        "mode": "fluid-height horizontal vertical",
         "owa": "desktop",
     }.items()
 }

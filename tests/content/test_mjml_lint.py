@@ -92,6 +92,11 @@ def test_each_flaw_is_found_where_it_stands(body: str, message: str) -> None:
     assert flaws[0].fix
 
 
+def test_a_hero_of_fixed_height_is_refused_because_compilers_disagree_on_it() -> None:
+    (flaw,) = lint_template('<mj-hero mode="fixed-height" height="300px">\n</mj-hero>')
+    assert "fluid-height" in flaw.fix
+
+
 HEAD_FLAWS = [
     ('<mj-font name="Inter" href="https://fonts.example/inter"/>', "load a font"),
     ("<mj-style>@import url(https://fonts.example/x.css);</mj-style>", "from elsewhere"),
