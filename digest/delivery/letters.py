@@ -40,17 +40,16 @@ class IssueLetters:
 
         None when its reader has muted every section of the issue.
         """
-        token = self._keys.sign(TokenKind.DELIVERY, row.row_id)
         muted = self._muted(row.muted) if row.muted else frozenset()
         if self._numbers and len(muted) == len(self._numbers):
             return None
+        token, leave, preferences = self._keys.sign_all(
+            (TokenKind.DELIVERY, row.row_id),
+            (TokenKind.LEAVE, row.subscription_id),
+            (TokenKind.PREFERENCES, row.subscription_id),
+        )
         recipient = Recipient(
-            address=row.address,
-            name=row.name,
-            token=token,
-            leave=self._keys.sign(TokenKind.LEAVE, row.subscription_id),
-            preferences=self._keys.sign(TokenKind.PREFERENCES, row.subscription_id),
-            date=row.first_claimed_at,
+            row.address, row.name, token, leave, preferences, row.first_claimed_at
         )
         return Letter(
             sender=self._return_path.replace("{token}", token),

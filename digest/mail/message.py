@@ -22,11 +22,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from digest.mail import headers
 from digest.mail.address import clean_name, parse_address
 from digest.mail.letterhead import TOKEN_MAX, Letterhead, header_pieces
-from digest.mail.quoted_printable import encode_fragment
+from digest.mail.quoted_printable import LINE, SOFT_BREAK, encode_fragment
 from digest.mail.segments import (
     FIRST_NAME,
     FRAME,
@@ -50,12 +51,13 @@ __all__ = [
 
 _MARK = re.compile("\ue000([0-9]{1,6})\ue001|\ue002([0-9]{1,6})\ue003")
 _MARK_CHARACTERS = re.compile("[\ue000-\ue003]")
-_TOKEN = re.compile(rf"[A-Za-z0-9_-]{{1,{TOKEN_MAX}}}")
+_TOKEN = rf"[A-Za-z0-9_-]{{1,{TOKEN_MAX}}}"
+_TOKENS = re.compile(" ".join([_TOKEN] * 3))
 # No syntax check (the address was parsed when it came in), only a look that it cannot leave its
 # brackets; anything unusual is parsed again.
 _HARMLESS_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,253}")
-# A name that is atoms in a header, itself in HTML, and clean: as most are.
-_SIMPLE_NAME = re.compile(r"[A-Za-z0-9-]+(?: [A-Za-z0-9-]+)*")
+# A name that is atoms in a header, itself in quoted-printable and HTML, and clean: as most are.
+_SIMPLE_NAME = re.compile(r"(?!From )[A-Za-z0-9-]+(?: [A-Za-z0-9-]+)*")
 _SIMPLE_MAX = 72  # with "To: " it fits a line
 _TO = "To: "
 _LAYOUTS_KEPT = 64  # per message; a layout is a copy of the message
@@ -73,9 +75,8 @@ class Slot:
     fallback: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
-    """Who one message is for.
+class Recipient(NamedTuple):
+    """Who one message is for; a tuple, since making a frozen dataclass costs three times as much.
 
     ``address`` is ``str()`` of a parsed address. ``token`` (of the delivery or notice) becomes the
     left side of the Message-ID. ``date`` has a zone and is the same on every retry.
@@ -228,7 +229,7 @@ def _part_head(kind: str, boundary: str) -> bytes:
 def _spoken(name: str) -> tuple[str, tuple[bytes, bytes]]:
     """A name as the To field has it, and as the lines of text and HTML have it."""
     if len(name) <= _SIMPLE_MAX and _SIMPLE_NAME.fullmatch(name):
-        line = encode_fragment(name)
+        line = name.encode("ascii") + SOFT_BREAK
         return name, (line, line)
     return _spoken_with_care(name)
 
@@ -247,26 +248,27 @@ def _date(date: datetime) -> bytes:
 
 def _values(recipient: Recipient, unnamed: tuple[bytes, ...]) -> tuple[bytes, ...]:
     """One reader's values, each where ``segments`` says."""
-    phrase, lines = _spoken(recipient.name)
-    leave = _token(recipient.leave)
+    address, name, token, leave, preferences, date = recipient
+    if not _TOKENS.fullmatch(f"{token} {leave} {preferences}"):
+        raise ValueError(f"a token is 1 to {TOKEN_MAX} letters, digits, hyphens and underscores")
+    phrase, lines = _spoken(name)
     return (
-        _to(phrase, recipient.address),
-        _date(recipient.date),
-        _token(recipient.token).encode("ascii"),
+        _to(phrase, address),
+        _date(date),
+        token.encode("ascii"),
         leave.encode("ascii"),
-        encode_fragment(leave),
-        encode_fragment(_token(recipient.preferences)),
+        _token_line(leave),
+        _token_line(preferences),
         *(lines * (len(unnamed) // 2) if phrase else unnamed),
     )
+
+
+def _token_line(token: str) -> bytes:
+    """As ``encode_fragment`` has it, sooner: the letters of a token stand for themselves."""
+    return token.encode("ascii") + SOFT_BREAK if len(token) < LINE else encode_fragment(token)
 
 
 def _to(phrase: str, address: str) -> bytes:
     if not _HARMLESS_ADDRESS.fullmatch(address) and str(parse_address(address)) != address:
         raise ValueError("the reader's address is not in its normal form")
     return (_TO + headers.mailbox_value(phrase, address, len(_TO))).encode("utf-8")
-
-
-def _token(token: str) -> str:
-    if not _TOKEN.fullmatch(token):
-        raise ValueError(f"a token is 1 to {TOKEN_MAX} letters, digits, hyphens and underscores")
-    return token

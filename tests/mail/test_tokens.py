@@ -39,6 +39,12 @@ def test_a_token_is_forty_lower_case_base32_characters(kind, row_id):
     assert set(token) <= set("abcdefghijklmnopqrstuvwxyz234567")
 
 
+@settings(deadline=None)
+@given(st.lists(st.tuples(kinds, ids), max_size=9))
+def test_tokens_signed_together_are_those_signed_one_by_one(owners):
+    assert RING.sign_all(*owners) == [RING.sign(kind, row_id) for kind, row_id in owners]
+
+
 def test_a_token_has_the_layout_the_design_gives_it():
     data = base64.b32decode(RING.sign(TokenKind.LEAVE, 0x01020304050607).upper())
     assert len(data) == 25
@@ -47,7 +53,7 @@ def test_a_token_has_the_layout_the_design_gives_it():
 
 def test_the_kinds_keep_the_numbers_that_are_on_the_wire():
     assert {kind.name: kind.value for kind in TokenKind} == {
-        "DELIVERY": 1, "NOTICE": 2, "LEAVE": 3, "PREFERENCES": 4, "TEST": 5,
+        "DELIVERY": 1, "NOTICE": 2, "LEAVE": 3, "PREFERENCES": 4, "TEST": 5, "FORM": 6,
     }  # fmt: skip  # a list reads as a block
 
 
