@@ -101,6 +101,15 @@ def _secret_key(key: SecretStr | None) -> SecretStr | None:
     return key
 
 
+def _networks(text: str) -> str:
+    for name in text.split():
+        try:
+            ipaddress.ip_network(name, strict=False)
+        except ValueError:
+            raise ValueError(f"has {name!r} in it, which is no network like 10.0.0.0/8") from None
+    return text
+
+
 def _absent_if_empty(value: object) -> object:
     return None if value == "" else value
 
@@ -133,6 +142,21 @@ class DkimSettings(BaseModel):
     folder: Path | None = None
     """Where the private keys lie, readable by this user only. Where nothing is set, it is the folder
     `dkim` inside the state folder."""
+
+
+class SignupSettings(BaseModel):
+    """How far the sign-up form is open."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
+
+    per_network: Annotated[int, Field(ge=1, le=100_000)] = 20
+    """Confirmations an hour for sign-ups from one network (/24, or /56 of IPv6)."""
+    per_domain: Annotated[int, Field(ge=1, le=100_000)] = 60
+    """Confirmations an hour to one domain that is no large provider of mail."""
+    total: Annotated[int, Field(ge=1, le=1_000_000)] = 2_000
+    """Confirmations an hour altogether."""
+    refuse_disposable: bool = True
+    """Whether addresses that are made to be thrown away are refused."""
 
 
 class Settings(BaseSettings):
@@ -172,12 +196,17 @@ class Settings(BaseSettings):
     """The address the web pages are served on."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8000
     """The port the web pages are served on."""
+    trusted_proxies: Annotated[str, AfterValidator(_networks)] = ""
+    """Networks of the proxies in front of us, separated by spaces, such as `127.0.0.1 10.0.0.0/8`:
+    only what these say in X-Forwarded-For is believed. Without it, all who come through a proxy
+    are one client to us, and share what one may do."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important log line that is written."""
     log_format: Literal["auto", "text", "json"] = "auto"
     """Log lines for people (text) or machines (json); auto: text on a terminal, else json."""
     sender: SenderSettings = SenderSettings()
     dkim: DkimSettings = DkimSettings()
+    signup: SignupSettings = SignupSettings()
 
     @property
     def dkim_folder(self) -> Path:

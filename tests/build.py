@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import update
+
 from digest.delivery.publish import Stored, prepare_issue, store_issue
 from digest.store.installation import Installation, ensure_installation
 from digest.store.newsletters import Newsletter, create_newsletter
+from digest.store.schema import issues
 from digest.store.session import Database, Session
 from digest.store.subscribers import Added, add_reader
 
@@ -116,3 +119,9 @@ async def an_issue(
     """A stored draft of an issue."""
     async with db.begin() as session:
         return await add_issue(session, newsletter, text or issue_text(number))
+
+
+async def pass_canary(session: Session, issue_id: int) -> None:
+    """Have an issue where the rest of its readers follow, and where it is listed."""
+    passed = update(issues).where(issues.c.id == issue_id).values(canary_passed_at=NOW)
+    await session.execute(passed)

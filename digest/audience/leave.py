@@ -17,11 +17,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from digest.store.subscribers import leave_subscription, sending_claims
+from digest.store.preferences import person
+from digest.store.subscribers import (
+    Proof,
+    activate_subscription,
+    get_subscription,
+    leave_subscription,
+    sending_claims,
+)
+from digest.store.suppressions import suppression_of
 
 if TYPE_CHECKING:
     from digest.clock import Clock
-    from digest.store.session import Database
+    from digest.store.session import Database, Session
 
 BEGUN_OR_NEVER = timedelta(seconds=2.5)  # a claim this old has begun its MAIL or was given back
 PATIENCE = 3.0  # seconds a reader waits for the answer at most
@@ -78,6 +86,27 @@ async def leave(
     own_worker = leavers.worker_id if leavers is not None else None
     await _until_nothing_can_start(db, subscription_id, clock=clock, own_worker=own_worker)
     return ended
+
+
+async def undo_leave(
+    session: Session, subscription_id: int, *, since: datetime, origin: str, now: datetime
+) -> bool:
+    """Take a leave back that came after ``since``; False where there is none, or no mail may be.
+
+    What was cancelled of an issue stays cancelled: the next one comes.
+    """
+    mine = await get_subscription(session, subscription_id)
+    if mine is None or mine.ended_at is None or mine.ended_at < since:
+        return False
+    reader = await person(session, mine.subscriber_id)
+    if reader is None or reader.suppressed_at is not None:
+        return False
+    if await suppression_of(session, mine.newsletter_id, reader.key) is not None:
+        return False
+    proof = Proof(origin=origin)
+    return await activate_subscription(
+        session, mine.id, now, kind="undone", source="page", proof=proof
+    )
 
 
 async def _until_nothing_can_start(

@@ -210,6 +210,14 @@ class ConfirmationMail:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a confirmation's link is about; ``used`` when its button was pressed before."""
+
+    subscription: Subscription
+    used: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Confirmed:
     """Whom a confirmation was for; ``now`` says whether this very call subscribed them."""
 
@@ -217,12 +225,13 @@ class Confirmed:
     now: bool
 
 
-async def look_up_confirmation(
-    session: Session, secret: str, *, now: datetime
-) -> Subscription | None:
+async def look_up_confirmation(session: Session, secret: str, *, now: datetime) -> Waiting | None:
     """The subscription that a confirmation's link is about; None when the link does nothing."""
     found = await find_pass(session, secret, (PassPurpose.CONFIRM,), now)
-    return None if found is None else await get_subscription(session, found.subscription_id)
+    mine = await get_subscription(session, found.subscription_id) if found is not None else None
+    if found is None or mine is None:
+        return None
+    return Waiting(mine, found.used_at is not None)
 
 
 async def confirm(session: Session, secret: str, *, net: str, now: datetime) -> Confirmed | None:

@@ -50,6 +50,7 @@ class ClaimedNotice:
 
     row_id: int
     kind: str
+    lane: int
     newsletter_id: int | None
     subscription_id: int | None
     address: str
@@ -126,7 +127,8 @@ def _due_ids(session: Session, now: datetime) -> Select[tuple[int]]:
 
 async def _load(session: Session, ids: Sequence[int]) -> list[ClaimedNotice]:
     columns = (
-        *(notices.c.id, notices.c.kind, notices.c.newsletter_id, notices.c.subscription_id),
+        *(notices.c.id, notices.c.kind, notices.c.lane),
+        *(notices.c.newsletter_id, notices.c.subscription_id),
         *(notices.c.address, notices.c.language, notices.c.params, notices.c.attempts),
         *(notices.c.first_claimed_at, notices.c.maybe_sent),
     )
@@ -137,6 +139,7 @@ async def _load(session: Session, ids: Sequence[int]) -> list[ClaimedNotice]:
         ClaimedNotice(
             row_id=row.id,
             kind=row.kind,
+            lane=row.lane,
             newsletter_id=row.newsletter_id,
             subscription_id=row.subscription_id,
             address=row.address,
@@ -177,3 +180,10 @@ async def record_notice_outcomes(
 ) -> int:
     """Write what became of notices ``worker_id`` still holds; how many rows that were."""
     return await handover.record(session, notices, worker_id=worker_id, outcomes=outcomes, now=now)
+
+
+async def forget_links(session: Session) -> int:
+    """Take what a settled sign-up notice was filled with out of its row: it may be a secret."""
+    settled = (notices.c.lane == SIGN_UP_LANE) & notices.c.settled_at.is_not(None)
+    waits = settled & (notices.c.params != {})
+    return (await session.execute(update(notices).where(waits).values(params={}))).rowcount

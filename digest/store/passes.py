@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from digest.rules.subscription import PassPurpose
 from digest.store.schema import passes
@@ -110,6 +110,17 @@ async def revoke_passes(
             passes.c.used_at.is_(None),
         )
     )
+
+
+async def last_pass(
+    session: Session, subscription_id: int, purpose: PassPurpose
+) -> datetime | None:
+    """When the last link of this kind was made."""
+    query = select(func.max(passes.c.created_at)).where(
+        passes.c.subscription_id == subscription_id, passes.c.purpose == purpose
+    )
+    made: datetime | None = (await session.execute(query)).scalar_one_or_none()
+    return made
 
 
 async def forget_passes(session: Session, now: datetime) -> int:

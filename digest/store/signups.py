@@ -117,6 +117,24 @@ async def settle_signup(
     await session.execute(update(signups).where(signups.c.id == signup_id).values(**values))
 
 
+async def note_mail(
+    session: Session, asked: Signup, *, mailbox_hash: str, domain: str, now: datetime
+) -> None:
+    """Count one mail more to a mailbox that a page was told of in another way than a sign-up."""
+    row = {
+        "newsletter_id": asked.newsletter_id,
+        "net": asked.net,
+        "source": asked.source,
+        "wording": asked.wording,
+        "mailbox_hash": mailbox_hash,
+        "domain": domain,
+        "outcome": SignupOutcome.CONFIRMATION,
+        "asked_at": now,
+        "settled_at": now,
+    }
+    await session.execute(insert(signups).values(row))
+
+
 async def forget_signups(session: Session, now: datetime) -> int:
     """Delete what the caps do not look back to any more."""
     old = delete(signups).where(signups.c.settled_at < now - MEMORY)

@@ -1,6 +1,7 @@
 """The web application of ``digest run``.
 
-Rooms: ``health``, ``archive`` (what anyone may see), ``public`` (what the links in a mail open).
+Rooms: ``health``; ``newsletters``, ``archive`` and ``feeds`` (what anyone may see); ``signup``;
+``public``, ``preferences`` and ``own_data`` (what the links in a mail open).
 Layers, outermost first: headers on every answer, faults made into pages, a limit for bodies.
 """
 
@@ -12,8 +13,18 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from digest.web import archive, health, public
+from digest.web import (
+    archive,
+    feeds,
+    health,
+    newsletters,
+    own_data,
+    preferences,
+    public,
+    signup,
+)
 from digest.web.page import ASSET_ROUTE, Faults, on_http_error
 from digest.web.security import BodyLimit, Headers, LoopbackOnly
 from digest.web.site import Site
@@ -21,16 +32,25 @@ from digest.web.site import Site
 __all__ = ["Site", "create_app", "site_routes", "wrapped"]
 
 
-def create_app(site: Site) -> Starlette:
+def create_app(site: Site) -> ASGIApp:
     """The pages and the health checks of an installation."""
-    app = wrapped([Route("/", archive.home), *site_routes()])
+    app = wrapped([Route("/", newsletters.home), *site_routes()])
     app.state.site = site
-    return app
+    return SubPath(app, site.prefix) if site.prefix else app
 
 
 def site_routes() -> tuple[BaseRoute, ...]:
     """Every route of an installation but its first page."""
-    return (*health.ROUTES, *archive.ROUTES, *public.ROUTES)
+    return (
+        *health.ROUTES,
+        *archive.ROUTES,
+        *feeds.ROUTES,
+        *newsletters.ROUTES,
+        *signup.ROUTES,
+        *public.ROUTES,
+        *preferences.ROUTES,
+        *own_data.ROUTES,
+    )
 
 
 def wrapped(routes: Iterable[BaseRoute], *, loopback_only: bool = False) -> Starlette:
@@ -45,3 +65,19 @@ def wrapped(routes: Iterable[BaseRoute], *, loopback_only: bool = False) -> Star
     )
     app.router.redirect_slashes = False  # a one-click POST must never be answered by a redirect
     return app
+
+
+class SubPath:
+    """Lets an application live under a path of its own, whether or not a proxy takes it off."""
+
+    def __init__(self, app: ASGIApp, prefix: str) -> None:
+        self.app = app
+        self.prefix = prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path = scope["path"]
+            if not path.startswith(self.prefix + "/"):
+                path = self.prefix + ("/" if path == self.prefix else path)
+            scope = {**scope, "path": path, "root_path": self.prefix}
+        await self.app(scope, receive, send)

@@ -47,13 +47,13 @@ def in_scheme(html: str, scheme: Scheme) -> str:
     return _BOTH.sub(lambda found: found[1] + scheme, _QUERY.sub(settle, html))
 
 
-def as_page(html: str, *, head: str, before: str) -> str:
-    """A letter as a page of the archive: ``head`` added to its head, ``before`` (HTML of ours) as
-    its first thing, and the letter itself as the main landmark (WCAG 2.2 §1.3.1).
+def as_page(html: str, *, head: str, before: str, after: str = "") -> str:
+    """A letter as a page of the archive: ``head`` added to its head, ``before`` and ``after`` (HTML
+    of ours) round it, and the letter itself as the main landmark (WCAG 2.2 §1.3.1).
     """
     start, end = _BODY.search(html), _BODY_END.search(html)
     if start is None or end is None:
         return html
     top = _HEAD_END.sub(lambda found: head + found[0], html[: start.end()], count=1)
     middle, rest = html[start.end() : end.start()], html[end.start() :]
-    return f"{top}{before}<main>{middle}</main>{rest}"
+    return f"{top}{before}<main>{middle}</main>{after}{rest}"

@@ -15,7 +15,8 @@ from functools import cache
 from typing import Any
 
 import structlog
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
@@ -40,7 +41,12 @@ _WORDS = {
     404: ("There is nothing here", "The address may be incomplete. Copy it whole from your mail."),
     405: ("That is not possible here", "Open the page instead and use its buttons."),
     408: ("The request took too long", "Try again."),
+    410: (
+        "This link has done its work",
+        "Links like this one can be used once, and for some days.",
+    ),
     413: ("That was too much at once", "This page only needs a few words."),
+    429: ("That was too often", "Wait some minutes, then try again."),
     500: ("Something went wrong on our side", "It has been written down. Try again in a while."),
     503: ("We are out for a moment", "Nothing is lost. Please try again in a minute."),
 }
@@ -68,7 +74,7 @@ def assets() -> Mapping[str, Asset]:
 
 
 def asset_url(name: str) -> str:
-    """The path under which the asset ``name`` is served."""
+    """The path under which the asset ``name`` is served, within the site."""
     return f"/static/{assets()[name].digest}/{name}"
 
 
@@ -97,25 +103,31 @@ def page(
 
 
 def template_text(template: str, **values: Any) -> str:
-    """The HTML of ``template`` filled with ``values``."""
-    return _environment().get_template(template).render(values)
+    """The HTML of ``template`` filled with ``values``; ``prefix`` stands before paths of ours."""
+    return _environment().get_template(template).render({"prefix": "", **values})
 
 
-def error_page(status: int, headers: Mapping[str, str] | None = None) -> HTMLResponse:
+def error_page(
+    status: int, headers: Mapping[str, str] | None = None, *, prefix: str = ""
+) -> HTMLResponse:
     """The page that says what is wrong, the same bytes whatever was asked for."""
     title, advice = _WORDS.get(status, ("That did not work", "Go back and try again."))
     sent = dict(headers or {})
     if status == 503:
         sent.setdefault("retry-after", str(RETRY_SECONDS))
-    values = {"status": status, "title": title, "advice": advice}
+    values = {"status": status, "title": title, "advice": advice, "prefix": prefix}
     return page("error.html", values, status=status, headers=sent)
 
 
-async def on_http_error(_request: Request, error: Exception) -> Response:
+async def on_http_error(request: Request, error: Exception) -> Response:
     """Starlette's handler for an HTTPException raised by a route or by the router."""
     if not isinstance(error, HTTPException):
         raise error
-    return error_page(error.status_code, error.headers)
+    return error_page(error.status_code, error.headers, prefix=_prefix(request.scope))
+
+
+def _prefix(scope: Scope) -> str:
+    return str(scope.get("root_path", ""))
 
 
 class Faults:
@@ -147,16 +159,17 @@ class Faults:
 
 
 def _fault(scope: Scope, error: Exception) -> Response:
+    prefix = _prefix(scope)
     if isinstance(error, HTTPException):
-        return error_page(error.status_code, error.headers)
+        return error_page(error.status_code, error.headers, prefix=prefix)
     if isinstance(error, NotFoundError):
-        return error_page(404)
-    kind = "/" + str(scope["path"]).split("/")[1]
+        return error_page(404, prefix=prefix)
+    kind = "/" + str(scope["path"]).removeprefix(prefix).split("/")[1]
     if isinstance(error, DatabaseError):
         log.warning("a page found no database", page=kind, error=str(error))
-        return error_page(503)
+        return error_page(503, prefix=prefix)
     log.error("a page failed", page=kind, exc_info=error)
-    return error_page(500)
+    return error_page(500, prefix=prefix)
 
 
 @cache
@@ -168,10 +181,15 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["asset"] = asset_url
+    environment.globals["asset"] = _asset
     environment.filters["day"] = _day
     environment.filters["number"] = _number
     return environment
+
+
+@pass_context
+def _asset(context: Context, name: str) -> str:
+    return str(context["prefix"]) + asset_url(name)
 
 
 def _day(when: datetime | None) -> str:

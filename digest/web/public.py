@@ -1,4 +1,4 @@
-"""The pages behind the links in a mail: leave (``/u/<token>``) and preferences (``/p/<token>``).
+"""Leaving: the page behind the links in a mail, ``/u/<token>``, and the one-click POST.
 
 The token is the authority: no cookie, no login, and no check of Origin, since a mailbox provider
 posts in the reader's name (RFC 8058 §3.2, §6). Only that POST acts; opening, checking or
@@ -8,11 +8,8 @@ that is, but whose subscription has ended, merged or been erased, is told "you a
 
 from __future__ import annotations
 
-from email.message import EmailMessage
-from email.parser import BytesParser
-from email.policy import HTTP
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qsl
 
 import structlog
 from starlette.exceptions import HTTPException
@@ -20,25 +17,26 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from digest.audience.leave import leave
-from digest.mail.tokens import Token, TokenKind
+from digest.audience.leave import leave, undo_leave
+from digest.mail.tokens import TokenKind
 from digest.rules.subscription import SubscriptionState
 from digest.store.newsletters import newsletter_by_id
 from digest.store.subscribers import get_subscription
+from digest.web.client import client_net
+from digest.web.forms import form_pairs, read_form
 from digest.web.page import error_page, page
+from digest.web.preferences import token_of as _token
 from digest.web.security import read_body
 from digest.web.site import Site, site_of
 
 log = structlog.get_logger(__name__)
 
 ONE_CLICK = ("List-Unsubscribe", "One-Click")  # RFC 8058 §3.1
-_URLENCODED = "application/x-www-form-urlencoded"
+UNDO_WITHIN = timedelta(hours=1)
+_EPOCH = datetime(2025, 1, 1, tzinfo=UTC)  # minutes since then have 24 bits until 2056
+_MINUTE = timedelta(minutes=1)
+_LOW = (1 << 32) - 1
 _PRIVATE = {"x-robots-tag": "noindex, nofollow"}
-_STATES = {
-    SubscriptionState.PENDING: "You have asked for it, but not confirmed yet.",
-    SubscriptionState.ACTIVE: "You get every issue.",
-    SubscriptionState.PAUSED: "Your subscription is paused: nothing is sent to you for now.",
-}
 
 
 async def leave_page(request: Request) -> Response:
@@ -48,12 +46,19 @@ async def leave_page(request: Request) -> Response:
 
 async def _show_leave(request: Request) -> Response:
     token = _token(request, TokenKind.LEAVE)
+    site = site_of(request)
+    action = site.path(f"/u/{request.path_params['token']}")
     if token.kind is TokenKind.TEST:
-        return _page("leave.html", name="this newsletter", action=request.url.path, test=True)
-    name, state = await _subscription(site_of(request), token.id)
+        return _page(site, "leave.html", name="this newsletter", action=action, test=True)
+    name, state = await _subscription(site, token.id)
     if state in (None, SubscriptionState.ENDED):
-        return _page("left.html", name="", now=False, test=False)
-    return _page("leave.html", name=name, action=request.url.path, test=False)
+        return _left(site)
+    return _page(site, "leave.html", name=name, action=action, test=False)
+
+
+def _left(site: Site, *, now: bool = False, test: bool = False, **undo: str) -> Response:
+    given = {"action": "", "stamp": ""} | undo
+    return _page(site, "left.html", now=now, test=test, **given)
 
 
 async def _act_leave(request: Request) -> Response:
@@ -64,7 +69,7 @@ async def _act_leave(request: Request) -> Response:
     except Exception as error:
         # Whatever broke: never a 200, and a mailbox provider that gets a 503 asks again.
         log.error("a leave failed", exc_info=error)
-        return error_page(503)
+        return error_page(503, prefix=site_of(request).prefix)
 
 
 async def _leave(request: Request) -> Response:
@@ -72,74 +77,58 @@ async def _leave(request: Request) -> Response:
     body = await read_body(request)
     if not is_one_click(request.headers.get("content-type", ""), body):
         raise HTTPException(400)
-    if token.kind is TokenKind.TEST:
-        return _page("left.html", name="", now=False, test=True)
     site = site_of(request)
+    action = site.path(f"/u/{request.path_params['token']}/undo")
+    if token.kind is TokenKind.TEST:
+        return _left(site, test=True)
     ended = await leave(
         site.db, token.id, source="one-click", clock=site.clock, leavers=site.leavers
     )
-    return _page("left.html", name="", now=ended, test=False)
+    if not ended:
+        return _left(site)
+    return _left(site, now=True, action=action, stamp=_undo_stamp(site, token.id))
 
 
-async def show_preferences(request: Request) -> Response:
-    """Show what somebody is subscribed to; nothing changes here."""
+async def undo(request: Request) -> Response:
+    """Answer ``/u/<token>/undo``: whoever has just left is back; only from the page that said so.
+
+    The token alone is not enough: it stands in every mail, and those are passed on.
+    """
+    token = _token(request, TokenKind.LEAVE)
+    form = await read_form(request)
     site = site_of(request)
-    token = _token(request, TokenKind.PREFERENCES)
     if token.kind is TokenKind.TEST:
-        values = {"subscribed": True, "state": _STATES[SubscriptionState.ACTIVE], "test": True}
-        action = request.url.path.replace("/p/", "/u/", 1)
-        return _page("preferences.html", name="This newsletter", action=action, **values)
-    name, state = await _subscription(site, token.id)
-    subscribed = state is not None and state is not SubscriptionState.ENDED
-    return _page(
-        "preferences.html",
-        name=name if subscribed else "",
-        subscribed=subscribed,
-        state=_STATES.get(state, "") if state else "",
-        action=f"/u/{site.keys.sign(TokenKind.LEAVE, token.id)}",
-        test=False,
-    )
+        return _page(site, "back.html", test=True)
+    left_at = _when_left(site, form.one("stamp"), token.id)
+    if left_at is None or site.clock.now() - left_at > UNDO_WITHIN:
+        raise HTTPException(410)
+    origin = client_net(request, site.proxies)
+    async with site.db.begin() as session:
+        back = await undo_leave(
+            session, token.id, since=left_at, origin=origin, now=site.clock.now()
+        )
+    if not back:
+        raise HTTPException(410)
+    site.leavers.forget(token.id)
+    return _page(site, "back.html", test=False)
+
+
+def _undo_stamp(site: Site, subscription_id: int) -> str:
+    """Says that the reader of ``subscription_id`` left just now."""
+    minutes = (site.clock.now() - _EPOCH) // _MINUTE
+    return site.keys.sign(TokenKind.UNDO, minutes << 32 | subscription_id)
+
+
+def _when_left(site: Site, stamp: str, subscription_id: int) -> datetime | None:
+    token = site.keys.read(stamp)
+    if token is None or token.kind is not TokenKind.UNDO or token.id & _LOW != subscription_id:
+        return None
+    return _EPOCH + (token.id >> 32) * _MINUTE
 
 
 def is_one_click(content_type: str, body: bytes) -> bool:
     """Whether ``body`` is exactly ``List-Unsubscribe=One-Click``, urlencoded or multipart."""
-    kind = content_type.partition(";")[0].strip().lower()
-    if not content_type.isprintable():
-        return False
-    try:
-        if kind in ("", _URLENCODED):
-            text = body.decode("ascii").strip()
-            return parse_qsl(text, keep_blank_values=True, max_num_fields=2) == [ONE_CLICK]
-        if kind == "multipart/form-data":
-            return _parts(content_type, body) == [ONE_CLICK]
-    except (ValueError, LookupError):  # not ASCII, too many fields, an unknown charset
-        return False
-    return False
-
-
-def _parts(content_type: str, body: bytes) -> list[tuple[str, str]]:
-    """Names and values of a multipart body (RFC 7578 §4.2); a file among them counts as wrong."""
-    head = f"Content-Type: {content_type}\r\n\r\n".encode("ascii")
-    message = BytesParser(EmailMessage, policy=HTTP).parsebytes(head + body)
-    if not message.is_multipart() or message.defects:
-        return []
-    found = []
-    for part in message.iter_parts():
-        name = part.get_param("name", "", header="content-disposition")
-        file_name = part.get_filename()
-        value = part.get_payload(decode=True)
-        if file_name is not None or not isinstance(value, bytes):
-            return []
-        found.append((str(name), value.decode("ascii").strip()))
-    return found
-
-
-def _token(request: Request, kind: TokenKind) -> Token:
-    """The token in the path, when it is of ``kind`` or of a test message; else 404."""
-    token = site_of(request).keys.read(request.path_params["token"])
-    if token is None or token.kind not in (kind, TokenKind.TEST):
-        raise HTTPException(404)
-    return token
+    return form_pairs(content_type, body, encoding="ascii", most=2) == [ONE_CLICK]
 
 
 async def _subscription(site: Site, subscription_id: int) -> tuple[str, SubscriptionState | None]:
@@ -152,11 +141,11 @@ async def _subscription(site: Site, subscription_id: int) -> tuple[str, Subscrip
     return newsletter.name, subscription.state
 
 
-def _page(template: str, **values: Any) -> Response:
-    return page(template, values, headers=_PRIVATE)
+def _page(site: Site, template: str, **values: Any) -> Response:
+    return page(template, {"prefix": site.prefix, **values}, headers=_PRIVATE)
 
 
 ROUTES = (
     Route("/u/{token}", leave_page, methods=["GET", "HEAD", "OPTIONS", "POST"]),
-    Route("/p/{token}", show_preferences, methods=["GET", "HEAD"]),
+    Route("/u/{token}/undo", undo, methods=["POST"]),
 )

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
 from digest.audience.leave import Leavers
+from digest.audience.signup import SignupDesk
 from digest.clock import Clock
+from digest.rules.signup import SignupLimits
+from digest.web.client import Networks, networks
 
 if TYPE_CHECKING:
     from digest.mail.tokens import KeyRing
+    from digest.runtime import Runtime
     from digest.store.session import Database
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """An installation as its pages see it. ``home`` is the path of the list of newsletters."""
+    """An installation as its pages see it. ``home`` is the path of the list of newsletters.
+
+    ``desk`` answers sign-ups after their requests: wait for it (``desk.settled()``) before the
+    database is closed.
+    """
 
     db: Database
     keys: KeyRing
@@ -26,6 +35,40 @@ class Site:
     clock: Clock = field(default_factory=Clock)
     leavers: Leavers = field(default_factory=Leavers)
     home: str = "/"
+    limits: SignupLimits = field(default_factory=SignupLimits)
+    refuse_disposable: bool = True
+    proxies: Networks = ()
+    desk: SignupDesk = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        desk = SignupDesk(self.db, self.keys, self.public_url, self.clock, self.limits)
+        object.__setattr__(self, "desk", desk)  # made of the other fields, once
+
+    @classmethod
+    def of(cls, runtime: Runtime) -> Self:
+        """The site of an open installation, as its settings say."""
+        settings = runtime.settings
+        signup = settings.signup
+        return cls(
+            db=runtime.db,
+            keys=runtime.keys,
+            public_url=settings.public_url,
+            relay_configured=bool(runtime.relays),
+            clock=runtime.clock,
+            leavers=runtime.leavers,
+            limits=SignupLimits(signup.per_network, signup.per_domain, signup.total),
+            refuse_disposable=signup.refuse_disposable,
+            proxies=networks(settings.trusted_proxies),
+        )
+
+    @property
+    def prefix(self) -> str:
+        """What stands before every path of ours: "" or ``/news``."""
+        return urlsplit(self.public_url).path.rstrip("/")
+
+    def path(self, path: str) -> str:
+        """The path of a link to our own ``path``."""
+        return self.prefix + path
 
 
 def site_of(request: Request) -> Site:

@@ -29,7 +29,7 @@ from digest.web.app import Site
 from digest.web.demo_pages import demo_app
 from digest.web.preview import preview_app
 from digest.web.server import open_listener, serving
-from tests.build import KEY, NOW, a_newsletter, a_reader, an_issue, issue_text
+from tests.build import KEY, NOW, a_newsletter, a_reader, an_issue, issue_text, pass_canary
 from tests.conftest import CHROMIUM_ARGUMENTS
 
 pytestmark = pytest.mark.browser
@@ -127,6 +127,7 @@ async def _publish(db: Database, newsletter: Newsletter, number: int, payload: s
         await approve_version(session, issue_id, published.version.hash, by="Cris", now=NOW)
         await move_issue(session, issue_id, IssueState.SENDING, now=NOW)
         await plan_deliveries(session, issue_id=issue_id, version_id=version_id, now=NOW)
+        await pass_canary(session, issue_id)
 
 
 def _hostile_text(number: int, payload: str, *, words: str = "two items") -> str:

@@ -15,7 +15,16 @@ from digest.store.issues import approve_version, move_issue
 from digest.store.newsletters import Newsletter
 from digest.store.session import Database
 from digest.web.app import Site, create_app
-from tests.build import KEY, NOW, PUBLIC_URL, a_newsletter, a_reader, an_issue
+from tests.build import (
+    KEY,
+    NOW,
+    PUBLIC_URL,
+    a_newsletter,
+    a_reader,
+    an_installation,
+    an_issue,
+    pass_canary,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,7 @@ def keys() -> KeyRing:
 
 @pytest.fixture
 async def installation(database: Database, keys: KeyRing) -> Installation:
+    await an_installation(database)
     newsletter = await a_newsletter(database, description="Every Thursday, twenty links.")
     anne = await a_reader(database, newsletter, "Anne")
     bart = await a_reader(database, newsletter, "Bart")
@@ -49,6 +59,7 @@ async def installation(database: Database, keys: KeyRing) -> Installation:
         await approve_version(session, issue_id, published.version.hash, by="Cris", now=NOW)
         await move_issue(session, issue_id, IssueState.SENDING, now=NOW)
         await plan_deliveries(session, issue_id=issue_id, version_id=version_id, now=NOW)
+        await pass_canary(session, issue_id)
     site = Site(database, keys, PUBLIC_URL, relay_configured=True)
     return Installation(
         site, newsletter, issue_id, version_id, anne.subscription_id, bart.subscription_id
@@ -60,3 +71,4 @@ async def client(installation: Installation) -> AsyncIterator[httpx2.AsyncClient
     transport = httpx2.ASGITransport(create_app(installation.site))
     async with httpx2.AsyncClient(transport=transport, base_url=PUBLIC_URL) as opened:
         yield opened
+    await installation.site.desk.settled()

@@ -1,0 +1,105 @@
+"""Taking a reader's address and name out of every table.
+
+Rows stay where receipts need them, as ``erased-<id>@erased.invalid`` (RFC 2606 §2). The record of
+consents has no address in it and is append-only. Tests read every column of every table, and the
+file itself.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, or_, select, update
+
+from digest.rules.delivery import DeliveryState
+from digest.store import schema
+from digest.store.destinations import destination_ids
+from digest.store.preferences import Person
+from digest.store.session import Session
+from digest.store.suppressions import address_hash, read_pepper
+
+if TYPE_CHECKING:
+    from digest.store.session import Database
+
+NOWHERE = "erased.invalid"
+_OPEN = (DeliveryState.QUEUED, DeliveryState.DEFERRED)
+
+
+async def anonymise(session: Session, reader: Person, now: datetime) -> None:
+    """Forget who ``reader`` is, everywhere. Their subscriptions have ended before."""
+    if session.dialect.name == "sqlite":
+        await session.exec_driver_sql("PRAGMA secure_delete = ON")  # zeroes, not free pages
+    await _forget_links(session, reader)
+    await _forget_replies(session, reader)
+    await _forget_notices(session, reader, now)
+    hashed = address_hash(await read_pepper(session), reader.key)
+    marks = schema.suppressions
+    await session.execute(update(marks).where(marks.c.address_hash == hashed).values(evidence=None))
+    destination = (await destination_ids(session, [NOWHERE]))[NOWHERE]
+    table = schema.subscribers
+    await session.execute(
+        update(table)
+        .where(table.c.id == reader.id)
+        .values(
+            address=f"erased-{reader.id}@{NOWHERE}",
+            address_key=f"erased:{reader.id}",
+            name="",
+            language=None,
+            attributes=None,
+            destination_id=destination,
+        )
+    )
+
+
+async def _forget_links(session: Session, reader: Person) -> None:
+    """Links that are out do nothing any more; what was asked for this address is forgotten."""
+    mine = select(schema.subscriptions.c.id).where(
+        schema.subscriptions.c.subscriber_id == reader.id
+    )
+    passes, signups = schema.passes, schema.signups
+    theirs = or_(passes.c.subscription_id.in_(mine), passes.c.address == reader.address)
+    await session.execute(delete(passes).where(theirs))
+    asked = or_(signups.c.address == reader.address, signups.c.address == reader.key)
+    await session.execute(delete(signups).where(asked))
+
+
+async def _forget_replies(session: Session, reader: Person) -> None:
+    """Servers like to repeat the address in what they answer."""
+    rows, attempts, feedback = schema.deliveries, schema.attempts, schema.feedback
+    mine = select(rows.c.id).where(rows.c.subscriber_id == reader.id)
+    nothing: dict[str, Any] = {"address": None, "reply": None, "evidence": None}
+    about = or_(
+        feedback.c.subscriber_id == reader.id,
+        feedback.c.address == reader.address,
+        feedback.c.address == reader.key,
+    )
+    await session.execute(update(feedback).where(about).values(**nothing))
+    await session.execute(
+        update(attempts).where(attempts.c.delivery_id.in_(mine)).values(text=None)
+    )
+    await session.execute(
+        update(rows).where(rows.c.subscriber_id == reader.id).values(reply_text=None)
+    )
+
+
+async def _forget_notices(session: Session, reader: Person, now: datetime) -> None:
+    notices, attempts = schema.notices, schema.attempts
+    to_them = or_(notices.c.address == reader.address, notices.c.address == reader.key)
+    mine = select(notices.c.id).where(to_them)
+    await session.execute(update(attempts).where(attempts.c.notice_id.in_(mine)).values(text=None))
+    waits = to_them & notices.c.state.in_(_OPEN)
+    cancelled = {"state": DeliveryState.CANCELLED, "settled_at": now}
+    await session.execute(update(notices).where(waits).values(**cancelled))
+    gone: dict[str, Any] = {"address": f"erased-{reader.id}@{NOWHERE}", "params": {}, "reply_text": None}
+    await session.execute(update(notices).where(to_them).values(**gone))
+
+
+async def wipe(db: Database) -> None:
+    """Have SQLite write what was erased over in its file, too, instead of keeping it in the log."""
+    if db.dialect != "sqlite":
+        return
+    async with db.engine.connect() as connection:
+        raw = await connection.get_raw_connection()
+        driver: Any = raw.driver_connection
+        await driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")

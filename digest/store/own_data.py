@@ -1,0 +1,67 @@
+"""What is kept about one reader, in the words of a record they can take along."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+
+from digest.store import schema
+from digest.store.session import Session
+
+_e = schema.consent_events
+_b = schema.consent_batches
+_s = schema.subscriptions
+_d = schema.deliveries
+
+
+async def consent_history(session: Session, subscription_id: int) -> list[dict[str, Any]]:
+    """How a subscription came to be, and every change since, oldest first."""
+    batch = (
+        select(_b.c.source, _b.c.file_name, _b.c.created_at)
+        .join_from(_s, _b, _b.c.id == _s.c.consent_batch_id)
+        .where(_s.c.id == subscription_id)
+    )
+    found: list[dict[str, Any]] = [
+        {
+            "at": _text(row.created_at),
+            "kind": "imported",
+            "source": row.source,
+            "file": row.file_name,
+        }
+        for row in await session.execute(batch)
+    ]
+    columns = (_e.c.at, _e.c.kind, _e.c.source, _e.c.text_version, _e.c.origin, _e.c.detail)
+    query = select(*columns).where(_e.c.subscription_id == subscription_id).order_by(_e.c.id)
+    for row in await session.execute(query):
+        known = {"wording": row.text_version, "from": row.origin, "detail": row.detail}
+        said = {name: value for name, value in known.items() if value}
+        found.append({"at": _text(row.at), "kind": row.kind, "source": row.source, **said})
+    return found
+
+
+async def mail_history(session: Session, subscriber_id: int) -> list[dict[str, Any]]:
+    """Every issue that was meant for a reader, and what became of it."""
+    issues, newsletters = schema.issues, schema.newsletters
+    mine = select(_s.c.newsletter_id).where(_s.c.subscriber_id == subscriber_id)
+    query = (
+        select(newsletters.c.slug, issues.c.number, issues.c.slug, _d.c.state, _d.c.settled_at)
+        .join_from(_d, issues, issues.c.id == _d.c.issue_id)
+        .join(newsletters, newsletters.c.id == issues.c.newsletter_id)
+        # Through the issues: (issue, subscriber, ordinal) is the index there is.
+        .where(issues.c.newsletter_id.in_(mine), _d.c.subscriber_id == subscriber_id)
+        .order_by(_d.c.id)
+    )
+    return [
+        {
+            "newsletter": newsletter,
+            "issue": slug if number is None else number,
+            "state": state.value,
+            "at": _text(at),
+        }
+        for newsletter, number, slug, state, at in await session.execute(query)
+    ]
+
+
+def _text(when: Any) -> str | None:
+    return when.isoformat(timespec="seconds") if when is not None else None
