@@ -17,7 +17,7 @@ from digest.errors import NotFoundError
 from digest.rules.delivery import ISSUE_MOVES, DeliveryState, IssueState, StateReason
 from digest.rules.retry import GIVEN_UP_AFTER
 from digest.store.resend import HeldAction, Resent, resend, settle_held
-from digest.store.rows import WAITING, among, in_state, lock_issue, move_rows
+from digest.store.rows import WAITING, among, in_state, lock_issue, move_rows, sending_of
 from digest.store.schema import deliveries, issues, versions
 from digest.store.session import Session
 
@@ -161,11 +161,7 @@ async def under_way(session: Session, issue_id: int, *, since: datetime) -> int:
 
     A claim that is older than ``audience.leave.BEGUN_OR_NEVER`` has begun or never will.
     """
-    held = select(func.count()).where(
-        in_state(DeliveryState.SENDING),
-        deliveries.c.issue_id == issue_id,
-        deliveries.c.claimed_at > since,
-    )
+    held = select(func.count()).where(sending_of(issue_id), deliveries.c.claimed_at > since)
     return int((await session.execute(held)).scalar_one())
 
 

@@ -12,13 +12,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, and_, exists, func, or_, select, union_all, update
 
 from digest.rules.delivery import CANARY_WAVE, REST_WAVE, DeliveryState, IssueState
-from digest.store.rows import WAITING, in_state, lock_issue
+from digest.store.rows import WAITING, in_state, lock_issue, sending_of
 from digest.store.schema import deliveries, issues, newsletters
 from digest.store.session import Session
 from digest.store.types import storable
 
 _TO_DO = in_state(*WAITING)
-_SENDING = in_state(DeliveryState.SENDING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +62,8 @@ async def finish_sending(session: Session, issue_id: int, now: datetime) -> bool
 
 def _unsettled(issue_id: int) -> ColumnElement[bool]:
     # Each by its index: rows that are settled, most of an issue's, are not looked at.
-    of_issue = exists().where(deliveries.c.issue_id == issue_id)
-    return or_(of_issue.where(_TO_DO), of_issue.where(_SENDING))
+    waiting = exists().where(_TO_DO, deliveries.c.issue_id == issue_id)
+    return or_(waiting, exists().where(sending_of(issue_id)))
 
 
 async def issue_progress(session: Session, issue_id: int) -> IssueProgress:
@@ -142,7 +141,7 @@ async def next_due(session: Session, issue_id: int, *, wave: int | None = None) 
 
 async def sending_count(session: Session, issue_id: int) -> int:
     """How many rows of the issue some worker holds."""
-    held = select(func.count()).where(_SENDING, deliveries.c.issue_id == issue_id)
+    held = select(func.count()).where(sending_of(issue_id))
     return int((await session.execute(held)).scalar_one())
 
 
