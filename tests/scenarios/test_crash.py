@@ -16,6 +16,7 @@ from tests.scenarios.house import House
 from tests.scenarios.oracle import UNRECORDED, Doubt, judge
 
 CONNECTIONS = 4
+BUSY = CONNECTIONS - 1  # one is kept for confirmations and the like
 SLOW = Plan(pause=0.02)  # 200 messages a second over four connections
 
 
@@ -81,7 +82,7 @@ def test_sigterm_twice_ends_it_at_once_and_loses_nobody(
     silent = Rule(At.DOT, Does.SILENCE, begin=40, taken=True)
     house = make_house(200, Plan(rules=(silent,)), connections=CONNECTIONS)
     child = house.begin_send()
-    house.relay.until_taken(40 + CONNECTIONS)
+    house.relay.until_taken(40 + BUSY)
     house.until_states(lambda states: states.get("accepted") == 40)
     child.signal(signal.SIGTERM)
     while not (ended := child.ended) and _handles(child.pid, signal.SIGTERM):
@@ -90,7 +91,7 @@ def test_sigterm_twice_ends_it_at_once_and_loses_nobody(
     child.signal(signal.SIGTERM)
     child.wait()
     doubt = Doubt(house)
-    assert doubt.after_kill() == CONNECTIONS
+    assert doubt.after_kill() == BUSY
     house.relay.does(Plan())
     assert house.send()["accepted"] == house.readers
     found = judge(house, copies=doubt.copies)
@@ -99,7 +100,7 @@ def test_sigterm_twice_ends_it_at_once_and_loses_nobody(
         dialect,
         messages=200,
         duplicates=found.duplicates,
-        bound=CONNECTIONS,
+        bound=BUSY,
     )
 
 
@@ -110,15 +111,15 @@ def test_sigterm_with_a_relay_that_hangs_ends_within_the_grace_and_says_what_is_
     house = make_house(200, Plan(rules=(silent,)), connections=CONNECTIONS)
     house.settings["DIGEST_SENDER__GRACE"] = "1"
     child = house.begin_send()
-    house.relay.until_taken(40 + CONNECTIONS)
+    house.relay.until_taken(40 + BUSY)
     child.signal(signal.SIGTERM)
     child.wait(20)  # far less than what it would wait for the relay otherwise
     rows = house.rows()
     assert not [row for row in rows if row.owner or row.state == "sending"]
-    assert len([row for row in rows if row.maybe_sent]) == CONNECTIONS
+    assert len([row for row in rows if row.maybe_sent]) == BUSY
     assert len([row for row in rows if row.state == "accepted"]) == 40
     doubt = Doubt(house)
-    assert doubt.after_kill() == CONNECTIONS
+    assert doubt.after_kill() == BUSY
     house.relay.does(Plan())
     assert house.send()["accepted"] == house.readers
     found = judge(house, copies=doubt.copies)
@@ -127,7 +128,7 @@ def test_sigterm_with_a_relay_that_hangs_ends_within_the_grace_and_says_what_is_
         dialect,
         messages=200,
         duplicates=found.duplicates,
-        bound=CONNECTIONS,
+        bound=BUSY,
     )
 
 

@@ -1,0 +1,130 @@
+"""Promises 3 and 7: leaving is immediate, and what was approved is what goes out.
+
+Promises 1 and 2 are shown by every scenario of faults; see test_crash.py first.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import time
+import urllib.request
+from collections import Counter
+from email import message_from_bytes
+
+from digest.mail.tokens import KeyRing, TokenKind
+from tests.cli.shell import ISSUE, KEY
+from tests.fakes.relay_plan import Plan
+from tests.scenarios import results
+from tests.scenarios.conftest import ON_SQLITE, MakeHouse
+from tests.scenarios.house import House, address
+from tests.scenarios.oracle import judge
+
+READERS, LEAVERS = 400, 20
+SLOW = Plan(pause=0.02)
+
+
+def mail_after(house: House, left: dict[str, float]) -> list[str]:
+    """Those to whom a MAIL command came after their leaving was acknowledged.
+
+    ``since`` is when the relay had last found nothing more in its sockets: the command came later.
+    """
+    return [
+        event["rcpt"]
+        for event in house.relay.events("rcpt")
+        if event["rcpt"] in left and event["since"] > left[event["rcpt"]]
+    ]
+
+
+def subscription(house: House, reader: str) -> int:
+    (found,) = (row.subscription_id for row in house.rows() if row.address == reader)
+    return found
+
+
+def leave_by_post(house: House, url: str, reader: str) -> float:
+    """One-click, as a mailbox provider does it; when it was acknowledged."""
+    token = KeyRing(KEY).sign(TokenKind.LEAVE, subscription(house, reader))
+    request = urllib.request.Request(
+        f"{url}/u/{token}",
+        data=b"List-Unsubscribe=One-Click",
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        assert answer.status == 200
+    return time.monotonic()
+
+
+def leave_by_command(house: House, reader: str) -> float:
+    """In another process than the sender's; when it was acknowledged."""
+    house.run("reader", "leave", reader, "--newsletter", "weekly")
+    return time.monotonic()
+
+
+def nobody_wrote_to(house: House, left: dict[str, float]) -> None:
+    """After their acknowledgement none of them was begun, and the receipt says so."""
+    assert mail_after(house, left) == []
+    taken = {one.recipient for one in house.relay.ledger}
+    for row in house.rows():
+        if row.address in left and row.address not in taken:
+            assert (row.state, row.reason) == ("cancelled", "left"), row
+    judge(house, copies=Counter())
+
+
+@ON_SQLITE
+def test_who_leaves_by_one_click_while_run_sends_gets_no_mail_any_more(
+    make_house: MakeHouse, dialect: str, seed: int
+) -> None:
+    house = make_house(READERS, SLOW, connections=4)
+    service = house.start("run", "--port", "0", "--json")
+    while not service.out.endswith("\n"):
+        assert not service.ended, service.err
+        time.sleep(0.01)
+    url = json.loads(service.out)["url"]
+    house.run("issue", "send", "182", "--newsletter", "weekly")
+    house.relay.until_taken(50)
+    left = {}
+    for number in random.Random(seed).sample(range(READERS), LEAVERS):
+        left[address(number)] = leave_by_post(house, url, address(number))
+    house.until_states(lambda states: not set(states) & {"queued", "sending", "deferred"})
+    service.signal(signal.SIGTERM)
+    assert service.wait() == 0, service.err[-2000:]
+    assert len({one.recipient for one in house.relay.ledger} & set(left)) < LEAVERS
+    nobody_wrote_to(house, left)
+    results.record("Promise 3: one-click to the sender", dialect, messages=READERS)
+
+
+def test_who_leaves_in_another_process_gets_no_mail_any_more(
+    make_house: MakeHouse, dialect: str, seed: int
+) -> None:
+    house = make_house(READERS, SLOW, connections=4)
+    sender = house.begin_send()
+    house.relay.until_taken(50)
+    left = {}
+    for number in random.Random(seed).sample(range(READERS), LEAVERS // 2):
+        left[address(number)] = leave_by_command(house, address(number))
+    assert sender.wait() == 0, sender.err[-2000:]
+    nobody_wrote_to(house, left)
+    results.record("Promise 3: leaving in another process", dialect, messages=READERS)
+
+
+@ON_SQLITE
+def test_what_was_approved_goes_out_whatever_is_written_meanwhile(
+    make_house: MakeHouse, dialect: str
+) -> None:
+    house = make_house(60, SLOW, connections=4)
+    (house.folder / "later.md").write_text(ISSUE.replace("What it does.", "What nobody approved."))
+    house.run("issue", "add", str(house.folder / "later.md"), "--newsletter", "weekly")
+    sender = house.begin_send()
+    house.relay.until_taken(20)
+    refused = house.start(
+        "issue", "add", str(house.folder / "later.md"), "--newsletter", "weekly", "--json"
+    )
+    assert refused.wait() != 0, "a planned issue takes no other text"
+    assert sender.wait() == 0, sender.err
+    for taken in house.relay.ledger:
+        text = message_from_bytes(house.relay.message(taken))
+        parts = [str(part.get_payload(decode=True)) for part in text.walk()]
+        assert any("What it does." in part for part in parts)
+        assert not any("nobody approved" in part for part in parts)
+    judge(house, copies=Counter())
