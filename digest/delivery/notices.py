@@ -1,0 +1,129 @@
+"""Notices as letters: a claimed row → the bytes of a confirmation, a test, a mail for an operator.
+
+Message-ID and envelope sender carry the notice's token, the Date is that of its first claim: a
+retry is the same message (design: as for deliveries). A notice has no List-Unsubscribe, for there
+is nothing to leave; only a test has all of its issue's headers, because it is that issue's message:
+with ``[Test N]`` before the subject, a strip above the text, and tokens that change nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from digest.content.notice import NoticeLook, render_notice, render_strip
+from digest.content.theme import load_theme
+from digest.delivery.identity import direction_of
+from digest.delivery.publish import compile_version
+from digest.delivery.session import Letter
+from digest.errors import NotFoundError
+from digest.mail.message import Recipient
+from digest.mail.single import SingleHead, compose_single
+from digest.mail.tokens import KeyRing, TokenKind
+from digest.rules.relay import PROFILES, RelayProfile
+from digest.store.issues import StoredVersion, get_version
+from digest.store.newsletters import Newsletter, list_newsletters, newsletter_by_id
+from digest.store.notices import ClaimedNotice
+from digest.store.session import Database, Session
+
+TEST = "test"
+# Kinds that answer a reader; the others are for operators, who have nobody to reply to.
+_FOR_READERS = frozenset({"confirmation", "already_subscribed"})
+_GENERIC = PROFILES["generic"]
+# What a mail begins with: the body, and in it perhaps the preview that inboxes show.
+_TOP = re.compile(r"<body\b[^>]*>\s*(?:<div\b[^>]*display:\s*none[^>]*>.*?</div>)?", re.DOTALL)
+
+
+class NoticeLetters:
+    """The writer of notices that a sender takes (``work.NoticeWriter``)."""
+
+    def __init__(self, db: Database, keys: KeyRing, *, public_url: str) -> None:
+        self._db = db
+        self._keys = keys
+        self._public_url = public_url
+
+    async def __call__(self, notice: ClaimedNotice, profile: RelayProfile = _GENERIC) -> Letter:
+        """The letter for ``notice`` as a relay of ``profile`` wants it.
+
+        Raises NotFoundError where its newsletter or version is gone, and whatever its template
+        raises: the sender holds such a notice as poison.
+        """
+        async with self._db.read() as session:
+            newsletter = await _newsletter_of(session, notice)
+            version = None
+            if notice.kind == TEST:
+                version = await get_version(session, int(notice.params["version_id"]))
+        token = self._keys.sign(TokenKind.NOTICE, notice.row_id)
+        if version is not None:
+            return self._of_version(notice, version, token, profile)
+        return Letter(
+            sender=newsletter.return_path.replace("{token}", token),
+            recipient=notice.address,
+            data=self._of_template(notice, newsletter, token, profile),
+        )
+
+    def _of_template(
+        self, notice: ClaimedNotice, newsletter: Newsletter, token: str, profile: RelayProfile
+    ) -> bytes:
+        look = NoticeLook(
+            name=newsletter.name,
+            home=self._public_url,
+            theme=load_theme(newsletter.theme, overrides=newsletter.settings.get("theme")),
+            direction=direction_of(notice.language),
+        )
+        shown = render_notice(notice.kind, notice.params, look=look, language=notice.language)
+        head = SingleHead(
+            from_name=newsletter.from_name,
+            from_address=newsletter.from_address,
+            to=notice.address,
+            reply_to=newsletter.reply_to if notice.kind in _FOR_READERS else None,
+            subject=shown.subject,
+            date=notice.first_claimed_at,
+            token=token,
+            id_domain=newsletter.from_domain,
+            extra=profile.headers,
+        )
+        return compose_single(head, plain=shown.plain, html=shown.html)
+
+    def _of_version(
+        self, notice: ClaimedNotice, version: StoredVersion, token: str, profile: RelayProfile
+    ) -> Letter:
+        strip, plain_strip = render_strip(notice.params, language=notice.language)
+        tested = replace(
+            version,
+            subject=f"[Test {int(notice.params['number'])}] {version.subject}",
+            html=_with_strip(version.html, strip),
+            plain=f"{plain_strip}\n{'=' * 72}\n\n{version.plain}",
+        )
+        message = compile_version(tested, extra=profile.headers + profile.issue_headers)
+        harmless = self._keys.sign(TokenKind.TEST, notice.row_id)
+        recipient = Recipient(
+            address=notice.address,
+            name=str(notice.params.get("name") or ""),
+            token=token,
+            leave=harmless,
+            preferences=harmless,
+            date=notice.first_claimed_at,
+        )
+        return Letter(
+            sender=version.identity["return_path"].replace("{token}", token),
+            recipient=notice.address,
+            data=message.compose(recipient),
+        )
+
+
+async def _newsletter_of(session: Session, notice: ClaimedNotice) -> Newsletter:
+    """Whose mail it is; what belongs to the whole installation goes out in the first one's name."""
+    if notice.newsletter_id is not None:
+        return await newsletter_by_id(session, notice.newsletter_id)
+    found = await list_newsletters(session)
+    if not found:
+        raise NotFoundError("There is no newsletter in whose name a notice could go out.")
+    return found[0]
+
+
+def _with_strip(html: str, strip: str) -> str:
+    """The strip goes below the preview, which inboxes show as they will show it to readers."""
+    top = _TOP.search(html)
+    at = top.end() if top else 0
+    return html[:at] + strip + html[at:]

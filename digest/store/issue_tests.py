@@ -1,0 +1,63 @@
+"""The tests of an issue: how often it was sent as one, of which version, and what relays said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from digest.rules.delivery import DeliveryState, StateReason
+from digest.store.schema import issues, notices
+from digest.store.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class IssueTest:
+    """A test that was asked for: the how manieth of its issue it is, and of which version."""
+
+    number: int
+    version_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeResult:
+    """Where a notice stands, and the last words of a relay about it."""
+
+    id: int
+    address: str
+    state: DeliveryState
+    reason: StateReason | None
+    attempts: int
+    reply_code: int | None
+    reply_status: str | None
+    reply_text: str | None
+
+
+def key_of_test(issue_id: int, number: int, address: str) -> str:
+    """The ``dedupe_key`` of a test's notice."""
+    return f"test:{issue_id}:{number}:{address}"[:255]
+
+
+async def last_test(session: Session, issue_id: int) -> IssueTest | None:
+    """The last test of an issue. Until the transaction ends nobody else begins one of it."""
+    await session.execute(select(issues.c.id).where(issues.c.id == issue_id).with_for_update())
+    newest = (
+        select(notices.c.params)
+        .where(notices.c.kind == "test")
+        .where(notices.c.dedupe_key.startswith(f"test:{issue_id}:"))
+        .order_by(notices.c.id.desc())
+        .limit(1)
+    )
+    params = (await session.execute(newest)).scalar()
+    return None if params is None else IssueTest(params["number"], params["version_id"])
+
+
+async def notice_results(session: Session, ids: Sequence[int]) -> list[NoticeResult]:
+    """What became of these notices so far, in the order they were written."""
+    columns = (
+        *(notices.c.id, notices.c.address, notices.c.state, notices.c.reason, notices.c.attempts),
+        *(notices.c.reply_code, notices.c.reply_status, notices.c.reply_text),
+    )
+    query = select(*columns).where(notices.c.id.in_(ids)).order_by(notices.c.id)
+    return [NoticeResult(*row) for row in await session.execute(query)]

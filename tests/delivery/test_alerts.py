@@ -1,0 +1,141 @@
+"""Mail for operators: one incident is one mail, and what servers said stays a quotation."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from email.message import EmailMessage
+
+import pytest
+from sqlalchemy import select, update
+
+from digest.clock import Clock
+from digest.delivery.alerts import issue_finished, relay_refused, tell_brake
+from digest.delivery.notices import NoticeLetters
+from digest.rules.brakes import Action, Decision
+from digest.store.issues import issue_by_id
+from digest.store.newsletters import add_person
+from digest.store.reports import Totals
+from digest.store.schema import issues, notices
+from digest.store.session import Database
+from tests.build import NOW, PUBLIC_URL
+from tests.delivery.stage import KEYS, Stage, set_stage
+from tests.fakes.relay import FakeRelay
+
+SAID = '52 rejections about us beside 1,204 accepted. The last: "550 5.7.1 <script>no</script>".'
+
+
+async def tell(stage: Stage, decision: Decision) -> None:
+    async with stage.db.begin() as session:
+        await tell_brake(session, stage.issue_id, decision, Clock().now())
+
+
+async def written(stage: Stage) -> list[tuple[str, str]]:
+    async with stage.db.read() as session:
+        query = select(notices.c.kind, notices.c.address).order_by(notices.c.id)
+        return [(row.kind, row.address) for row in await session.execute(query)]
+
+
+async def operator(stage: Stage, *addresses: str) -> None:
+    async with stage.db.begin() as session:
+        for address in addresses:
+            await add_person(session, stage.newsletter.id, role="operator", address=address)
+
+
+async def sent(stage: Stage) -> list[EmailMessage]:
+    async with FakeRelay() as relay:
+        letters = NoticeLetters(stage.db, KEYS, public_url=PUBLIC_URL)
+        await stage.sender(relay, write_notice=letters).send_notices()
+    return [one.message for one in relay.ledger]  # type: ignore[misc]
+
+
+def text_of(message: EmailMessage) -> str:
+    part = next(part for part in message.walk() if part.get_content_type() == "text/plain")
+    return " ".join(part.get_payload(decode=True).decode().split())  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("action", "destination", "named"),
+    [
+        (Action.PAUSE_ISSUE, None, "Issue 182 is paused"),
+        (Action.PAUSE_DESTINATION, "google", "google refuses issue 182"),
+        (Action.HOLD_SUPPRESSIONS, "example.net", "Too many addresses at example.net"),
+        (Action.HOLD_MESSAGE, None, "A message of issue 182 is held"),
+    ],
+)
+async def test_an_operator_is_told_what_happened_why_and_what_to_do(
+    database: Database, action: Action, destination: str | None, named: str
+) -> None:
+    stage = await set_stage(database)
+    await operator(stage, "otto@example.org")
+    await tell(stage, Decision(action, SAID, destination))
+    (message,) = await sent(stage)
+    assert message["To"] == "<otto@example.org>"
+    assert f"A Weekly: {named}" in str(message["Subject"]).replace("\r\n", "")
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert "List-Unsubscribe" not in message
+    text = text_of(message)
+    assert "What to do" in text
+    assert '"550 5.7.1 <script>no</script>"' in text.replace("> ", "> ").replace(" > ", " ")
+    html = next(p for p in message.walk() if p.get_content_type() == "text/html")
+    assert b"<script" not in html.get_payload(decode=True)
+
+
+async def test_one_incident_is_one_mail_to_each_operator(database: Database) -> None:
+    stage = await set_stage(database)
+    await operator(stage, "otto@example.org", "olga@example.org")
+    for _ in range(3):
+        await tell(stage, Decision(Action.PAUSE_ISSUE, SAID))
+    assert await written(stage) == [("alert", "olga@example.org"), ("alert", "otto@example.org")]
+    await tell(stage, Decision(Action.PAUSE_DESTINATION, SAID, "google"))
+    await tell(stage, Decision(Action.PAUSE_DESTINATION, SAID, "yahoo"))
+    assert len(await written(stage)) == 6
+
+
+async def test_a_pause_after_a_resume_is_another_incident(database: Database) -> None:
+    stage = await set_stage(database)
+    await tell(stage, Decision(Action.PAUSE_ISSUE, SAID))
+    async with stage.db.begin() as session:
+        later = NOW + timedelta(hours=1)
+        await session.execute(update(issues).values(resumed_at=later))
+    await tell(stage, Decision(Action.PAUSE_ISSUE, SAID))
+    assert len(await written(stage)) == 2
+
+
+async def test_where_nobody_is_named_the_senders_own_address_is_told(database: Database) -> None:
+    stage = await set_stage(database)
+    await tell(stage, Decision(Action.PAUSE_ISSUE, SAID))
+    assert await written(stage) == [("alert", "hello@news.example.org")]
+
+
+async def test_a_relay_that_shuts_us_out_is_told_once_a_day(database: Database) -> None:
+    stage = await set_stage(database)
+    counts = []
+    for hours in (0, 5, 24):
+        async with stage.db.begin() as session:
+            now = NOW + timedelta(hours=hours)
+            counts.append(
+                await relay_refused(session, relay="smtp.example.org:587", reason="535 no", now=now)
+            )
+    assert counts == [1, 0, 1]
+
+
+async def test_a_receipts_numbers_add_up(database: Database) -> None:
+    stage = await set_stage(database)
+    totals = Totals(accepted=19_904, rejected=81, cancelled=12, expired=3)
+    async with stage.db.begin() as session:
+        issue = await issue_by_id(session, stage.issue_id)
+        given = {"totals": totals, "public_url": PUBLIC_URL, "now": Clock().now()}
+        assert await issue_finished(session, stage.newsletter, issue, **given) == 1
+        assert await issue_finished(session, stage.newsletter, issue, **given) == 0
+    (message,) = await sent(stage)
+    text = text_of(message)
+    for part in ("19,904 accepted", "81 refused", "12 left", "3 given up", "20,000 planned"):
+        assert part in text
+    assert "digest issue missed 182 --newsletter weekly" in text
+
+
+async def test_an_alert_that_nobody_could_send_for_days_is_dropped(database: Database) -> None:
+    stage = await set_stage(database)
+    await tell(stage, Decision(Action.PAUSE_ISSUE, SAID))
+    stage.clock.jump(days=4)
+    assert await sent(stage) == []
