@@ -1,80 +1,47 @@
 """What is wrong with an issue before anybody gets it: the checks that need no network.
 
 Each check has a stable code, which ``ignore:`` in the file may name together with a reason. Some
-cannot be ignored: a placeholder, a link that does something else than showing a page, and a mail
-that the largest mailbox provider would cut off (Gmail clips at about 102 KB, the footer with its
-unsubscribe link first; so a warning from 70 KB and a failure from 90 KB of decoded HTML).
+cannot be ignored: a placeholder, a link that does something else than showing a page, a mail
+without a way out, and one that the largest mailbox provider would cut off (Gmail clips at about
+102 KB, the footer with its unsubscribe link first; so a warning from 70 KB and a failure from 90 KB
+of decoded HTML). Codes are for ever: scripts and old issue files name them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterator
 from typing import Final
 
-from digest.content.issue import TODO, Fragment, Issue, Place
+from digest.content import lint_mail, lint_words
+from digest.content.finding import TOP, Check, Draft, Earlier, Finding, Found, Severity, words_of
+from digest.content.issue import TODO, Issue, Place
 from digest.content.issue_file import placeholders
 from digest.content.layout import clean_text
 from digest.content.links import canonical_url, link_target
-from digest.content.markdown import issue_markdown
+from digest.content.lint_mail import KB, mail_size
 from digest.content.render import Rendered
-from digest.mail.message import fill_marks
-from digest.mail.tokens import TOKEN_LENGTH
 
-__all__ = ["CHECKS", "Check", "Finding", "Severity", "blocking", "check_issue", "mail_size"]
-
-KB: Final = 1024
-SIZE_WARNING: Final = 70 * KB
-SIZE_LIMIT: Final = 90 * KB
-SUBJECT_LONGEST: Final = 78  # phones show about 40 characters, desktops about 70
-PREVIEW_SHORTEST, PREVIEW_LONGEST = 30, 140
-_TOP: Final = Place(1, 1)
-
-
-class Severity(StrEnum):
-    """An error keeps an issue from being approved, a warning does not."""
-
-    ERROR = "error"
-    WARNING = "warning"
+__all__ = [
+    "CHECKS",
+    "KB",
+    "Check",
+    "Earlier",
+    "Finding",
+    "Severity",
+    "blocking",
+    "check_issue",
+    "mail_size",
+]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing to look at: where it stands and what to do about it."""
+def check_issue(
+    issue: Issue, *, rendered: Rendered | None = None, earlier: Earlier | None = None
+) -> tuple[Finding, ...]:
+    """All findings, in the order of the file.
 
-    code: str
-    severity: Severity
-    message: str
-    place: Place
-    fix: str
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """What a check looks at."""
-
-    issue: Issue
-    rendered: Rendered | None
-
-
-Found = tuple[Place, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One row of the table: a code, how bad it is, who looks, and what to do."""
-
-    code: str
-    severity: Severity
-    look: Callable[[Draft], Iterator[Found]]
-    fix: str
-    ignorable: bool = True
-
-
-def check_issue(issue: Issue, *, rendered: Rendered | None = None) -> tuple[Finding, ...]:
-    """All findings, in the order of the file. With ``rendered``, the size is judged too."""
-    draft = Draft(issue, rendered)
+    With ``rendered`` the mail is judged too, with ``earlier`` what issues before it had.
+    """
+    draft = Draft(issue, rendered, earlier or Earlier())
     ignored = {ignore.code for ignore in issue.ignore if ignore.reason.strip()}
     findings = [
         Finding(check.code, check.severity, message, place, check.fix)
@@ -90,20 +57,14 @@ def blocking(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     return tuple(finding for finding in findings if finding.severity is Severity.ERROR)
 
 
-def mail_size(rendered: Rendered) -> int:
-    """Bytes of the HTML as one reader gets it, decoded, with values in the place of marks."""
-    values = [
-        slot.fallback if slot.name == "name" else "x" * TOKEN_LENGTH for slot in rendered.slots
-    ]
-    return len(fill_marks(rendered.html, values).encode())
-
-
 def _placeholder(draft: Draft) -> Iterator[Found]:
+    """TODO as a link, a heading or a text: the issue is not finished."""
     for place in placeholders(draft.issue):
         yield place, "Something is still TODO."
 
 
 def _duplicate_item(draft: Draft) -> Iterator[Found]:
+    """The same page twice in the issue, by its canonical form."""
     first: dict[str, Place] = {}
     for section in draft.issue.rendered_sections:
         for item in section.items:
@@ -116,96 +77,69 @@ def _duplicate_item(draft: Draft) -> Iterator[Found]:
 
 
 def _missing_alt(draft: Draft) -> Iterator[Found]:
+    """A picture without a description: nothing is there where pictures are not shown."""
     for section in draft.issue.rendered_sections:
         for item in section.items:
             if item.figure and not item.figure.alt.strip():
                 yield item.figure.place, f"The picture {item.figure.source} has no description."
-    for place, child in _inline_tokens(draft.issue, "image"):
-        if not child[1].strip():
-            yield place, f"The picture {child[0]} has no description."
+    for words in words_of(draft.issue):
+        if words.kind == "image" and not words.text.strip():
+            yield words.place, f"The picture {words.target} has no description."
 
 
 def _bad_link(draft: Draft) -> Iterator[Found]:
+    """A link that does something else than showing a page or writing a mail."""
     for section in draft.issue.rendered_sections:
         for item in section.items:
             if item.url != TODO and link_target(item.url) is None:
                 yield item.place, f"{clean_text(item.url)[:80]!r} is no link to a page."
-    for place, (href, _) in _inline_tokens(draft.issue, "link_open"):
-        if href != TODO and link_target(href) is None:
-            yield place, f"{clean_text(href)[:80]!r} is no link to a page."
+    for words in words_of(draft.issue):
+        if words.kind == "link" and words.target != TODO and link_target(words.target) is None:
+            yield words.place, f"{clean_text(words.target)[:80]!r} is no link to a page."
 
 
-def _subject_length(draft: Draft) -> Iterator[Found]:
-    length = len(draft.issue.subject)
-    if length > SUBJECT_LONGEST:
-        yield _TOP, f"The subject has {length} characters; {SUBJECT_LONGEST} can be seen."
-
-
-def _preview_missing(draft: Draft) -> Iterator[Found]:
-    if not draft.issue.preview.strip():
-        yield _TOP, "There is no preview line."
-
-
-def _preview_length(draft: Draft) -> Iterator[Found]:
-    length = len(draft.issue.preview.strip())
-    if length and not PREVIEW_SHORTEST <= length <= PREVIEW_LONGEST:
-        bounds = f"{PREVIEW_SHORTEST} to {PREVIEW_LONGEST}"
-        yield _TOP, f"The preview line has {length} characters; {bounds} look best."
-
-
-def _size_limit(draft: Draft) -> Iterator[Found]:
-    if draft.rendered and (size := mail_size(draft.rendered)) > SIZE_LIMIT:
-        yield _TOP, f"The mail has {size / KB:.1f} KB; {SIZE_LIMIT // KB} KB is the most."
-
-
-def _size(draft: Draft) -> Iterator[Found]:
-    if draft.rendered and SIZE_WARNING < (size := mail_size(draft.rendered)) <= SIZE_LIMIT:
-        yield _TOP, f"The mail has {size / KB:.1f} KB; from {SIZE_LIMIT // KB} KB on it is refused."
+def _no_items(draft: Draft) -> Iterator[Found]:
+    """Neither an opening nor an item."""
+    sections = draft.issue.rendered_sections
+    if not any(section.items for section in sections) and not draft.issue.opening:
+        yield TOP, "There is nothing to read in it."
 
 
 def _ignored_code(draft: Draft) -> Iterator[Found]:
+    """An `ignore:` of a code that cannot be ignored, or without a reason."""
     known = {check.code for check in CHECKS if check.ignorable}
     for ignore in draft.issue.ignore:
         if ignore.code not in known:
-            yield _TOP, f"ignore: {clean_text(ignore.code)!r} is no finding that can be ignored."
+            yield TOP, f"ignore: {clean_text(ignore.code)!r} is no finding that can be ignored."
         elif not ignore.reason.strip():
-            yield _TOP, f"ignore: {ignore.code} has no reason."
+            yield TOP, f"ignore: {ignore.code} has no reason."
 
 
-def _inline_tokens(issue: Issue, kind: str) -> Iterator[tuple[Place, tuple[str, str]]]:
-    """Target and text of every link or image in the issue's texts, with the line of its block."""
-    for fragment in _fragments(issue):
-        if "](" not in fragment.text and "<" not in fragment.text:
-            continue
-        for token in issue_markdown().parse(fragment.text):
-            line = fragment.line + (token.map[0] if token.map else 0)
-            for child in token.children or ():
-                if child.type == kind:
-                    target = child.attrs.get("href") or child.attrs.get("src") or ""
-                    yield Place(line), (str(target), child.content)
-
-
-def _fragments(issue: Issue) -> Iterator[Fragment]:
-    yield issue.opening
-    for section in issue.rendered_sections:
-        yield section.text
-        for item in section.items:
-            yield item.byline
-            yield item.body
-    yield issue.closing
-
-
+_LEAVE_FIX: Final = "A theme's footer shows {{ leave_url }}; `digest theme check` says where."
+_SLOT_FIX: Final = "Write {name|fallback}, in a text; there is no other slot."
 _ERROR, _WARNING = Severity.ERROR, Severity.WARNING
 
 CHECKS: Final[tuple[Check, ...]] = (
     Check("placeholder", _ERROR, _placeholder, "Replace TODO by a link or words.", ignorable=False),
     Check("bad-link", _ERROR, _bad_link, "Use an http:, https: or mailto: link.", ignorable=False),
-    Check("size", _ERROR, _size_limit, "Leave items out or shorten texts.", ignorable=False),
-    Check("size", _WARNING, _size, "Leave items out or shorten texts."),
+    Check("size", _ERROR, lint_mail.size_limit, "Leave items out or cut texts.", ignorable=False),
+    Check("no-way-out", _ERROR, lint_mail.no_way_out, _LEAVE_FIX, ignorable=False),
+    Check("slot-spelling", _ERROR, lint_words.slot_spelling, _SLOT_FIX),
+    Check("empty", _ERROR, _no_items, "Write an opening, or a section with an item."),
+    Check("size", _WARNING, lint_mail.size, "Leave items out or shorten texts."),
+    Check("text-part", _WARNING, lint_mail.text_part, "Show the same links in both parts."),
+    Check("already-sent", _WARNING, lint_mail.already_sent, "Leave it out, or say what is new."),
+    Check("same-subject", _WARNING, lint_mail.same_subject, "Name what is in this issue."),
     Check("duplicate-item", _WARNING, _duplicate_item, "Keep one of the two."),
+    Check("same-title", _WARNING, lint_words.link_twice, "Say in each title what is different."),
     Check("missing-alt", _WARNING, _missing_alt, "Say in ![…] what the picture shows."),
-    Check("subject-length", _WARNING, _subject_length, "Put the important words first, or cut."),
-    Check("preview-missing", _WARNING, _preview_missing, "Add a line preview: … at the top."),
-    Check("preview-length", _WARNING, _preview_length, "Say what is in the issue in one line."),
+    Check("link-words", _WARNING, lint_words.link_words, "Link the words that name the page."),
+    Check("short-link", _WARNING, lint_words.short_link, "Link the page itself."),
+    Check("leftover", _WARNING, lint_words.leftover, "Replace it, or say it differently."),
+    Check("subject-length", _WARNING, lint_words.subject_length, "Important words first, or cut."),
+    Check("subject-shouts", _WARNING, lint_words.subject_shouts, "Write it as a sentence."),
+    Check("preview-missing", _WARNING, lint_words.preview_missing, "Add preview: … at the top."),
+    Check("preview-length", _WARNING, lint_words.preview_length, "Say in one line what is in it."),
+    Check("preview-repeats", _WARNING, lint_words.preview_repeats, "Go on where the subject ends."),
     Check("ignored-code", _WARNING, _ignored_code, "Write ignore: CODE: reason."),
 )

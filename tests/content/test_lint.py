@@ -9,12 +9,23 @@ from pathlib import Path
 import pytest
 
 from digest import resources
-from digest.content.issue import Ignore
+from digest.content.issue import Fragment, Ignore
 from digest.content.issue_file import parse_issue
-from digest.content.lint import CHECKS, KB, Severity, blocking, check_issue, mail_size
+from digest.content.links import canonical_url
+from digest.content.lint import (
+    CHECKS,
+    KB,
+    Earlier,
+    Severity,
+    blocking,
+    check_issue,
+    mail_size,
+)
+from digest.content.media import Media
 from digest.content.render import Rendered, render_issue
 from digest.content.theme import load_theme
 from digest.mail.message import Slot, slot_mark
+from digest.mail.tokens import TOKEN_LENGTH
 from tests.content.test_render import MASTHEAD, pictures
 
 GOOD = """---
@@ -36,6 +47,7 @@ Words.
 Words.
 """
 
+TITLE = "A Weekly, Issue #7"
 FAULTS = [
     ("placeholder", "error", GOOD.replace("https://example.org/one", "TODO"), 9),
     ("placeholder", "error", GOOD.replace("Hello.", "TODO"), 6),
@@ -46,8 +58,38 @@ FAULTS = [
     ("preview-missing", "warning", re.sub("preview.*\n", "", GOOD), 1),
     ("preview-length", "warning", re.sub("preview.*", "preview: Short", GOOD), 1),
     ("preview-length", "warning", GOOD.replace("for a phone", "for a phone " * 20), 1),
+    (
+        "preview-repeats",
+        "warning",
+        re.sub("preview.*", f"preview: {TITLE}, and yet more", GOOD),
+        1,
+    ),
+    (
+        "subject-shouts",
+        "warning",
+        GOOD.replace("title: A", "subject: NEWS FOR YOU ALL\ntitle: A"),
+        1,
+    ),
+    ("subject-shouts", "warning", GOOD.replace("Issue #7", "Issue #7! Wow!!"), 1),
+    ("slot-spelling", "error", GOOD.replace("Hello.", "Hello *|FNAME|*,"), 6),
+    ("slot-spelling", "error", GOOD.replace("Hello.", "Hello %FIRSTNAME%,"), 6),
+    ("slot-spelling", "error", GOOD.replace("Hello.", "Hello << name >>,"), 6),
+    ("slot-spelling", "error", GOOD.replace("Hello.", "Hello \\[First_Name],"), 6),
+    ("slot-spelling", "error", GOOD.replace("preview: A", "preview: *|FNAME|*, a"), 1),
+    ("slot-spelling", "error", GOOD.replace("title: A", "subject: Hi %NAME%\ntitle: A"), 1),
+    ("leftover", "warning", GOOD.replace("Hello.", "Hello, and lorem ipsum."), 6),
+    ("leftover", "warning", GOOD.replace("[One]", "[One (TBD)]"), 9),
+    ("leftover", "warning", GOOD.replace("A preview", "FIXME a preview"), 1),
+    ("link-words", "warning", GOOD.replace("Hello.", "See [here](https://example.org/x)."), 6),
+    ("link-words", "warning", GOOD.replace("Hello.", "[Read more…](https://example.org/x)"), 6),
+    ("short-link", "warning", GOOD.replace("https://example.org/two", "https://bit.ly/3x"), 16),
+    ("short-link", "warning", GOOD.replace("Hello.", "See [it](https://www.tinyurl.com/x)."), 6),
+    ("same-title", "warning", GOOD.replace("[Two]", "[One]"), 16),
     ("ignored-code", "warning", GOOD.replace("preview:", "ignore: no-such: because\npreview:"), 1),
 ]
+
+
+ANY_PICTURE = {"img/a.png": Media("0" * 64, "png", 400, 300, b"")}
 
 
 def test_a_good_issue_has_no_findings() -> None:
@@ -99,9 +141,9 @@ def test_a_placeholder_cannot_be_ignored() -> None:
 
 
 def of_size(size: int) -> Rendered:
-    frame = "<!doctype html>"
-    html = frame + "x" * (size - len(frame))
-    return Rendered("s", "p", html, "t", html, (), (), ())
+    way_out = slot_mark(0)
+    html = way_out + "x" * (size - TOKEN_LENGTH)
+    return Rendered("s", "p", html, f"t {way_out}", html, (Slot("leave"),), (), ())
 
 
 @pytest.mark.parametrize(
@@ -115,6 +157,63 @@ def test_a_mail_that_would_be_cut_off_is_refused(kilobytes: int, severity: Sever
     ignoring = dataclasses.replace(parse_issue(GOOD), ignore=(Ignore("size", "a long one"),))
     left = check_issue(ignoring, rendered=of_size(kilobytes * KB))
     assert bool(left) is (severity is Severity.ERROR)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD.replace("Hello.", "Hello {name|there}, 100% of 50%\\{x}; \\{name} is a slot."),
+        GOOD.replace("Hello.", "`*|FNAME|*` is how others write it, `%NAME%` too."),
+        GOOD.replace("Words.", "We link [the page on here documents](https://example.org/x)."),
+        GOOD.replace("title: A Weekly, Issue #7", "title: NASA, ESA & JAXA"),
+        GOOD.replace("https://example.org/two", "https://example.org/bit.ly/3x"),
+    ],
+)
+def test_what_only_looks_like_a_fault_is_none(text: str) -> None:
+    assert check_issue(parse_issue(text)) == ()
+
+
+def test_an_issue_with_nothing_in_it_is_an_error() -> None:
+    issue = dataclasses.replace(parse_issue(GOOD), opening=Fragment(), sections=())
+    (finding,) = check_issue(issue)
+    assert (finding.code, finding.severity) == ("empty", Severity.ERROR)
+
+
+def test_a_mail_without_a_way_out_is_refused_for_each_of_its_parts() -> None:
+    whole = of_size(1000)
+    for without in (
+        dataclasses.replace(whole, html="no"),
+        dataclasses.replace(whole, plain="no"),
+    ):
+        ignoring = dataclasses.replace(parse_issue(GOOD), ignore=(Ignore("no-way-out", "so"),))
+        findings = check_issue(ignoring, rendered=without)
+        assert "no-way-out" in {finding.code for finding in blocking(findings)}
+
+
+def test_the_text_part_has_every_link_of_the_page() -> None:
+    issue = parse_issue(GOOD)
+    rendered = render_issue(issue, MASTHEAD, load_theme(), media=ANY_PICTURE)
+    assert check_issue(issue, rendered=rendered) == ()
+    cut = dataclasses.replace(rendered, plain=rendered.plain.replace("https://example.org/two", ""))
+    (finding,) = check_issue(issue, rendered=cut)
+    assert finding.code == "text-part"
+    assert "https://example.org/two" in finding.message
+
+
+def test_a_link_of_an_earlier_issue_is_named_with_it_but_not_a_sponsors() -> None:
+    earlier = Earlier(links={canonical_url("https://example.org/one"): "No. 3 of 1 May 2026"})
+    other = GOOD.replace("/one)", "/one?utm_source=weekly)")
+    (finding,) = check_issue(parse_issue(other), earlier=earlier)
+    assert (finding.code, finding.place.line) == ("already-sent", 9)
+    assert "No. 3 of 1 May 2026" in finding.message
+    assert check_issue(parse_issue(GOOD.replace("/one)", "/one) {sponsor}")), earlier=earlier) == ()
+
+
+def test_the_subject_of_an_earlier_issue_is_noticed() -> None:
+    earlier = Earlier(subjects={"a weekly, issue #7": "No. 6"})
+    (finding,) = check_issue(parse_issue(GOOD), earlier=earlier)
+    assert finding.code == "same-subject"
+    assert "No. 6" in finding.message
 
 
 def test_the_size_is_that_of_a_readers_copy() -> None:

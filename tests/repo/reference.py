@@ -13,6 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 from digest.cli.main import build_app
+from digest.content.lint import CHECKS, Check, Severity
 from digest.rules.delivery import (
     DELIVERY_MOVES,
     ISSUE_MOVES,
@@ -53,6 +54,15 @@ _STATES_HEAD = """\
 
 What a row may be (the database checks it too) and what it may become: the tables of
 `digest/rules/`.
+
+"""
+
+_FINDINGS_HEAD = """\
+# What `digest issue check` finds
+
+An error keeps an issue from being approved, a warning does not; `digest issue check` exits 1 on an
+error. A code means the same for ever. Where the table allows it, an issue may ignore one, with a
+reason, at its top: `ignore: missing-alt: the picture is an ornament`.
 
 """
 
@@ -134,6 +144,21 @@ def states_page() -> str:
     return _STATES_HEAD + _GENERATED + "\n" + "\n".join(parts) + "\n"
 
 
+def findings_page() -> str:
+    """``docs/reference/findings.md``: every code, what it is about and what to do."""
+    rows = ["| Code | | What it finds | What to do | Ignorable |", "|---|---|---|---|---|"]
+    for severity in Severity:
+        rows += [_finding_row(check) for check in CHECKS if check.severity is severity]
+    return _FINDINGS_HEAD + _GENERATED + "\n" + "\n".join(rows) + "\n"
+
+
+def _finding_row(check: Check) -> str:
+    meaning = " ".join((check.look.__doc__ or "").split())
+    ignorable = "yes" if check.ignorable else "no"
+    fix = check.fix.replace("|", "\\|")
+    return f"| `{check.code}` | {check.severity} | {meaning} | {fix} | {ignorable} |"
+
+
 def commands_page() -> str:
     """``docs/reference/cli.md``: every command as its ``--help`` tells it."""
     # Cyclopts takes the name of a program that was started with -m from its arguments.
@@ -146,6 +171,7 @@ def commands_page() -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "cli.md": commands_page,
+    "findings.md": findings_page,
     "settings.md": settings_page,
     "states.md": states_page,
 }

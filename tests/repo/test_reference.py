@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import pytest
 
+from digest.content.lint import CHECKS
 from digest.rules.delivery import DeliveryState, IssueState, StateReason
 from digest.rules.subscription import SubscriptionState, SuppressionReason
 from digest.settings import env_example
@@ -27,6 +28,14 @@ def test_every_state_is_explained(states: type[StrEnum]) -> None:
     assert len(list(states)) > 3
     for state in states:
         assert re.search(rf"^\| `{state}` \| .*\w.* \|", page, re.MULTILINE), state
+
+
+def test_every_finding_is_explained() -> None:
+    page = reference.findings_page()
+    assert len(CHECKS) > 15
+    for check in CHECKS:
+        row = rf"^\| `{check.code}` \| {check.severity} \| [A-Z].*\w{{3}}.* \| \w.*\w{{3}}.* \|"
+        assert re.search(row, page, re.MULTILINE), check.code
 
 
 def test_every_setting_is_explained() -> None:
