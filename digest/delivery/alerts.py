@@ -1,9 +1,9 @@
 """Mail for operators: a brake, a message that breaks the sender, a relay that shuts us out, a sum.
 
-One incident is one mail to each operator of the newsletter (where it has none, to its own From
-address), however often it is found: its ``dedupe_key`` says which incident it is. These functions
-write notices and nothing else; the caller's transaction holds, and they are rendered when they go
-out. What they are told is data and stands in the mail as such.
+One incident is one mail to each operator of the newsletter (where it has none, bad news go to its
+own From address), however often it is found: its ``dedupe_key`` says which incident it is. These
+functions write notices and nothing else; the caller's transaction holds, and they are rendered when
+they go out. What they are told is data and stands in the mail as such.
 """
 
 from __future__ import annotations
@@ -95,7 +95,11 @@ async def issue_finished(
     public_url: str,
     now: datetime,
 ) -> int:
-    """An issue is settled: its sums; how many mails were written (0: it was told before)."""
+    """An issue is settled: its sums; how many mails were written (0: it was told before).
+
+    Only to operators who are named: good news go to nobody who did not ask for them.
+    """
+    operators = [person.address for person in await people(session, newsletter.id, "operator")]
     counted = [(_LINES[state], f"{n:,}") for state, n in totals.by_state() if n]
     missed = totals.planned - totals.accepted
     began, ended = issue.planned_at or now, issue.finished_at or now
@@ -109,7 +113,7 @@ async def issue_finished(
         "took": f"It was on its way for {_duration(ended - began)}.",
         "page_url": f"{public_url}/i/{newsletter.slug}/{issue.name}",
     }
-    mail = _Mail("receipt", f"{issue.id}:{_since(issue)}", params)
+    mail = _Mail("receipt", f"{issue.id}:{_since(issue)}", params, to=operators)
     return await _write(session, newsletter, mail, now)
 
 

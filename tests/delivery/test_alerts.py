@@ -121,6 +121,7 @@ async def test_a_relay_that_shuts_us_out_is_told_once_a_day(database: Database) 
 
 async def test_a_receipts_numbers_add_up(database: Database) -> None:
     stage = await set_stage(database)
+    await operator(stage, "otto@example.org")
     totals = Totals(accepted=19_904, rejected=81, cancelled=12, expired=3)
     async with stage.db.begin() as session:
         issue = await issue_by_id(session, stage.issue_id)
@@ -139,3 +140,11 @@ async def test_an_alert_that_nobody_could_send_for_days_is_dropped(database: Dat
     await tell(stage, Decision(Action.PAUSE_ISSUE, SAID))
     stage.clock.jump(days=4)
     assert await sent(stage) == []
+
+
+async def test_good_news_go_to_nobody_who_did_not_ask(database: Database) -> None:
+    stage = await set_stage(database)
+    async with stage.db.begin() as session:
+        issue = await issue_by_id(session, stage.issue_id)
+        given = {"totals": Totals(accepted=3), "public_url": PUBLIC_URL, "now": Clock().now()}
+        assert await issue_finished(session, stage.newsletter, issue, **given) == 0
