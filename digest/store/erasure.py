@@ -91,7 +91,11 @@ async def _forget_notices(session: Session, reader: Person, now: datetime) -> No
     waits = to_them & notices.c.state.in_(_OPEN)
     cancelled = {"state": DeliveryState.CANCELLED, "settled_at": now}
     await session.execute(update(notices).where(waits).values(**cancelled))
-    gone: dict[str, Any] = {"address": f"erased-{reader.id}@{NOWHERE}", "params": {}, "reply_text": None}
+    gone: dict[str, Any] = {
+        "address": f"erased-{reader.id}@{NOWHERE}",
+        "params": {},
+        "reply_text": None,
+    }
     await session.execute(update(notices).where(to_them).values(**gone))
 
 

@@ -114,9 +114,11 @@ async def test_who_signs_up_is_mailed_a_link_and_nothing_else(place: Place) -> N
 async def test_only_the_confirmation_subscribes(place: Place) -> None:
     await place.sign_up("anne@example.org")
     published = await an_issue(place.db, place.newsletter)
-    ids = {"issue_id": published.issue.id, "version_id": published.version.id}
+    issue_id, version_id = published.issue.id, published.version.id
     async with place.db.begin() as session:
-        assert await plan_deliveries(session, **ids, now=NOW) == 0
+        assert (
+            await plan_deliveries(session, issue_id=issue_id, version_id=version_id, now=NOW) == 0
+        )
     async with place.db.read() as session:
         found = await look_up_confirmation(session, await place.secret(), now=NOW)
     assert found is not None
@@ -125,7 +127,9 @@ async def test_only_the_confirmation_subscribes(place: Place) -> None:
     assert confirmed is not None
     assert confirmed.now
     async with place.db.begin() as session:
-        assert await plan_deliveries(session, **ids, now=NOW) == 1
+        assert (
+            await plan_deliveries(session, issue_id=issue_id, version_id=version_id, now=NOW) == 1
+        )
         events = (await session.execute(select(consent_events))).all()
     [proof] = events
     assert (proof.kind, proof.source, proof.origin) == ("confirmed", "form", NET)
