@@ -27,15 +27,29 @@ _VERBS = {
         "approve": "Approve one version, by its hash: this and nothing else goes out.",
         "withdraw": "Take an approval back.",
     },
+    "issue_test": {
+        "test": "Send the latest version to a few addresses of your own.",
+    },
     "issue_send": {
         "send": "Send an approved issue, or go on with one that was interrupted.",
-        "status": "Show how far an issue is.",
-        "receipt": "Show what became of every delivery of an issue.",
-        "missed": "List the readers an issue did not reach.",
+    },
+    "issue_control": {
+        "pause": "Stop an issue on its way; nothing is lost.",
+        "resume": "Let an issue go on that you or a brake paused.",
+        "cancel": "Send an issue to nobody else, for good.",
+        "amend": "Correct the text of an issue for everybody it was not tried for yet.",
+        "resend": "Queue an issue once more for readers it did not reach.",
+    },
+    "issue_status": {
+        "status": "Show how far an issue is, how fast it goes, and what holds it.",
+    },
+    "issue_receipt": {
+        "receipt": "Show what became of every delivery of an issue: the numbers add up.",
+        "missed": "List the readers an issue did not reach, and why.",
     },
 }
-# `import` and `list` are words of Python.
-_FUNCTIONS = {"import": "import_file", "list": "list_all"}
+# `import` and `list` are words of Python, and `test` is one of pytest.
+_FUNCTIONS = {"import": "import_file", "list": "list_all", "test": "send_test"}
 
 for _module, _verbs in _VERBS.items():
     for _verb, _help in _verbs.items():

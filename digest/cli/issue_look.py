@@ -177,7 +177,7 @@ async def preview(
     app = preview_app(file, masthead=look.masthead if newsletter else None, theme=look.theme)
     async with serving(app, open_listener(host, port)) as url, until_stopped() as stopped:
         text = f"{output.printable(file)} at {url} – Ctrl-C ends it."
-        output.tell_url({"url": url}, as_json=as_json, text=text)
+        output.tell_started({"url": url}, as_json=as_json, text=text)
         await stopped.wait()
     return 0
 

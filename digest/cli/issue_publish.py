@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +18,8 @@ from digest.cli.files import read_bytes
 from digest.cli.options import Json, OfNewsletter
 from digest.cli.pictures import read_pictures
 from digest.content.issue_file import decode_issue, parse_issue
-from digest.delivery.publish import approve_issue, prepare_issue, store_issue
+from digest.content.media import Media
+from digest.delivery.publish import Prepared, approve_issue, prepare_issue, store_issue
 from digest.errors import InputError, RefusedError
 from digest.rules.delivery import IssueState
 from digest.store.issues import StoredIssue, StoredVersion, get_issue, list_issues, move_issue
@@ -26,6 +28,32 @@ from digest.store.session import Session
 from digest.store.versions import list_versions
 
 _FIRST_MAIL = datetime(1971, 1, 1, tzinfo=UTC)  # from one computer to another
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An issue file that was read, with the pictures it shows by the path it names them with."""
+
+    path: str
+    text: str
+    pictures: dict[str, Media]
+
+    def prepared(self, newsletter: Newsletter, *, public_url: str) -> Prepared:
+        """The next version of its issue, not stored yet; IssueFileError."""
+        return prepare_issue(
+            newsletter,
+            self.text,
+            path=self.path,
+            media={name: picture.data for name, picture in self.pictures.items()},
+            public_url=public_url,
+        )
+
+
+def read_issue(file: Path) -> Written:
+    """The issue file and its pictures; InputError, IssueFileError."""
+    path = str(file)
+    text = decode_issue(read_bytes(file), path=path)
+    return Written(path, text, read_pictures(parse_issue(text, path=path), file))
 
 
 async def add(
@@ -48,19 +76,11 @@ async def add(
         It went out then, by other means: it is finished at once and stands in the archive. A date,
         or a date and time in the newsletter's time zone.
     """
-    path = str(file)
-    text = decode_issue(read_bytes(file), path=path)
-    pictures = read_pictures(parse_issue(text, path=path), file)
+    written = read_issue(file)
     async with connected() as found:
         async with found.db.read() as session:
             newsletter = await get_newsletter(session, slug)
-        prepared = prepare_issue(
-            newsletter,
-            text,
-            path=path,
-            media={name: picture.data for name, picture in pictures.items()},
-            public_url=found.settings.public_url,
-        )
+        prepared = written.prepared(newsletter, public_url=found.settings.public_url)
         now = found.clock.now()
         async with found.db.begin() as session:
             stored = await store_issue(
@@ -189,14 +209,16 @@ async def approve(
     """
     async with connected() as found, found.db.begin() as session:
         stored = await find_issue(session, slug, issue)
-        version = await approve_issue(session, stored, hash_, by=by or _me(), now=found.clock.now())
+        version = await approve_issue(
+            session, stored, hash_, by=by or who_calls(), now=found.clock.now()
+        )
     data = {"issue": stored.name, "hash": version.hash, "state": "approved"}
     text = f"Approved. Next: digest issue send {stored.name} --wait"
     output.result(data, as_json=as_json, text=text)
     return 0
 
 
-def _me() -> str:
+def who_calls() -> str:
     """The name of whoever runs this, or their number where there is no name for it."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name

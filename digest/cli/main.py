@@ -25,7 +25,8 @@ _UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 BROKEN_PIPE = 141  # 128 + SIGPIPE
 FAULT = 70  # EX_SOFTWARE of sysexits(3): our own fault, not the caller's
 
-COMMANDS = frozenset({"demo", "init", "run"})  # groups of one command: a function instead of an App
+# Groups of one command: a function instead of an App.
+COMMANDS = frozenset({"demo", "init", "run", "worker"})
 
 
 def build_app() -> App:

@@ -89,8 +89,8 @@ def result(data: Row, *, as_json: bool, text: str | None = None) -> None:
             _write(f"{_label(key):<{width}}  {_shown(value)}".rstrip())
 
 
-def tell_url(data: Row, *, as_json: bool, text: str) -> None:
-    """Say where pages are served: on standard error, or as JSON, at once and not when it ends."""
+def tell_started(data: Row, *, as_json: bool, text: str) -> None:
+    """Say that it works now: on standard error, or as JSON, at once and not when it ends."""
     if as_json:
         result(data, as_json=True)
         sys.stdout.flush()
@@ -152,6 +152,15 @@ def note(text: str) -> None:
     """Tell a person something that is no result: standard error."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
+
+
+def agreed(question: str) -> bool:
+    """Ask on the terminal; without one nothing is asked, and the answer is yes."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def error_code(error: DigestError) -> str:

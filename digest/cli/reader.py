@@ -15,16 +15,15 @@ from digest.cli.connection import Connection, connected
 from digest.cli.files import open_file, unreadable
 from digest.cli.options import Json, OfNewsletter, group
 from digest.errors import InputError, NotFoundError
-from digest.rules.delivery import DeliveryState
 from digest.rules.subscription import SubscriptionState
+from digest.rules.words import why
+from digest.store.delivery_rows import DeliveryRow, deliveries_of
 from digest.store.newsletters import Newsletter, get_newsletter
 from digest.store.subscribers import (
     Reader,
-    ReaderDelivery,
     add_reader,
     find_reader,
     list_readers,
-    reader_deliveries,
 )
 
 app = group("reader")
@@ -32,18 +31,6 @@ app = group("reader")
 PAGE = 1_000
 LEFT_ELSEWHERE = "left before, elsewhere"
 SHOWN_BAD_ROWS = 20  # for people; JSON has as many as the report keeps
-_WORDS = {
-    DeliveryState.QUEUED: "waits to be sent",
-    DeliveryState.SENDING: "is being sent",
-    DeliveryState.ACCEPTED: "was accepted by the relay",
-    DeliveryState.DEFERRED: "was put off; it is tried again",
-    DeliveryState.REJECTED: "was rejected",
-    DeliveryState.EXPIRED: "could not be handed over in time",
-    DeliveryState.CANCELLED: "was cancelled",
-    DeliveryState.SUPPRESSED: "was not sent: the address is suppressed",
-    DeliveryState.SKIPPED: "was not sent: nothing in it was wanted",
-    DeliveryState.HELD: "is held for the operator",
-}
 
 
 @app.command
@@ -244,7 +231,7 @@ async def show(address: str, /, *, as_json: Json = False) -> int:
     """
     async with connected() as found, found.db.read() as session:
         reader = await _found(await find_reader(session, address), address)
-        deliveries = await reader_deliveries(session, reader.id)
+        deliveries = await deliveries_of(session, reader.id)
     data = {
         "address": reader.address,
         "name": reader.name,
@@ -274,25 +261,25 @@ async def _found(reader: Reader | None, address: str) -> Reader:
     return reader
 
 
-def _delivery(one: ReaderDelivery) -> dict[str, object]:
+def _delivery(row: DeliveryRow) -> dict[str, object]:
     return {
-        "newsletter": one.newsletter,
-        "issue": int(one.issue) if one.issue.isdigit() else one.issue,
-        "state": one.state,
-        "reason": one.reason,
-        "at": one.settled_at or one.first_claimed_at,
-        "words": _words(one),
+        "newsletter": row.newsletter,
+        "issue": row.issue,
+        "state": row.state,
+        "reason": row.reason,
+        "at": row.settled_at or row.first_claimed_at,
+        "words": _words(row),
     }
 
 
-def _words(one: ReaderDelivery) -> str:
-    again = " (sent again on purpose)" if one.ordinal else ""
-    why = f" ({one.reason.value.replace('_', ' ')})" if one.reason else ""
-    reply = f": {one.reply_code} {one.reply_text or ''}".rstrip() if one.reply_code else ""
-    return f"Issue {one.issue}{again} {_WORDS[one.state]}{why}{reply}"
+def _words(row: DeliveryRow) -> str:
+    again = " (sent again on purpose)" if row.ordinal else ""
+    words = why(row.state, row.reason, row.verdict, blame=row.blame)
+    reply = f' "{row.reply}"' if row.reply else ""
+    return f"Issue {row.issue}{again}: {words}{reply}"
 
 
-def _show(reader: Reader, deliveries: list[ReaderDelivery]) -> None:
+def _show(reader: Reader, deliveries: list[DeliveryRow]) -> None:
     name = f" ({output.printable(reader.name)})" if reader.name else ""
     output.document(f"{output.printable(reader.address)}{name}\n")
     if reader.suppressed_at is not None:

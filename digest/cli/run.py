@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import structlog
 
 from digest.cli import output
@@ -10,7 +12,8 @@ from digest.cli.options import Json
 from digest.cli.service import until_stopped
 from digest.delivery.sender import Sender
 from digest.jobs.sending import send_until
-from digest.runtime import open_runtime
+from digest.jobs.upkeep import kept_up
+from digest.runtime import Runtime, open_runtime
 from digest.web.app import create_app
 from digest.web.server import open_listener, serving
 from digest.web.site import Site
@@ -32,20 +35,19 @@ async def run(*, host: str | None = None, port: int | None = None, as_json: Json
     """
     settings = read_settings()
     async with open_runtime(settings) as runtime:
-        site = Site(
-            db=runtime.db,
-            keys=runtime.keys,
-            public_url=settings.public_url,
-            relay_configured=bool(runtime.relays),
-            clock=runtime.clock,
-            leavers=runtime.leavers,
-        )
+        site = Site.of(runtime)
         listener = open_listener(host or settings.host, settings.port if port is None else port)
         async with until_stopped() as stopped, serving(create_app(site), listener) as url:
-            output.tell_url({"url": url}, as_json=as_json, text=f"digest at {url}")
-            if runtime.relays:
-                await send_until(Sender.of(runtime), stopped)
-            else:
-                log.warning("no relay is set: nothing is sent", setting="DIGEST_RELAY_URL")
-                await stopped.wait()
+            output.tell_started({"url": url}, as_json=as_json, text=f"digest at {url}")
+            async with kept_up(runtime.db, runtime.clock):
+                await _work(runtime, stopped)
+        await site.desk.settled()
     return 0
+
+
+async def _work(runtime: Runtime, stopped: asyncio.Event) -> None:
+    if runtime.relays:
+        await send_until(Sender.of(runtime), stopped)
+    else:
+        log.warning("no relay is set: nothing is sent", setting="DIGEST_RELAY_URL")
+        await stopped.wait()

@@ -8,7 +8,7 @@ A state and its reason have a line in a receipt, a verdict has a phrase that goe
 from __future__ import annotations
 
 from digest.rules.brakes import POLICY_REASONS
-from digest.rules.delivery import DeliveryState, StateReason
+from digest.rules.delivery import DeliveryState, IssueState, StateReason
 from digest.rules.verdict import Blame, Reason
 
 Fate = tuple[DeliveryState, StateReason | None]
@@ -68,6 +68,28 @@ VERDICTS: dict[Reason, str] = {
     Reason.INTERNAL: "an error of digest itself",
 }
 
+# Why a reader does not get an issue once more, by the word ``store.resend`` and
+# ``delivery.control`` have for it.
+REFUSALS: dict[str, str] = {
+    "left": "they have left",
+    "pending": "they have not confirmed yet",
+    "paused": "they take a rest",
+    "suppressed": "the address is suppressed",
+    "under_way": "it is still being tried",
+    "not_planned": "they were never planned for this issue",
+    "unknown": "no reader has this address",
+}
+
+# After a number of readers.
+IN_DOUBT = (
+    "may have it although we do not know it: they were being sent when a process or a connection "
+    "died. They are tried again with the same Message-ID, or held where that is set."
+)
+REPEATED = (
+    "were accepted, but may have been accepted before, when a process or a connection died: they "
+    "may have two copies, with the same Message-ID."
+)
+
 OURS = "our own fault"  # how a rejection that is none of the reader's begins
 
 
@@ -120,3 +142,29 @@ def why(
     if state is DeliveryState.REJECTED:
         return f"refused for {cause}" if cause.startswith(OURS) else cause
     return f"{said}: {cause}"
+
+
+def attempt_words(
+    verdict: Reason | None, *, blame: Blame | None = None, accepted: bool = False
+) -> str:
+    """What one attempt came to."""
+    if accepted:
+        return "accepted"
+    return verdict_words(verdict, blame=blame) or "not accepted"
+
+
+def receipt_sentence(state: IssueState, accepted: int, planned: int) -> str:
+    """The first sentence of a receipt."""
+    if not planned:
+        return "nobody was planned for it yet."
+    everybody = accepted == planned
+    have = f"all {planned:,} readers" if everybody else f"{accepted:,} of {planned:,} readers"
+    if planned == 1:
+        have = f"{'its' if everybody else 'not its'} only reader"
+    verb = "was accepted by the relay for"
+    if everybody or state is IssueState.FINISHED:
+        return f"it {verb} {have}."
+    if state is IssueState.CANCELLED:
+        return f"it was cancelled after it {verb} {have}."
+    so_far = "so far it" if state is IssueState.SENDING else "before it was paused it"
+    return f"{so_far} {verb} {have}."

@@ -30,7 +30,7 @@ class Which:
 
     ``fate`` is a line of the receipt, ``destination`` a provider or a domain. ``unclassed`` are
     those without a verdict, ``doubtful`` those of ``Receipt.in_doubt``, ``repeated`` those of
-    ``Receipt.repeated``.
+    ``Receipt.repeated``, ``missed`` all that are not accepted.
     """
 
     fate: Fate | None = None
@@ -43,6 +43,7 @@ class Which:
     unclassed: bool = False
     doubtful: bool = False
     repeated: bool = False
+    missed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ class DeliveryRow:
     """A row of an issue as people look at it."""
 
     id: int
-    issue_id: int
+    newsletter: str
+    issue: int | str  # its number, or its slug
     address: str
     ordinal: int
     version: int
@@ -135,6 +137,8 @@ def _conditions(which: Which) -> list[ColumnElement[bool]]:
         open_ones = and_(deliveries.c.maybe_sent, in_state(*sorted(OPEN_STATES)))
         held = and_(in_state(DeliveryState.HELD), deliveries.c.reason == StateReason.IN_DOUBT)
         found.append(or_(open_ones, held))
+    if which.missed:
+        found.append(in_state(*(one for one in DeliveryState if one is not DeliveryState.ACCEPTED)))
     if which.repeated:
         found += [in_state(DeliveryState.ACCEPTED), deliveries.c.maybe_sent]
     return found
@@ -151,7 +155,7 @@ def _in_fate(state: DeliveryState, reason: StateReason | None) -> list[Any]:
 async def _rows(session: Session, page: Select[Any]) -> list[DeliveryRow]:
     """The rows of a page with what they point at, joined only once they are few."""
     few = page.subquery()
-    subscribers = schema.subscribers
+    subscribers, issues, newsletters = schema.subscribers, schema.issues, schema.newsletters
     query = (
         select(
             few,
@@ -159,10 +163,15 @@ async def _rows(session: Session, page: Select[Any]) -> list[DeliveryRow]:
             WHERE_TO.label("destination"),
             versions.c.ordinal.label("version"),
             relays.c.name.label("relay"),
+            newsletters.c.slug.label("newsletter"),
+            issues.c.number,
+            issues.c.slug,
         )
         .join_from(few, subscribers, subscribers.c.id == few.c.subscriber_id)
         .join(destinations, destinations.c.id == few.c.destination_id)
         .join(versions, versions.c.id == few.c.version_id)
+        .join(issues, issues.c.id == few.c.issue_id)
+        .join(newsletters, newsletters.c.id == issues.c.newsletter_id)
         .outerjoin(relays, relays.c.id == few.c.relay_id)
         .order_by(few.c.subscriber_id, few.c.ordinal)
     )
@@ -172,7 +181,8 @@ async def _rows(session: Session, page: Select[Any]) -> list[DeliveryRow]:
 def _row(row: Any) -> DeliveryRow:
     return DeliveryRow(
         id=row.id,
-        issue_id=row.issue_id,
+        newsletter=row.newsletter,
+        issue=row.slug if row.number is None else row.number,
         address=row.address,
         ordinal=row.ordinal,
         version=row.version,

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from sqlalchemy import (
     ColumnElement,
+    String,
     Update,
     and_,
     case,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    type_coerce,
     update,
 )
 
@@ -116,7 +118,11 @@ async def _refused(session: Session, which: ColumnElement[bool]) -> dict[str, in
     because = case(
         (subscribers.c.suppressed_at.is_not(None), "suppressed"),
         (subscriptions.c.state == SubscriptionState.ENDED, "left"),
-        (subscriptions.c.state != SubscriptionState.ACTIVE, subscriptions.c.state),
+        # As text: the other words are no states.
+        (
+            subscriptions.c.state != SubscriptionState.ACTIVE,
+            type_coerce(subscriptions.c.state, String),
+        ),
     )
     readers = deliveries.join(
         subscriptions, subscriptions.c.id == deliveries.c.subscription_id
