@@ -20,11 +20,13 @@ from digest.delivery.ledger import SinkVerdict
 from digest.store.issues import get_issue
 from digest.store.newsletters import get_newsletter
 from digest.store.reports import Totals, issue_totals
-from digest.web import archive
+from digest.web import newsletters
 from digest.web.app import site_routes, wrapped
 from digest.web.captured import Capture, Captured, InboxRow, Letter, read_letter
 from digest.web.letter import in_scheme, letter_response
 from digest.web.page import page
+from digest.web.receipt import Place, receipt_routes
+from digest.web.receipt_sheet import Fact
 from digest.web.security import origin_of
 from digest.web.site import Site, site_of
 from digest.web.views import asked_view, frames
@@ -33,6 +35,7 @@ PER_PAGE = 25
 _LISTS = frozenset(verdict.value for verdict in SinkVerdict)
 PLACEHOLDER_PATH = "/todo"  # where a link that is still TODO leads in a demo
 _HOME = "/newsletters"
+_RECEIPT = "/receipt"
 _WORDS = {
     SinkVerdict.ACCEPTED: ("Captured", "Messages the relay took."),
     SinkVerdict.REJECTED: ("Rejected", "Addresses the relay refused for good."),
@@ -57,19 +60,9 @@ class Listed:
     row: InboxRow | None
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A state of the receipt, where its bar starts and how long it is, in percent."""
-
-    name: str
-    number: int
-    start: float
-    width: float
-
-
 def demo_app(capture: Path, site: Site, *, newsletter: str, issue: str) -> Starlette:
     """Pages over the folder ``capture`` of a sink and the issue that was sent to it."""
-    routes = [*_ROUTES, Route(_HOME, archive.home), *site_routes()]
+    routes = [*_ROUTES, Route(_HOME, newsletters.home), *site_routes()]
     app = wrapped(routes, loopback_only=True)
     app.state.site = replace(site, home=_HOME)
     app.state.demo = Demo(Capture(capture), newsletter, issue)
@@ -128,17 +121,20 @@ async def _raw(request: Request) -> Response:
     return PlainTextResponse(letter.source)
 
 
-async def _receipt(request: Request) -> Response:
-    demo, totals = _demo(request), await _totals(request)
+def _place(request: Request) -> Place:
+    """The receipt of the demo's issue, with what the relay says of it."""
+    demo = _demo(request)
     captured = len(demo.capture.lines(SinkVerdict.ACCEPTED))
-    values = {
-        "totals": totals,
-        "shares": _shares(totals),
-        "captured": captured,
-        "repeated": captured - demo.capture.distinct_messages,
-        "lists": _LISTS,
-    }
-    return page("demo_receipt.html", {**_common(request, "receipt"), **values})
+    repeated = captured - demo.capture.distinct_messages
+    copies = f"{repeated:,} of them a second copy" if repeated else "none of them twice"
+    return Place(
+        demo.newsletter,
+        demo.issue,
+        path=_RECEIPT,
+        layout="demo_base.html",
+        values=_common(request, "receipt"),
+        facts=(Fact("The relay has", f"{captured:,} messages", copies),),
+    )
 
 
 async def _placeholder(request: Request) -> Response:
@@ -157,17 +153,6 @@ async def _totals(request: Request) -> Totals:
         newsletter = await get_newsletter(session, demo.newsletter)
         issue = await get_issue(session, newsletter.id, demo.issue)
         return await issue_totals(session, issue.id)
-
-
-def _shares(totals: Totals) -> tuple[Share, ...]:
-    shares, start = [], 0.0
-    for state, number in totals.by_state():
-        if not number:
-            continue
-        width = 100 * number / max(1, totals.planned)
-        shares.append(Share(state, number, start, width))
-        start += width
-    return tuple(shares)
 
 
 def _listed(capture: Capture, captured: Captured) -> Listed:
@@ -204,6 +189,6 @@ _ROUTES = (
     Route("/inbox/{number:int}", _message),
     Route("/inbox/{number:int}/letter", _letter_html),
     Route("/inbox/{number:int}/source", _raw),
-    Route("/receipt", _receipt),
+    *receipt_routes(_place, path=_RECEIPT),
     Route(PLACEHOLDER_PATH, _placeholder),
 )
