@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy import Select, and_, exists, func, or_, select
 
-from digest.rules.delivery import DeliveryState, StateReason
+from digest.rules.delivery import OPEN_STATES, DeliveryState, StateReason
+from digest.store.rows import is_latest
 from digest.store.schema import attempts, deliveries, subscribers
 from digest.store.session import Session
 
@@ -55,7 +56,7 @@ async def issue_totals(session: Session, issue_id: int) -> Totals:
     resent = select(exists().where(deliveries.c.issue_id == issue_id, deliveries.c.ordinal > 0))
     query = _by_state(issue_id)
     if (await session.execute(resent)).scalar():  # only then is the latest ordinal a question
-        query = query.where(~_later_exists())
+        query = query.where(is_latest())
     counts: dict[str, int] = {}
     in_doubt = 0
     for row in await session.execute(query):
@@ -65,9 +66,8 @@ async def issue_totals(session: Session, issue_id: int) -> Totals:
 
 
 def _by_state(issue_id: int) -> Select[tuple[DeliveryState, int, int]]:
-    open_states = (DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.DEFERRED)
     doubtful = or_(
-        and_(deliveries.c.maybe_sent, deliveries.c.state.in_(open_states)),
+        and_(deliveries.c.maybe_sent, deliveries.c.state.in_(OPEN_STATES)),
         and_(
             deliveries.c.state == DeliveryState.HELD,
             deliveries.c.reason == StateReason.IN_DOUBT,
@@ -81,15 +81,6 @@ def _by_state(issue_id: int) -> Select[tuple[DeliveryState, int, int]]:
         )
         .where(deliveries.c.issue_id == issue_id)
         .group_by(deliveries.c.state)
-    )
-
-
-def _later_exists() -> ColumnElement[bool]:
-    later = deliveries.alias("later")
-    return exists().where(
-        later.c.issue_id == deliveries.c.issue_id,
-        later.c.subscriber_id == deliveries.c.subscriber_id,
-        later.c.ordinal > deliveries.c.ordinal,
     )
 
 
@@ -132,6 +123,7 @@ class Missed:
     reason: StateReason | None
     reply_code: int | None
     reply_text: str | None
+    verdict: str | None = None  # rules.verdict.Reason of the last answer
 
 
 async def missed_readers(
@@ -139,9 +131,10 @@ async def missed_readers(
 ) -> list[Missed]:
     """Who did not get the issue: every state but accepted, the latest ordinal of each reader.
 
-    Pages by delivery id: the next page comes with ``after`` the last id of this one.
+    Pages by reader: the next page comes with ``after`` the last delivery id of this one. By id, a
+    page of an old issue would walk over the rows of all that came later.
     """
-    rows = await session.execute(
+    query = (
         select(
             deliveries.c.id,
             subscribers.c.address,
@@ -149,18 +142,19 @@ async def missed_readers(
             deliveries.c.reason,
             deliveries.c.reply_code,
             deliveries.c.reply_text,
+            deliveries.c.verdict,
         )
         .join_from(deliveries, subscribers, subscribers.c.id == deliveries.c.subscriber_id)
         .where(
             deliveries.c.issue_id == issue_id,
-            deliveries.c.id > after,
             deliveries.c.state != DeliveryState.ACCEPTED,
-            ~_later_exists(),
+            is_latest(),
         )
-        .order_by(deliveries.c.id)
+        .order_by(deliveries.c.subscriber_id)
         .limit(limit)
     )
-    return [
-        Missed(row.id, row.address, row.state, row.reason, row.reply_code, row.reply_text)
-        for row in rows
-    ]
+    if after:
+        last = deliveries.alias("last")
+        reader = select(last.c.subscriber_id).where(last.c.id == after).scalar_subquery()
+        query = query.where(deliveries.c.subscriber_id > reader)
+    return [Missed(*row) for row in await session.execute(query)]
