@@ -11,7 +11,7 @@ import pytest
 
 from tests.fakes.relay_plan import At, Does, Plan, Rule
 from tests.scenarios import results
-from tests.scenarios.conftest import MakeHouse
+from tests.scenarios.conftest import ON_POSTGRESQL, ON_SQLITE, MakeHouse
 from tests.scenarios.house import House
 from tests.scenarios.oracle import UNRECORDED, Doubt, judge
 
@@ -76,6 +76,7 @@ def test_sigterm_ends_a_send_without_a_second_copy(make_house: MakeHouse, dialec
     results.record("F3 SIGTERM", dialect, runs=2, messages=300, duplicates=found.duplicates)
 
 
+@ON_POSTGRESQL
 def test_sigterm_twice_ends_it_at_once_and_loses_nobody(
     make_house: MakeHouse, dialect: str
 ) -> None:
@@ -104,6 +105,7 @@ def test_sigterm_twice_ends_it_at_once_and_loses_nobody(
     )
 
 
+@ON_SQLITE
 def test_sigterm_with_a_relay_that_hangs_ends_within_the_grace_and_says_what_is_in_doubt(
     make_house: MakeHouse, dialect: str
 ) -> None:

@@ -25,7 +25,7 @@ from tests.scenarios.relays import RelayProcess
 READERS, CONNECTIONS, UNRECORDED = 50, 2, 10
 CLEAN_RUNS = 3
 ATTEMPTS = 10  # runs until one comes as far as the call at which it is to be killed
-SAMPLE = 10  # kills in ./run test
+SAMPLE = 6  # kills in ./run test
 SHARDS = 2
 
 Point = tuple[str, int]  # a system call and its ordinal

@@ -21,7 +21,7 @@ from tests.conftest import missing
 from tests.fakes.postgres import PostgresServer, find_binaries
 from tests.fakes.relay_plan import Plan
 from tests.scenarios import results, tracing
-from tests.scenarios.conftest import MakeHouse
+from tests.scenarios.conftest import MakeHouse, short
 from tests.scenarios.house import House, furnish
 from tests.scenarios.oracle import judge
 from tests.scenarios.prefork import Child, Prefork
@@ -30,7 +30,7 @@ from tests.scenarios.relays import RelayProcess
 READERS, CONNECTIONS, UNRECORDED = 300, 4, 20
 SLOW = Plan(pause=0.01)  # 400 messages a second over four connections
 NONE: Counter[str] = Counter()
-AWAY = 3.0  # seconds in which a sender that goes on would be found out
+AWAY = 1.5  # seconds in which a sender that goes on would be found out
 ON_SQLITE_ONLY = pytest.mark.parametrize("dialect", ["sqlite"])
 ON_POSTGRESQL_ONLY = pytest.mark.parametrize("dialect", ["postgresql"])
 
@@ -105,6 +105,7 @@ def test_a_server_that_stands_still_stops_the_sending_until_it_goes_on(
     )
 
 
+@pytest.mark.long
 def test_a_server_that_is_started_again_loses_no_outcome(
     own_house: tuple[House, PostgresServer],
 ) -> None:
@@ -144,7 +145,7 @@ FAILURES = {
 
 
 @ON_SQLITE_ONLY
-@pytest.mark.parametrize("fault", FAILURES)
+@pytest.mark.parametrize("fault", short(list(FAILURES), "F6 fsync EIO"))
 def test_a_disk_that_fails_stops_the_sending_until_it_works(
     make_house: MakeHouse, dialect: str, strace: str, tmp_path: Path, fault: str
 ) -> None:

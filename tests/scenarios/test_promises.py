@@ -17,7 +17,7 @@ from digest.mail.tokens import KeyRing, TokenKind
 from tests.cli.shell import ISSUE, KEY
 from tests.fakes.relay_plan import Plan
 from tests.scenarios import results
-from tests.scenarios.conftest import ON_SQLITE, MakeHouse
+from tests.scenarios.conftest import ON_POSTGRESQL, ON_SQLITE, MakeHouse
 from tests.scenarios.house import House, address
 from tests.scenarios.oracle import judge
 
@@ -94,6 +94,7 @@ def test_who_leaves_by_one_click_while_run_sends_gets_no_mail_any_more(
     results.record("Promise 3: one-click to the sender", dialect, messages=READERS)
 
 
+@ON_POSTGRESQL
 def test_who_leaves_in_another_process_gets_no_mail_any_more(
     make_house: MakeHouse, dialect: str, seed: int
 ) -> None:

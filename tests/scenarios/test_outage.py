@@ -1,0 +1,73 @@
+"""F16: a relay is away for a day and more, and comes back: no herd, and nothing expires early."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.fakes.relay_plan import At, Plan, Rule
+from tests.scenarios import results
+from tests.scenarios.conftest import ON_SQLITE, MakeHouse
+from tests.scenarios.house import House
+from tests.scenarios.oracle import judge
+
+HOUR = 3600.0  # seconds
+RATE = 100  # messages a second
+BUSY = Plan(rules=(Rule(At.RCPT, reply="451 4.3.0 a problem", domain="dead.example"),))
+
+
+def most_in_a_second(house: House) -> int:
+    """How many MAIL commands came within one second, for certain.
+
+    Each came between the relay's last look at its sockets and its reading; both must be within.
+    """
+    mails = [(event["since"], event["at"]) for event in house.relay.events("mail")]
+    most = first = 0
+    for last, (_, at) in enumerate(mails):
+        while mails[first][0] < at - 1.0:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("readers", [300, pytest.param(20_000, marks=pytest.mark.long)])
+def test_a_relay_that_comes_back_after_a_day_is_not_overrun_and_nothing_expires_early(
+    make_house: MakeHouse, dialect: str, readers: int
+) -> None:
+    rate = RATE * readers // 300
+    house = make_house(readers, BUSY, connections=8, rate=rate)
+    child = house.begin_send("--no-retries")
+    house.relay.until_taken(readers // 5)
+    house.relay.stop()
+    child.wait()
+    before = house.states()
+    assert before["accepted"] < readers * 4 // 5
+    dead = {row.address for row in house.rows() if row.address.endswith("@dead.example")}
+    early = {row.address for row in house.rows() if row.first_claimed_at} & dead
+    assert early
+
+    house.let_pass(24 * HOUR, since_first=True)
+    house.relay.start()
+    house.relay.begin_anew()
+    house.send("--no-retries")
+    assert most_in_a_second(house) <= rate
+    states = house.states()
+    assert states == {"accepted": readers - len(dead), "deferred": len(dead)}
+
+    house.let_pass(25 * HOUR, since_first=True)  # more than 48 hours after the first attempt
+    house.send("--no-retries")
+    assert {row.address for row in house.rows() if row.state == "expired"} == early
+    house.relay.start_of_ledger = 0
+    in_doubt = {row.address for row in house.rows() if row.maybe_sent}  # cut with the relay
+    judge(house, open_states={"deferred"})
+    copies = Counter(one.recipient for one in house.relay.ledger)
+    assert {who for who, count in copies.items() if count > 1} <= in_doubt
+    results.record(
+        "F16 relay away for a day",
+        dialect,
+        messages=readers,
+        duplicates=sum(copies.values()) - len(copies),
+        bound=len(in_doubt),
+    )
