@@ -1,4 +1,4 @@
-"""Promises 3 and 7: leaving is immediate, and what was approved is what goes out.
+"""Promises 3, 5 and 7: leaving is immediate, our fault is not theirs, what was approved goes out.
 
 Promises 1 and 2 are shown by every scenario of faults; see test_crash.py first.
 """
@@ -15,7 +15,7 @@ from email import message_from_bytes
 
 from digest.mail.tokens import KeyRing, TokenKind
 from tests.cli.shell import ISSUE, KEY
-from tests.fakes.relay_plan import Plan
+from tests.fakes.relay_plan import At, Plan, Rule
 from tests.scenarios import results
 from tests.scenarios.conftest import ON_POSTGRESQL, ON_SQLITE, MakeHouse
 from tests.scenarios.house import House, address
@@ -129,3 +129,29 @@ def test_what_was_approved_goes_out_whatever_is_written_meanwhile(
         assert any("What it does." in part for part in parts)
         assert not any("nobody approved" in part for part in parts)
     judge(house, copies=Counter())
+
+
+OURS = "550 5.7.515 Access denied, sending domain does not meet the required authentication level"
+
+
+@ON_POSTGRESQL
+def test_a_rejection_of_all_we_send_pauses_it_and_counts_against_nobody(
+    make_house: MakeHouse, dialect: str
+) -> None:
+    """F13: everybody's server says that our domain is not authenticated."""
+    refuse = Rule(At.RCPT, reply=OURS)
+    house = make_house(READERS, Plan(rules=(refuse,)), connections=4)
+    totals = house.send(code=1)
+    assert 0 < totals["rejected"] <= 50
+    assert house.json("issue", "status", "182", code=1)["state"] == "paused"
+    disabled = house.query(
+        "SELECT count(*) FROM subscribers WHERE suppressed_at IS NOT NULL"
+    ) + house.query("SELECT count(*) FROM subscriptions WHERE state <> 'active'")
+    assert disabled == [(0,), (0,)]
+    assert house.relay.ledger == []
+    house.relay.does(Plan())
+    house.run("issue", "resume", "182", "--newsletter", "weekly")
+    rest = house.send()
+    assert rest["accepted"] == READERS - totals["rejected"]
+    judge(house, copies=Counter())
+    results.record("F13 550 5.7.515 to everyone", dialect, messages=READERS)
