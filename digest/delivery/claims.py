@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from digest.clock import Clock
 from digest.delivery.outcomes import Row
+from digest.delivery.signing import Prepared
 from digest.rules.throttle import Lane
 from digest.store.notices import ClaimedNotice
 
@@ -28,6 +29,7 @@ class Claim:
     row: Row
     at: float
     issue_id: int = 0  # of a row of an issue
+    prepared: Prepared | None = None  # its signature, where there are keys
 
     @property
     def stale(self) -> bool:
@@ -155,6 +157,12 @@ class ClaimQueue:
     def notices(self) -> int:
         """Notices that wait."""
         return len(self._notices)
+
+    @property
+    def next_is_signed(self) -> bool:
+        """Whether the next claim of an issue, if there is one, waits for no signature."""
+        prepared = self._issues[0].prepared if self._issues else None
+        return prepared is None or prepared.ready
 
     def take(self, lane: Lane) -> Claim | None:
         """The next claim of an issue, or of a notice for every other lane, if there is one now."""

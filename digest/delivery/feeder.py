@@ -16,6 +16,7 @@ from digest.clock import Clock
 from digest.delivery.claims import Claim, ClaimQueue
 from digest.delivery.gate import Rate, RelayGate
 from digest.delivery.letters import Letters
+from digest.delivery.signing import SigningRoom
 from digest.delivery.upkeep import look_after
 from digest.rules.delivery import CANARY_WAVE, REST_WAVE, IssueState
 from digest.rules.retry import wait
@@ -85,6 +86,7 @@ class Feeder:
     give_back: Callable[[Sequence[Claim]], None]
     poisoned: Callable[[Session, int, int], Awaitable[None]]
     rate: Rate
+    room: SigningRoom[Claimed] | None = None  # where there are keys to sign with
     due_at: datetime | None = None
     _turn: int = 0
     _kept_up: datetime | None = None
@@ -203,10 +205,17 @@ class Feeder:
                     wave=_wave(issue),
                 )
                 claims += [Claim(row, at, issue.issue_id) for row in rows]
-        await self.letters.load(
-            {claim.row.version_id for claim in claims if isinstance(claim.row, Claimed)}
-        )
+        await self._get_ready(claims)
         return claims
+
+    async def _get_ready(self, claims: Sequence[Claim]) -> None:
+        """Have the versions of these rows at hand, and their signatures made from now on."""
+        rows = [claim.row for claim in claims if isinstance(claim.row, Claimed)]
+        await self.letters.load({row.version_id for row in rows})
+        if self.room is not None:
+            places = iter(self.room.begin(rows))
+            for claim in claims:
+                claim.prepared = next(places) if isinstance(claim.row, Claimed) else None
 
     def _in_turn(self, issues: Sequence[IssueProgress]) -> Sequence[IssueProgress]:
         """Another one first each time."""
@@ -269,9 +278,10 @@ class Feeder:
                 due_at=self.due_at,
                 row_ids=(row_id,),
             )
-        await self.letters.load({row.version_id for row in rows})
+        claims = [Claim(row, at, issue.issue_id) for row in rows]
+        await self._get_ready(claims)
         self.queue.want(1)
-        self.give_back(self.queue.put([Claim(row, at, issue.issue_id) for row in rows]))
+        self.give_back(self.queue.put(claims))
         while self.busy() and not self.queue.closed:
             await self.queue.nap(_LOOK_AGAIN / 20)
 

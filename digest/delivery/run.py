@@ -19,6 +19,7 @@ from digest.delivery.feeder import Errand, Feeder
 from digest.delivery.gate import Rate, RelayGate
 from digest.delivery.letters import Letters
 from digest.delivery.recorder import Recorder
+from digest.delivery.signing import DkimSigning, SigningRoom
 from digest.delivery.work import Desk, Done, NoticeWriter
 from digest.errors import DatabaseError
 from digest.mail.tokens import KeyRing
@@ -68,6 +69,7 @@ class Means:
     hold_in_doubt: bool
     write_notice: NoticeWriter | None
     tell: Tell | None
+    signing: DkimSigning
 
 
 class SendingRun:
@@ -102,9 +104,11 @@ class SendingRun:
             brakes=self._brakes,
             rate=Rate(),
             write_notice=means.write_notice,
+            signing=means.signing,
             hold_in_doubt=means.hold_in_doubt,
             fail=self._fail,
         )
+        self._room = SigningRoom(self._signature) if means.signing else None
         balance = Balance()
         self._gates = [RelayGate(relay, clock=means.clock, balance=balance) for relay in relays]
         if len(self._gates) > 1:
@@ -125,6 +129,7 @@ class SendingRun:
             busy=self._busy,
             give_back=self._give_back,
             poisoned=self._poisoned,
+            room=self._room,
         )
         self._stopping = False
         self._deferred: set[int] = set()
@@ -164,6 +169,15 @@ class SendingRun:
             self._lease.lost = True
             self._end_claims()
 
+    def _signature(self, row: Claimed) -> bytes:
+        """What stands before the letter for ``row``; called in threads."""
+        letter = self._desk.letters.compose(row)
+        if letter is None:
+            return b""
+        return self._means.signing.signature(
+            letter, first_claimed_at=row.first_claimed_at, now=self._clock.now()
+        )
+
     def _busy(self) -> bool:
         return bool(len(self._queue) or self._desk.busy or self._recorder.unrecorded)
 
@@ -173,6 +187,8 @@ class SendingRun:
         """End in order: nothing new, then answers, then outcomes."""
         self._end_claims()
         await self._connections.finish(self._means.grace)
+        if self._room is not None:
+            self._room.close()
         self._recorder.close()
         await self._keep_learned(give_back=True)
         stopped = asyncio.create_task(stop.wait())

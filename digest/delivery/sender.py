@@ -21,6 +21,7 @@ from digest.delivery.brakes import Tell
 from digest.delivery.feeder import Errand
 from digest.delivery.outcomes import Relay
 from digest.delivery.run import Means, Progress, SendingRun
+from digest.delivery.signing import DkimSigning
 from digest.delivery.work import NoticeWriter
 from digest.errors import DatabaseError, SettingsError
 from digest.mail.tokens import KeyRing
@@ -108,6 +109,7 @@ class Sender:
     leavers: Leavers = field(default_factory=Leavers)
     write_notice: NoticeWriter | None = None  # without one, notices wait
     tell: Tell | None = None  # the operator, of brakes
+    signing: DkimSigning = field(default_factory=DkimSigning)
 
     @classmethod
     def of(cls, runtime: Installation) -> Self:
@@ -124,6 +126,7 @@ class Sender:
             grace=settings.grace,
             hold_in_doubt=settings.in_doubt == "hold",
             leavers=runtime.leavers,
+            signing=DkimSigning.of(runtime.settings, runtime.relays),
         )
 
     @property
@@ -224,6 +227,7 @@ class Sender:
             hold_in_doubt=self.hold_in_doubt,
             write_notice=self.write_notice,
             tell=self.tell,
+            signing=self.signing,
         )
 
     async def _known_relays(self) -> list[Relay]:

@@ -19,7 +19,7 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Generic, Self, TypeVar
 
@@ -147,6 +147,11 @@ class SigningRoom(Generic[Row]):
                 results.append(error)
         if not loop.is_closed():
             loop.call_soon_threadsafe(_arrived, places, results)
+
+
+def signed(letter: Letter, signature: bytes) -> Letter:
+    """``letter`` with its signature before it."""
+    return replace(letter, data=signature + letter.data) if signature else letter
 
 
 def processors() -> int:

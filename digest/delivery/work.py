@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from digest.delivery.letters import Letters
 from digest.delivery.outcomes import Row
 from digest.delivery.recorder import Recorder
 from digest.delivery.session import Answer, Letter, SmtpSession
+from digest.delivery.signing import DkimSigning, signed
 from digest.errors import DatabaseError, RelayError, SettingsError
 from digest.rules.providers import caps_of
 from digest.rules.throttle import Lane
@@ -57,6 +59,7 @@ class Desk:
     brakes: Brakes
     rate: Rate
     write_notice: NoticeWriter | None
+    signing: DkimSigning
     hold_in_doubt: bool
     fail: Callable[[BaseException], None]
     busy: int = 0  # claims taken from the queue that have no outcome yet
@@ -106,14 +109,18 @@ class SessionWork:
         self._session = session
         self._gate = gate
         self._upper = upper
-        self._caps = gate.relay.config.profile.answers_for_destination
+        self._profile = gate.relay.config.profile
+        self._caps = self._profile.answers_for_destination
+        self._signs = desk.signing.wanted(self._profile)
 
     def at_hand(self) -> LetterJob | None:
         """The next letter of an issue, unless something else comes first."""
         desk, queue = self._desk, self._desk.queue
         while not (self._upper or desk.recorder.full or queue.notices):
-            if queue.next_lane(upper=False) is None or self._gate.take(Lane.ISSUE):
-                return None  # a notice takes time to write, a wait takes time: both for the idle
+            if queue.next_lane(upper=False) is None or (self._signs and not queue.next_is_signed):
+                return None  # a notice takes time to write, so does a signature: for the idle
+            if self._gate.take(Lane.ISSUE):
+                return None  # and so does a wait
             claim = queue.take(Lane.ISSUE)
             job = self._job(claim) if claim is not None else None
             if job is not None:
@@ -124,12 +131,25 @@ class SessionWork:
         """The next letter, when it may go; None: there was none for a while."""
         while (claim := await self._next_claim()) is not None:
             if isinstance(claim.row, Claimed):
+                await self._signature(claim)
                 job = self._job(claim)
             else:
                 job = await self._notice_job(claim, claim.row)
             if job is not None:
                 return job
         return None
+
+    async def _signature(self, claim: Claim) -> None:
+        """Wait until the signature of a claim is there, where this relay's mail needs one."""
+        if claim.prepared is None or not self._signs:
+            return
+        self._desk.busy += 1
+        try:
+            await claim.prepared.wait()
+        except asyncio.CancelledError:
+            self._desk.settle(claim, self._desk.not_started(claim))
+            raise
+        self._desk.busy -= 1
 
     async def _next_claim(self) -> Claim | None:
         desk, gate = self._desk, self._gate
@@ -157,7 +177,9 @@ class SessionWork:
             desk.settle(claim, outcomes.put_off(row, later))
             return None
         try:
-            letter = desk.letters.compose(row)  # type: ignore[arg-type]  # a Claimed
+            letter = desk.letters.compose(row, self._profile)  # type: ignore[arg-type]  # a Claimed
+            if letter is not None and claim.prepared is not None and self._signs:
+                letter = signed(letter, claim.prepared.signature())
         except Exception as error:  # our own defect must cost one row, not the issue
             log.exception("a message could not be composed", row=row.row_id)
             self._defect(claim, error)
@@ -174,6 +196,11 @@ class SessionWork:
             if desk.write_notice is None:
                 raise RuntimeError("a notice was claimed, but nothing writes notices")
             letter = await desk.write_notice(notice)
+            if self._signs:
+                first, now = notice.first_claimed_at, desk.clock.now()
+                letter = signed(
+                    letter, desk.signing.signature(letter, first_claimed_at=first, now=now)
+                )
         except (DatabaseError, SettingsError) as error:
             desk.fail(error)
             desk.settle(claim, desk.not_started(claim))
