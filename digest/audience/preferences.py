@@ -11,7 +11,7 @@ from digest.rules.subscription import SubscriptionState
 from digest.store.newsletters import Newsletter, list_newsletters, newsletter_by_id
 from digest.store.preferences import Choice, Person, choose, pause, person, rename, resume
 from digest.store.session import Session
-from digest.store.subscribers import Subscription, find_reader, get_subscription
+from digest.store.subscribers import Subscription, get_subscription, list_subscriptions
 
 PAUSES = (1, 2, 4, 8, 12)  # weeks
 
@@ -53,11 +53,10 @@ async def read_preferences(session: Session, subscription_id: int) -> Preference
     if mine is None or reader is None:
         return None
     newsletter = await newsletter_by_id(session, mine.newsletter_id)
-    everything = await find_reader(session, reader.address)
     names = {one.slug: one.name for one in await list_newsletters(session)}
     others = tuple(
         Other(one.id, names[one.newsletter], one.state)
-        for one in (everything.subscriptions if everything is not None else ())
+        for one in await list_subscriptions(session, reader.id)
         if one.id != mine.id and one.newsletter in names
     )
     sections = tuple(newsletter.settings.get("sections") or ())

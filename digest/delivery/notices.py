@@ -28,7 +28,9 @@ from digest.store.session import Database, Session
 
 TEST = "test"
 # Kinds that answer a reader; the others are for operators, who have nobody to reply to.
-_FOR_READERS = frozenset({"confirmation", "already_subscribed"})
+_FOR_READERS = frozenset(
+    {"confirmation", "already_subscribed", "address_change", "address_changed", "data_link"}
+)
 _GENERIC = PROFILES["generic"]
 # What a mail begins with: the body, and in it perhaps the preview that inboxes show.
 _TOP = re.compile(r"<body\b[^>]*>\s*(?:<div\b[^>]*display:\s*none[^>]*>.*?</div>)?", re.DOTALL)

@@ -223,8 +223,7 @@ async def find_reader(session: Session, address: str) -> Reader | None:
     row = (await session.execute(select(_r).where(_r.c.address_key == key))).one_or_none()
     if row is None:
         return None
-    query = _subscriptions().where(_s.c.subscriber_id == row.id).order_by(schema.newsletters.c.slug)
-    subscriptions = tuple(Subscription(*one) for one in await session.execute(query))
+    subscriptions = await list_subscriptions(session, row.id)
     return Reader(
         id=row.id,
         address=row.address,
@@ -234,6 +233,13 @@ async def find_reader(session: Session, address: str) -> Reader | None:
         suppressed_at=row.suppressed_at,
         subscriptions=subscriptions,
     )
+
+
+async def list_subscriptions(session: Session, subscriber_id: int) -> tuple[Subscription, ...]:
+    """Everything a reader has subscribed to, in whatever state, by the newsletter's name."""
+    query = _subscriptions().where(_s.c.subscriber_id == subscriber_id)
+    rows = await session.execute(query.order_by(schema.newsletters.c.slug))
+    return tuple(Subscription(*one) for one in rows)
 
 
 async def subscriber_key(session: Session, subscriber_id: int) -> str:
