@@ -48,6 +48,7 @@ class _Watch:
     rejected: Counter[tuple[Key, bool]] = field(default_factory=Counter)  # (where, whether policy)
     held: set[int] = field(default_factory=set)  # destinations
     told: set[tuple[Action, Key | None]] = field(default_factory=set)
+    doubtful: set[Key] = field(default_factory=set)  # places whose rows have to be looked at first
     stopped: bool = False
     alarm: bool = False
     looked_at: float = 0.0
@@ -77,6 +78,10 @@ class Brakes:
         watch = self._watches.get(issue_id)
         if watch is None:
             return True
+        if watch.doubtful:
+            where = self.providers.get(row.destination_id, row.destination_id)
+            if where in watch.doubtful:
+                return False
         return not (watch.stopped or watch.crowded or row.destination_id in watch.held)
 
     def is_held(self, issue_id: int, row: Claimed) -> bool:
@@ -102,7 +107,10 @@ class Brakes:
             where = self.providers.get(row.destination_id, row.destination_id)
             watch.rejected[where, policy] += 1
             watch.policy += policy
-            watch.alarm |= watch.rejected[where, policy] >= _DESTINATION_FROM
+            if watch.rejected[where, policy] >= _DESTINATION_FROM:
+                watch.alarm = True
+                if policy:
+                    watch.doubtful.add(where)
             watch.alarm |= watch.policy >= _ISSUE_STOPS_AT
 
     def _watch(self, issue_id: int) -> _Watch:
@@ -137,7 +145,7 @@ class Brakes:
         return any(
             watch.alarm
             and not watch.stopped
-            and (watch.crowded or now - watch.looked_at > _LOOK_AGAIN)
+            and (watch.crowded or watch.doubtful or now - watch.looked_at > _LOOK_AGAIN)
             for watch in self._watches.values()
         )
 
@@ -153,6 +161,9 @@ class Brakes:
             (one, *_classes(one)) for one in await counts.rejections(session, issue_id, watch.since)
         ]
         policy = [one for one, is_policy, _ in found if is_policy]
+        if sum(one.rows for one in policy) < watch.policy:
+            watch.alarm = True  # answers under way into the database: look again with them
+            return
         whole = IssueCounts(
             accepted=await counts.accepted(session, issue_id, watch.since),
             policy=sum(one.rows for one in policy),
@@ -166,6 +177,7 @@ class Brakes:
         for where in {one.provider or one.destination_id for one, _, _ in found}:
             here = [each for each in found if (each[0].provider or each[0].destination_id) == where]
             await self._decide_at(session, issue_id, watch, here, now)
+        watch.doubtful.clear()
 
     async def _decide_at(
         self,

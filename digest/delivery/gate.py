@@ -27,6 +27,7 @@ from digest.rules.verdict import Phase
 log = structlog.get_logger(__name__)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0  # seconds a relay that fails is left alone
+_PER_CONNECTION = 10.0  # messages a second: a tenth of a second for each
 _TURN = 0.02  # seconds between two looks whether it is this relay's turn
 _QUOTA = 1.0  # seconds between two looks whether there is more of a quota
 _ADVICE = "is it running, and is DIGEST_RELAY_URL right? Nothing is lost meanwhile"
@@ -105,6 +106,11 @@ class RelayGate:
         most = self.relay.config.connections
         return most if self._returned is None else connections_after(self._returned, most)
 
+    @property
+    def _usual_rate(self) -> float:
+        """Messages a second a relay is thought to take where too few were sent to know."""
+        return _PER_CONNECTION * self.relay.config.connections
+
     def turn(self, lane: Lane) -> asyncio.Lock:
         """To be held while waiting for ``take``: of those who wait in a lane, one asks."""
         return self._turns[lane]
@@ -179,7 +185,7 @@ class RelayGate:
         if reply.positive and before.learned_rate is None and not before.pressure:
             return
         if reply.transient and self.relay.config.rate is None:
-            before = measured(before, max(self._rate.per_second(), 1.0))
+            before = measured(before, max(self._rate.per_second(), self._usual_rate))
         after = after_reply(
             before,
             reply,

@@ -56,7 +56,7 @@ async def rejections(
     ranked = (
         select(
             *key,
-            deliveries.c.reply_text,
+            *(deliveries.c.reply_code, deliveries.c.reply_status, deliveries.c.reply_text),
             func.count().over(partition_by=key).label("rows"),
             func.row_number().over(partition_by=key, order_by=latest_first).label("place"),
         )
@@ -76,11 +76,15 @@ async def rejections(
             provider=row.provider,
             verdict=row.verdict,
             rows=row.rows,
-            reply=row.reply_text or "",
+            reply=_reply(row.reply_code, row.reply_status, row.reply_text),
             blame=row.blame,
         )
         for row in rows
     ]
+
+
+def _reply(code: int | None, status: str | None, words: str | None) -> str:
+    return " ".join(str(part) for part in (code, status, words) if part)
 
 
 def _since(since: datetime | None) -> list[ColumnElement[bool]]:

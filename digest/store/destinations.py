@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from digest.rules.providers import provider_of
 from digest.store import schema
 from digest.store.session import Session
 from digest.store.types import insert
@@ -25,10 +26,14 @@ async def destination_ids(session: Session, domains: Collection[str]) -> dict[st
     for start in range(0, len(ordered), _AT_ONCE):
         part = ordered[start : start + _AT_ONCE]
         found |= await _look_up(session, part)
-        new = [{"domain": domain} for domain in part if domain not in found]
+        new = [
+            {"domain": domain, "provider": provider_of(domain)}
+            for domain in part
+            if domain not in found
+        ]
         if new:
             await session.execute(insert(_t).values(new).on_conflict_do_nothing())
-            found |= await _look_up(session, [row["domain"] for row in new])
+            found |= await _look_up(session, [domain for domain in part if domain not in found])
     return found
 
 
