@@ -43,7 +43,7 @@ async def list_all(
     issue: str | None = None,
     state: DeliveryState | None = None,
     reason: StateReason | None = None,
-    verdict: Reason | None = None,
+    verdict: str | None = None,
     destination: str | None = None,
     as_json: Json = False,
 ) -> int:
@@ -58,11 +58,16 @@ async def list_all(
     reason
         Those that are cancelled, held or expired for this reason.
     verdict
-        Those whose last answer was of this class.
+        Those whose last answer was of this class, like mailboxfull.
     destination
         Those at this provider or domain.
     """
-    which = Which(state=state, reason=reason, verdict=verdict, destination=destination)
+    which = Which(
+        state=state,
+        reason=reason,
+        verdict=None if verdict is None else _verdict(verdict),
+        destination=destination,
+    )
     listed = 0
     async with connected() as found:
         for one in await _issues(found, slug, issue):
@@ -72,6 +77,17 @@ async def list_all(
     if not listed and not as_json:
         output.note("There are none.")
     return 0
+
+
+def _verdict(text: str) -> Reason:
+    try:
+        return Reason(text.lower())
+    except ValueError:
+        raise InputError(
+            f"There is no class of answers called {text!r}.",
+            where="--verdict",
+            fix=f"There are: {', '.join(Reason)}.",
+        ) from None
 
 
 async def _issues(found: Connection, slug: str | None, name: str | None) -> list[StoredIssue]:
