@@ -196,7 +196,7 @@ class _Lint:
             if name.lower().startswith("on"):
                 self._add(f"<{tag}> has a script in {name}.", "Remove it.")
             for size in _STYLED_SIZE.findall(value) if name == "style" else ():
-                if 0 < float(size) < _SMALLEST:
+                if 1 < float(size) < _SMALLEST:  # 1px is the line of a rule
                     self._add(f"Letters of {size}px are too small.", _SIZE_FIX)
 
     def _text(self, text: str) -> None:

@@ -132,7 +132,7 @@ def test_headings_are_in_order_below_one_title(example: Rendered) -> None:
 def test_no_text_is_smaller_than_14_pixels(example: Rendered) -> None:
     body = example.html[example.html.index('role="article"') :]
     sizes = {int(size) for size in re.findall(r"font-size:(\d+)px", body)}
-    assert min(sizes - {0}) >= 14
+    assert min(sizes - {0, 1}) >= 14  # what is 1 px high is the line of a rule
 
 
 def test_figures_have_a_size_and_fit_the_column(example: Rendered) -> None:
