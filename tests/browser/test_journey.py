@@ -1,0 +1,264 @@
+"""A reader's whole way in a real browser, the mail through a real relay: from the form to undo.
+
+On a phone and a desktop, with and without JavaScript; once by keyboard alone; and every page on the
+way is asked by axe whether anybody is kept from using it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from email import message_from_bytes, policy
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page
+from pydantic import SecretStr
+
+from digest.clock import Clock
+from digest.delivery.plan import start_issue
+from digest.delivery.sender import Sender
+from digest.jobs.sending import send_until
+from digest.mail.tokens import TokenKind
+from digest.rules.subscription import PassPurpose, SubscriptionState
+from digest.runtime import Runtime, open_runtime
+from digest.settings import Settings
+from digest.store.issues import approve_version
+from digest.store.newsletters import Newsletter, set_newsletter
+from digest.store.passes import NewPass, write_pass
+from digest.store.subscribers import find_reader
+from digest.web.app import create_app
+from digest.web.captured import Capture
+from digest.web.server import open_listener, serving, url_of
+from digest.web.site import Site
+from tests.browser.test_pages import browser  # noqa: F401 - a fixture of that module
+from tests.build import KEY, a_newsletter, a_reader, add_issue, issue_text
+from tests.scenarios.processes import capture_relay
+
+pytestmark = pytest.mark.browser
+
+ADDRESS = "cris@example.org"
+PHONE, DESKTOP = {"width": 375, "height": 740}, {"width": 1280, "height": 900}
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """An installation that serves and sends, and what its relay has captured."""
+
+    url: str
+    runtime: Runtime
+    newsletter: Newsletter
+    capture: Capture
+    clock: Clock
+
+    async def link(self, number: int, start: str) -> str:
+        """The first link that begins with ``start`` in the text of captured mail ``number``."""
+        for _ in range(600):
+            self.capture.refresh()
+            line = self.capture.line(number)
+            if line is not None:
+                break
+            await asyncio.sleep(0.05)
+        assert line is not None, "no mail came"
+        message = message_from_bytes(self.capture.source(line), policy=policy.default)
+        part = message.get_body(("plain",))
+        assert part is not None
+        found = re.search(rf"{re.escape(self.url + start)}\S+", part.get_content())
+        assert found is not None
+        return found[0]
+
+    async def send_issue(self) -> None:
+        """Have issue 182 go out to whoever is subscribed by now."""
+        now = self.runtime.clock.now()
+        async with self.runtime.db.begin() as session:
+            stored = await add_issue(session, self.newsletter, issue_text(), public_url=self.url)
+            issue_id, version = stored.issue.id, stored.version
+            await approve_version(session, issue_id, version.hash, by="Anne", now=now)
+        await start_issue(self.runtime.db, stored.issue.id, now=now, gate=self.runtime.gate)
+
+    async def state(self) -> SubscriptionState:
+        async with self.runtime.db.read() as session:
+            reader = await find_reader(session, ADDRESS)
+        assert reader is not None
+        return reader.subscriptions[0].state
+
+    def let_a_person_read(self) -> None:
+        """A form that comes back at once was sent by a machine: the clock goes on instead of us."""
+        self.clock.offset = self.runtime.clock.offset
+
+
+@contextlib.asynccontextmanager
+async def a_journey(database_url: str, folder: Path) -> AsyncIterator[Journey]:
+    listener = open_listener("127.0.0.1", 0)
+    with capture_relay(folder, "--rejected", "0", "--deferred", "0") as relay_url:
+        settings = Settings(
+            _env_file=None,
+            database_url=database_url,
+            relay_url=relay_url,
+            public_url=url_of(listener),
+            secret_key=SecretStr(KEY),
+            state_dir=folder / "state",
+        )
+        async with open_runtime(settings) as runtime:
+            newsletter = await a_newsletter(runtime.db, description="Twenty links on Thursdays.")
+            async with runtime.db.begin() as session:
+                sections = {"sections": ["Industry", "Code"]}
+                newsletter = await set_newsletter(session, newsletter.id, settings=sections)
+            clock = Clock(runtime.clock.offset - timedelta(seconds=5))
+            site, stopped = replace(Site.of(runtime), clock=clock), asyncio.Event()
+            async with serving(create_app(site), listener) as url:
+                sending = asyncio.create_task(send_until(Sender.of(runtime), stopped))
+                try:
+                    yield Journey(url, runtime, newsletter, Capture(folder), clock)
+                finally:
+                    stopped.set()
+                    await sending
+            await site.desk.settled()
+
+
+async def heading(page: Page) -> str:
+    return await page.locator("h1").inner_text()
+
+
+@pytest.mark.parametrize(
+    ("viewport", "scripts"), [(PHONE, False), (PHONE, True), (DESKTOP, False), (DESKTOP, True)]
+)
+async def test_a_reader_signs_up_reads_chooses_leaves_and_comes_back(
+    browser: Browser,  # noqa: F811 - the fixture
+    sqlite_url: str,
+    tmp_path: Path,
+    viewport: dict[str, int],
+    scripts: bool,
+) -> None:
+    async with a_journey(sqlite_url, tmp_path) as journey:
+        context = await browser.new_context(viewport=viewport, java_script_enabled=scripts)  # type: ignore[arg-type]
+        page = await context.new_page()
+        await page.goto(journey.url)
+        journey.let_a_person_read()
+        await page.get_by_label("Your email address").fill(ADDRESS)
+        await page.get_by_role("button", name="Sign up").click()
+        assert await heading(page) == "Look into your mailbox"
+        await page.goto(await journey.link(1, "/c/"))
+        assert await journey.state() is SubscriptionState.PENDING
+        await page.get_by_role("button", name="Yes, subscribe me").click()
+        assert await heading(page) == "You are subscribed"
+        await journey.send_issue()
+        await page.goto(await journey.link(2, "/p/"))
+        await page.get_by_label("Code").uncheck()
+        await page.get_by_role("button", name="Save").click()
+        assert await page.get_by_role("status").inner_text() == "Saved."
+        assert not await page.get_by_label("Code").is_checked()
+        await page.goto(await journey.link(2, "/u/"))
+        await page.get_by_role("button", name="Unsubscribe").click()
+        assert await heading(page) == "You have left"
+        assert await journey.state() is SubscriptionState.ENDED
+        await page.get_by_role("button", name="Undo").click()
+        assert await heading(page) == "You are subscribed again"
+        assert await journey.state() is SubscriptionState.ACTIVE
+        assert await context.cookies() == []
+        await context.close()
+
+
+async def press(page: Page, key: str, until: str) -> None:
+    """Press ``key`` until what has the focus is called ``until``."""
+    name = "document.activeElement.innerText || document.activeElement.name || ''"
+    for _ in range(30):
+        await page.keyboard.press(key)
+        if await page.evaluate(name) == until:
+            return
+    raise AssertionError(f"{until} cannot be reached by {key}")
+
+
+async def test_the_way_can_be_gone_by_keyboard_alone(
+    browser: Browser,  # noqa: F811 - the fixture
+    sqlite_url: str,
+    tmp_path: Path,
+) -> None:
+    async with a_journey(sqlite_url, tmp_path) as journey:
+        page = await browser.new_page()
+        await page.goto(journey.url)
+        journey.let_a_person_read()
+        await press(page, "Tab", "email")
+        await page.keyboard.type(ADDRESS)
+        async with page.expect_navigation():
+            await page.keyboard.press("Enter")
+        await page.goto(await journey.link(1, "/c/"))
+        await press(page, "Tab", "Yes, subscribe me")
+        async with page.expect_navigation():
+            await page.keyboard.press("Enter")
+        assert await journey.state() is SubscriptionState.ACTIVE
+        await press(page, "Tab", "Choose what you get")
+        async with page.expect_navigation():
+            await page.keyboard.press("Enter")
+        await press(page, "Tab", "section")
+        await page.keyboard.press("Space")
+        await press(page, "Tab", "Save")
+        async with page.expect_navigation():
+            await page.keyboard.press("Enter")
+        await press(page, "Tab", "Unsubscribe")
+        async with page.expect_navigation():
+            await page.keyboard.press("Enter")
+        await press(page, "Tab", "Undo")
+        async with page.expect_navigation():
+            await page.keyboard.press("Enter")
+        assert await journey.state() is SubscriptionState.ACTIVE
+        await page.close()
+
+
+async def paths_of(journey: Journey) -> Sequence[str]:
+    """One page of every kind that a reader may come to."""
+    keys, db, now = journey.runtime.keys, journey.runtime.db, journey.runtime.clock.now()
+    bart = (await a_reader(db, journey.newsletter, "Bart")).subscription_id
+    secrets = []
+    async with db.begin() as session:
+        for purpose in (PassPurpose.CONFIRM, PassPurpose.MOVE, PassPurpose.DATA):
+            until = now + timedelta(days=1)
+            new = NewPass(purpose, bart, until, address="bart@example.net")
+            secrets.append(await write_pass(session, new, now))
+    confirm, move, data = secrets
+    leave, preferences = (
+        keys.sign(kind, bart) for kind in (TokenKind.LEAVE, TokenKind.PREFERENCES)
+    )
+    return (
+        *("/", "/n/weekly", "/n/weekly/subscribe", "/n/weekly/asked", "/n/weekly/embed"),
+        *("/n/weekly/archive", "/n/weekly/archive?q=nothing", "/i/weekly/182", "/nothing"),
+        *(f"/c/{confirm}", f"/a/{move}", f"/d/{data}", f"/u/{leave}"),
+        *(f"/p/{preferences}", f"/p/{preferences}?done=saved"),
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_nobody_is_kept_from_using_any_page(
+    browser: Browser,  # noqa: F811 - the fixture
+    sqlite_url: str,
+    tmp_path: Path,
+    node_modules: Path,
+    scheme: str,
+) -> None:
+    axe = (node_modules / "axe-core" / "axe.min.js").read_text("utf-8")
+    async with a_journey(sqlite_url, tmp_path) as journey:
+        await journey.send_issue()
+        # The page's own policy lets no script run: axe comes from outside of it.
+        context = await browser.new_context(
+            viewport=PHONE,  # type: ignore[arg-type]
+            color_scheme=scheme,  # type: ignore[arg-type]
+            bypass_csp=True,
+        )
+        page = await context.new_page()
+        found: dict[str, list[str]] = {}
+        for path in await paths_of(journey):
+            await page.goto(journey.url + path)
+            await page.evaluate(axe)
+            run = "tags => axe.run(document, {runOnly: {type: 'tag', values: tags}})"
+            result = await page.evaluate(run, WCAG)
+            if result["violations"]:
+                found[path] = [
+                    f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in result["violations"]
+                ]
+        assert found == {}
+        await context.close()
