@@ -109,11 +109,7 @@ class SendingRun:
             fail=self._fail,
         )
         self._room = SigningRoom(self._signature) if means.signing else None
-        balance = Balance()
-        self._gates = [RelayGate(relay, clock=means.clock, balance=balance) for relay in relays]
-        if len(self._gates) > 1:
-            for gate in self._gates:
-                gate.share_with_others()
+        self._gates = _gates(relays, means.clock)
         self._connections = Connections(self._gates, self._queue, self._desk.work, helo=means.helo)
         self._feeder = Feeder(
             db=means.db,
@@ -342,3 +338,13 @@ class SendingRun:
         decision = Decision(Action.HOLD_MESSAGE, POISONED.format(row=row_id))
         if self._means.tell is not None:
             await self._means.tell(session, issue_id, decision, self._clock.now())
+
+
+def _gates(relays: Sequence[outcomes.Relay], clock: Clock) -> list[RelayGate]:
+    """A gate before each relay; several share what there is to send by their weights."""
+    balance = Balance()
+    gates = [RelayGate(relay, clock=clock, balance=balance) for relay in relays]
+    if len(gates) > 1:
+        for gate in gates:
+            gate.share_with_others()
+    return gates
