@@ -140,7 +140,7 @@ class DkimSettings(BaseModel):
     """Whether mail is signed (DKIM) where `digest dkim new` made a key for the domain of its From
     or one above: auto unless the relay signs itself (its profile says so), always, never."""
     folder: Path | None = None
-    """Where the private keys lie, readable by this user only. Where nothing is set, it is the folder
+    """Where the private keys lie, readable by this user only. Where nothing is set: the folder
     `dkim` inside the state folder."""
 
 
