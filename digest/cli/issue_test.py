@@ -13,7 +13,6 @@ from digest.cli.issue_publish import find_issue
 from digest.cli.options import Json, Many, OfNewsletter
 from digest.cli.service import until_stopped
 from digest.delivery.issue_tests import HASH_SHOWN, Asked, write_tests
-from digest.delivery.notices import NoticeLetters
 from digest.delivery.sender import Sender
 from digest.errors import AddressError, InputError, RefusedError
 from digest.mail.address import parse_address
@@ -84,10 +83,11 @@ async def _send(runtime: Runtime, asked: Asked) -> None:
     """Send here, or let the process send that does so already, until each was tried once."""
     deadline = runtime.clock.monotonic() + PATIENCE
     told = False
+    sender = Sender.of(runtime)
     async with until_stopped() as stopped:
         while not stopped.is_set():
             try:
-                await _sender(runtime).send_notices(stop=stopped)
+                await sender.send_notices(stop=stopped)
             except RefusedError as error:
                 if not told:
                     output.note(f"Waiting, not sending: {error.message}")
@@ -101,14 +101,6 @@ async def _send(runtime: Runtime, asked: Asked) -> None:
                 return
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopped.wait(), _LOOK)
-
-
-def _sender(runtime: Runtime) -> Sender:
-    sender = Sender.of(runtime)
-    if sender.write_notice is None:
-        public_url = runtime.settings.public_url
-        sender.write_notice = NoticeLetters(runtime.db, runtime.keys, public_url=public_url)
-    return sender
 
 
 def _tell(asked: Asked, results: Sequence[NoticeResult], *, name: int | str, as_json: bool) -> None:

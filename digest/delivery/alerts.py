@@ -14,14 +14,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from digest.errors import SettingsError
 from digest.rules.brakes import Action, Decision
-from digest.rules.delivery import DeliveryState
-from digest.store.issues import StoredIssue, issue_by_id
+from digest.rules.delivery import DeliveryState, IssueState
+from digest.rules.relay import RelayConfig
+from digest.store.issues import StoredIssue, issue_by_id, list_issues
 from digest.store.newsletters import Newsletter, list_newsletters, newsletter_by_id, people
 from digest.store.notices import OPERATOR_LANE, Notice, write_notice
 from digest.store.reports import Totals, issue_totals
 from digest.store.session import Session
 
+_NEWS = timedelta(days=1)  # a sum that is older is no news
 _KEPT = timedelta(days=3)  # older news of this kind help nobody
 _REASON = 700  # characters; a reply of a server may be long
 _KEY_MAX = 255  # of a dedupe_key
@@ -83,6 +86,31 @@ async def relay_refused(session: Session, *, relay: str, reason: str, now: datet
             _alert(newsletter, key, {"relay": relay}, reason=reason, now=now), to=addresses
         )
         written += await _write(session, newsletter, mail, now)
+    return written
+
+
+async def tell_refusal(
+    session: Session, relays: Sequence[RelayConfig], error: SettingsError, now: datetime
+) -> None:
+    """Tell of an error that ended sending, where it is that a relay does not take our login."""
+    named = [relay.name for relay in relays if f" {relay.name} " in error.message]
+    if named:
+        await relay_refused(session, relay=named[0], reason=error.message, now=now)
+
+
+async def tell_finished(session: Session, *, public_url: str, now: datetime) -> int:
+    """Tell the sums of every issue that was finished within a day and is not told of yet.
+
+    It may be called as often as one likes; how many mails were written.
+    """
+    written = 0
+    for newsletter in await list_newsletters(session):
+        for issue in await list_issues(session, newsletter.id, state=IssueState.FINISHED):
+            if issue.planned and issue.finished_at and issue.finished_at > now - _NEWS:
+                totals = await issue_totals(session, issue.id)
+                written += await issue_finished(
+                    session, newsletter, issue, totals=totals, public_url=public_url, now=now
+                )
     return written
 
 

@@ -17,8 +17,10 @@ from urllib.parse import urlsplit
 
 from digest.audience.leave import Leavers
 from digest.clock import Clock
+from digest.delivery.alerts import tell_brake, tell_refusal
 from digest.delivery.brakes import Tell
 from digest.delivery.feeder import Errand
+from digest.delivery.notices import NoticeLetters
 from digest.delivery.outcomes import Relay
 from digest.delivery.run import Means, Progress, SendingRun
 from digest.delivery.signing import DkimSigning
@@ -126,6 +128,10 @@ class Sender:
             grace=settings.grace,
             hold_in_doubt=settings.in_doubt == "hold",
             leavers=runtime.leavers,
+            write_notice=NoticeLetters(
+                runtime.db, runtime.keys, public_url=runtime.settings.public_url
+            ),
+            tell=tell_brake,
             signing=DkimSigning.of(runtime.settings, runtime.relays),
         )
 
@@ -186,6 +192,7 @@ class Sender:
             run = await self._run(errand, stop, progress)
             sent += run.sent
             if run.fatal is not None:
+                await self._tell(run.fatal)
                 raise run.fatal
             if not run.lease_lost or stop.is_set():
                 return sent
@@ -198,6 +205,13 @@ class Sender:
                 except DatabaseError:
                     if stop.is_set():
                         return sent
+
+    async def _tell(self, fatal: BaseException) -> None:
+        """The operator, where it is a relay that shuts us out."""
+        if self.tell is not None and isinstance(fatal, SettingsError):
+            with suppress(DatabaseError):  # what ended the run matters more
+                async with self.db.begin() as session:
+                    await tell_refusal(session, self.relays, fatal, self.clock.now())
 
     async def _run(
         self, errand: Errand, stop: asyncio.Event, progress: ProgressCallback | None

@@ -23,6 +23,7 @@ from digest.delivery.session import Answer, Letter, SmtpSession
 from digest.delivery.signing import DkimSigning, signed
 from digest.errors import DatabaseError, RelayError, SettingsError
 from digest.rules.providers import caps_of
+from digest.rules.relay import RelayProfile
 from digest.rules.throttle import Lane
 from digest.rules.verdict import Phase, Verdict, judge
 from digest.store.deliveries import Claimed
@@ -32,7 +33,7 @@ from digest.store.workers import Lease
 
 log = structlog.get_logger(__name__)
 
-NoticeWriter = Callable[[ClaimedNotice], Awaitable[Letter]]
+NoticeWriter = Callable[[ClaimedNotice, RelayProfile], Awaitable[Letter]]
 _IDLE = 5.0  # seconds a connection is kept without a message
 _NAP = 0.25  # seconds of waiting before everything is looked at anew
 _LATER = timedelta(seconds=0.5)  # until a row is due again whose provider has enough under way
@@ -195,7 +196,7 @@ class SessionWork:
         try:
             if desk.write_notice is None:
                 raise RuntimeError("a notice was claimed, but nothing writes notices")
-            letter = await desk.write_notice(notice)
+            letter = await desk.write_notice(notice, self._gate.relay.config.profile)
             if self._signs:
                 first, now = notice.first_claimed_at, desk.clock.now()
                 letter = signed(

@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import select, update
 
 from digest.clock import Clock
-from digest.delivery.alerts import issue_finished, relay_refused, tell_brake
+from digest.delivery.alerts import issue_finished, relay_refused, tell_brake, tell_finished
 from digest.delivery.notices import NoticeLetters
+from digest.errors import SettingsError
 from digest.rules.brakes import Action, Decision
 from digest.store.issues import issue_by_id
 from digest.store.newsletters import add_person
@@ -50,7 +51,7 @@ async def sent(stage: Stage) -> list[EmailMessage]:
 
 def text_of(message: EmailMessage) -> str:
     part = next(part for part in message.walk() if part.get_content_type() == "text/plain")
-    return " ".join(part.get_payload(decode=True).decode().split())  # type: ignore[union-attr]
+    return " ".join(part.get_payload(decode=True).decode().replace("\r\n> ", " ").split())  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ async def test_an_operator_is_told_what_happened_why_and_what_to_do(
     assert "List-Unsubscribe" not in message
     text = text_of(message)
     assert "What to do" in text
-    assert '"550 5.7.1 <script>no</script>"' in text.replace("> ", "> ").replace(" > ", " ")
+    assert '"550 5.7.1 <script>no</script>"' in text
     html = next(p for p in message.walk() if p.get_content_type() == "text/html")
     assert b"<script" not in html.get_payload(decode=True)
 
@@ -148,3 +149,45 @@ async def test_good_news_go_to_nobody_who_did_not_ask(database: Database) -> Non
         issue = await issue_by_id(session, stage.issue_id)
         given = {"totals": Totals(accepted=3), "public_url": PUBLIC_URL, "now": Clock().now()}
         assert await issue_finished(session, stage.newsletter, issue, **given) == 0
+
+
+async def test_the_sums_of_a_finished_issue_are_told_once(database: Database) -> None:
+    stage = await set_stage(database)
+    await operator(stage, "otto@example.org")
+    await stage.start()
+    counts = []
+    for _ in range(2):
+        async with stage.db.begin() as session:
+            now = Clock().now()
+            counts.append(await tell_finished(session, public_url=PUBLIC_URL, now=now))
+        async with FakeRelay() as relay:
+            await stage.send(relay)
+    async with stage.db.begin() as session:
+        counts.append(await tell_finished(session, public_url=PUBLIC_URL, now=Clock().now()))
+    assert counts == [0, 1, 0]
+
+
+async def test_a_brake_that_pauses_an_issue_writes_to_the_operator(database: Database) -> None:
+    stage = await set_stage(database, 60)
+    await operator(stage, "otto@example.org")
+    await stage.start()
+    async with FakeRelay() as relay:
+        relay.fault("RCPT", "550 5.7.1 blocked, see https://example.org/unblock", times=None)
+        await stage.send(relay, tell=tell_brake, connections=1)
+    assert ("alert", "otto@example.org") in await written(stage)
+    (message,) = await sent(stage)
+    assert "blocked, see https://example.org/unblock" in text_of(message)
+
+
+async def test_a_login_that_is_refused_is_told_without_the_password(database: Database) -> None:
+    stage = await set_stage(database)
+    await stage.start()
+    async with FakeRelay(login=("anne", "right")) as relay:
+        relay.fault("AUTH", "535 5.7.8 wrong", times=None)
+        url = relay.url(connections=1).replace("smtp://", "smtp://anne:wrong-pa55word@")
+        with pytest.raises(SettingsError):
+            await stage.send(url=url, tell=tell_brake)
+    (message,) = await sent(stage)
+    assert "does not let us send" in str(message["Subject"])
+    assert "refuses the login" in text_of(message)
+    assert "pa55word" not in message.as_string()

@@ -19,7 +19,7 @@ from digest.delivery.notices import NoticeLetters
 from digest.delivery.smtp import Letter
 from digest.errors import NotFoundError
 from digest.mail.tokens import Token, TokenKind
-from digest.rules.relay import PROFILES
+from digest.rules.relay import PROFILES, RelayProfile
 from digest.store.issues import issue_by_id
 from digest.store.notices import OPERATOR_LANE, ClaimedNotice, Notice, write_notice
 from digest.store.schema import notices
@@ -31,7 +31,7 @@ from tests.fakes.relay import FakeRelay
 BODY = b"Subject: a test\r\n\r\nHello\r\n"
 
 
-async def write_letter(notice: ClaimedNotice) -> Letter:
+async def write_letter(notice: ClaimedNotice, _profile: RelayProfile) -> Letter:
     return Letter("b-1@bounces.example.org", notice.address, BODY)
 
 
