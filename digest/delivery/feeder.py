@@ -33,6 +33,7 @@ CLAIM_SECONDS = 0.25  # of the measured rate: what a claim holds at most
 CLAIM_MOST = 500  # rows; larger claims are no faster (measured) and wait longer
 _PACED_SECONDS = 1.0  # of a configured rate: more would grow stale in the queue
 _LOOK_AGAIN = 0.1  # seconds between two looks at a database that has nothing for us
+_REFRESH = 0.25  # seconds after which a look is too old to claim by
 _LONGEST_NAP = 1.0  # seconds: notices may come at any time
 _PAUSED = 0.5  # seconds of a relay's pause from which on nothing is claimed for it
 _UPKEEP = timedelta(minutes=1)
@@ -153,16 +154,17 @@ class Feeder:
 
     async def _claim_while_due(self, agenda: _Agenda) -> int:
         """Claim as connections ask for more; how many rows it was until there were none."""
-        claimed = 0
+        claimed, looked_at = 0, self.clock.monotonic()
         while not self.queue.closed:
+            if self.clock.monotonic() - looked_at > _REFRESH:  # a notice may have come, or a pause
+                agenda, looked_at = await self._look(), self.clock.monotonic()
+                if not agenda.issues:
+                    self.give_back(self.queue.take_issues())
+                    return claimed
             limit = self._limit()
             urgent = agenda.notices and not self.queue.notices
             if not urgent and not await self.queue.hungry(limit // 2, timeout=_LOOK_AGAIN):
                 if not self.queue.ready:
-                    return claimed
-                agenda = await self._look()  # a pause ends what waits in the queue
-                if not agenda.issues:
-                    self.give_back(self.queue.take_issues())
                     return claimed
                 continue
             claims = await self._claim(agenda, limit - len(self.queue))
@@ -193,7 +195,10 @@ class Feeder:
             if self.notices and agenda.notices:
                 notices = await self._claim_notices(session, open_gates, now)
                 claims += [Claim(row, at) for row in notices]
-            limit = min(limit, await self._room(session, open_gates, limit, now))
+            most = limit + len(self.queue)
+            room = await self._reserve(session, open_gates, Lane.ISSUE, most, now)
+            if room is not None:  # of which what waits in the queue has its part
+                limit = min(limit, room - len(self.queue))
             for issue in self._in_turn(agenda.issues):
                 rows = await claim_deliveries(
                     session,
@@ -228,26 +233,20 @@ class Feeder:
     ) -> list[ClaimedNotice]:
         await expire_notices(session, now)
         room = await self._reserve(session, gates, Lane.OPERATOR, _NOTICES_AHEAD, now)
-        limit = min(2 * self.connections, room)
+        limit = min(2 * self.connections, CLAIM_MOST if room is None else room)
         return await claim_notices(session, worker_id=self.lease.worker_id, limit=limit, now=now)
-
-    async def _room(
-        self, session: Session, gates: Sequence[RelayGate], limit: int, now: datetime
-    ) -> int:
-        """How many rows of issues the relays' quotas have room for, beyond what waits."""
-        room = await self._reserve(session, gates, Lane.ISSUE, limit + len(self.queue), now)
-        return room - len(self.queue) if room < CLAIM_MOST * 2 else room
 
     @staticmethod
     async def _reserve(
         session: Session, gates: Sequence[RelayGate], lane: Lane, most: int, now: datetime
-    ) -> int:
+    ) -> int | None:
+        """How many messages the relays' quotas have room for in a lane; None: no limit."""
         room = 0
         for gate in gates:
             await gate.purse.fill(session, gate.relay.relay_id, lane=lane, most=most, now=now)
             free = gate.purse.room(lane)
             if free is None:
-                return CLAIM_MOST * 2
+                return None
             room += free
         return room
 
@@ -325,21 +324,20 @@ class Feeder:
 
     async def _next(self, issue: IssueProgress) -> tuple[bool, float | None]:
         """Whether the issue was moved along, and in how many seconds it has more."""
-        now = self.clock.now()
-        before = issue.canary_passed_at
-        state = await look_after(self.db, issue.issue_id, now)
         async with self.db.read() as session:
-            issue = await progress.issue_progress(session, issue.issue_id)
+            due = await next_due(session, issue.issue_id, wave=_wave(issue))
             held_by_others = await sending_count(session, issue.issue_id)
-            due = None
-            if self.due_at is None or before is None:
-                due = await next_due(session, issue.issue_id, wave=_wave(issue))
-        if state is not IssueState.SENDING:
-            return False, None
-        if issue.canary_passed_at is not None and before is None:
-            return True, 0.0
-        if issue.canary_passed_at is None:  # the rest waits for the first readers
-            return False, _LONGEST_NAP
+        in_canary = issue.canary_passed_at is None
+        now = self.clock.now()
+        # Rows that wait for their time need nothing; the minute's upkeep is enough for them.
+        if due is None or in_canary or issue.state is not IssueState.SENDING:
+            state = await look_after(self.db, issue.issue_id, now)
+            if state is not IssueState.SENDING:
+                return False, None
+        if in_canary:  # the rest waits for the first readers
+            async with self.db.read() as session:
+                issue = await progress.issue_progress(session, issue.issue_id)
+            return (True, 0.0) if issue.canary_passed_at is not None else (False, _LONGEST_NAP)
         if due is None or self.due_at is not None:
             return False, _LONGEST_NAP if held_by_others else None
         return False, max(0.0, (due - now).total_seconds())
