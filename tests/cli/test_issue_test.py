@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from email.message import Message
+from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -127,3 +131,28 @@ def test_an_issue_that_is_not_there_is_named(installed: Shell, relay: FakeRelay)
     assert said.code != 0
     assert "9" in said.error["message"]
     assert not relay.ledger
+
+
+def test_where_another_process_sends_it_waits_until_the_mail_is_out(
+    on_sqlite: Shell, relay: FakeRelay, sqlite_url: str
+) -> None:
+    on_sqlite.write("182.md", ISSUE)
+    on_sqlite("issue", "add", "182.md")
+    database = Path(sqlite_url.removeprefix("sqlite:///"))
+    lock = database.with_name(database.name + ".sender").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    other = threading.Thread(target=_release_once_asked, args=(database, lock))
+    other.start()
+    said = on_sqlite("issue", "test", "182", "--to", "dora@example.org", "--json")
+    other.join()
+    assert said.code == 0
+    assert [one.recipient for one in relay.ledger] == ["dora@example.org"]
+
+
+def _release_once_asked(database: Path, lock: IO[str]) -> None:
+    """The other sender ends some time after the test was put in the queue."""
+    with closing(sqlite3.connect(database)) as found:
+        while not found.execute("SELECT count(*) FROM notices").fetchone()[0]:
+            threading.Event().wait(0.05)
+    threading.Event().wait(0.7)
+    lock.close()
