@@ -27,7 +27,7 @@ _IN_MEMORY = 1 << 20
 _ADDRESS_COLUMNS = ("email", "e-mail", "email address", "address")
 _DELIMITERS = ",;\t"
 _UNCLOSED = "its quotation marks do not match, or a line breaks off in it"
-_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +247,6 @@ def _cell(cells: list[str], column: int) -> str:
     if column >= len(cells):
         return ""
     cell = cells[column]
-    if cell.startswith("'") and cell[1:].startswith(_FORMULA_SIGNS):
+    if cell.startswith("'") and cell[1:].startswith(FORMULA_SIGNS):
         return cell[1:]
     return cell

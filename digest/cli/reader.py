@@ -14,6 +14,7 @@ from digest.cli import output
 from digest.cli.connection import Connection, connected
 from digest.cli.files import open_file, unreadable
 from digest.cli.options import Json, OfNewsletter, group
+from digest.cli.reader_rights import consent, data, erase, export, resend_confirmation
 from digest.errors import InputError, NotFoundError
 from digest.rules.subscription import SubscriptionState
 from digest.rules.words import why
@@ -317,3 +318,7 @@ async def leave(address: str, /, *, slug: OfNewsletter = None, as_json: Json = F
     }
     output.result(data, as_json=as_json, text="Left." if ended else "Had left already.")
     return 0
+
+
+for _verb in (consent, data, erase, export, resend_confirmation):
+    app.command(_verb)

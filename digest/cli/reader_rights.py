@@ -1,0 +1,166 @@
+"""What a reader may ask an operator for: ``digest reader consent|data|erase|export|…``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+from digest.audience.own_data import erase_reader, export_reader
+from digest.audience.reader_file import FORMULA_SIGNS
+from digest.audience.signup import ConfirmationMail
+from digest.cli import output
+from digest.cli.connection import connected
+from digest.cli.options import Json, OfNewsletter
+from digest.errors import NotFoundError, RefusedError
+from digest.rules.subscription import SubscriptionState
+from digest.store.newsletters import get_newsletter
+from digest.store.session import Session
+from digest.store.signups import Signup
+from digest.store.subscribers import Reader, find_reader, list_readers
+
+
+async def consent(address: str, /, *, as_json: Json = False) -> int:
+    """Show how a reader agreed, and every change since: what a regulator asks for.
+
+    Parameters
+    ----------
+    address
+        Their address, however its local part is spelt.
+    """
+    data = await _export(address)
+    found = {
+        "address": data["address"],
+        "subscriptions": [
+            {name: one[name] for name in ("newsletter", "state", "consent")}
+            for one in data["subscriptions"]
+        ],
+    }
+    if as_json:
+        output.result(found, as_json=True)
+        return 0
+    for one in found["subscriptions"]:
+        output.document(f"{one['newsletter']}: {one['state']}\n")
+        for event in one["consent"]:
+            output.document(f"  {output.printable(_in_words(event))}\n")
+    return 0
+
+
+def _in_words(event: dict[str, Any]) -> str:
+    more = {name: event[name] for name in ("wording", "from", "file", "detail") if event.get(name)}
+    told = f" {json.dumps(more, ensure_ascii=False)}" if more else ""
+    return f"{event['at']}  {event['kind']}: {event['source']}{told}"
+
+
+async def data(address: str, /) -> int:
+    """Print everything that is kept about a reader, as one JSON value, for them to take along.
+
+    Parameters
+    ----------
+    address
+        Their address.
+    """
+    output.result(await _export(address), as_json=True)
+    return 0
+
+
+async def erase(address: str, /, *, as_json: Json = False) -> int:
+    """Erase a reader from every table; only a keyed hash stays, which keeps the address out.
+
+    When this returns, no message to them starts any more. It cannot be undone.
+
+    Parameters
+    ----------
+    address
+        Their address.
+    """
+    async with connected() as found:
+        async with found.db.read() as session:
+            reader = await _reader(session, address)
+        await erase_reader(found.db, reader.id, clock=found.clock)
+    output.result({"erased": True}, as_json=as_json, text="Erased.")
+    return 0
+
+
+async def resend_confirmation(
+    address: str, /, *, slug: OfNewsletter = None, as_json: Json = False
+) -> int:
+    """Mail a reader who has asked, but not confirmed yet, another link.
+
+    Parameters
+    ----------
+    address
+        Their address.
+    """
+    async with connected() as found, found.db.begin() as session:
+        newsletter = await get_newsletter(session, slug)
+        reader = await _reader(session, address)
+        waits = [
+            one
+            for one in reader.subscriptions
+            if one.newsletter_id == newsletter.id and one.state is SubscriptionState.PENDING
+        ]
+        if not waits or reader.suppressed_at is not None:
+            raise RefusedError("This reader waits for no confirmation.", where=address)
+        asked = Signup(newsletter.id, reader.address, "operator", "operator", "")
+        mail = ConfirmationMail(newsletter, found.settings.public_url)
+        now = found.clock.now()
+        await mail.write(session, reader.address, asked=asked, asked_at=now, now=now)
+    told = {"newsletter": newsletter.slug, "address": reader.address, "queued": True}
+    output.result(told, as_json=as_json, text="A confirmation is on its way.")
+    return 0
+
+
+async def export(*, slug: OfNewsletter = None, state: SubscriptionState | None = None) -> int:
+    """Write the readers of a newsletter as CSV: email, name, state, since.
+
+    A cell that a spreadsheet would run as a formula begins with an apostrophe; `reader import`
+    takes it off again.
+
+    Parameters
+    ----------
+    state
+        Only readers in this state.
+    """
+    async with connected() as found:
+        async with found.db.read() as session:
+            newsletter = await get_newsletter(session, slug)
+        output.document(_csv_line(("email", "name", "state", "since")))
+        after = 0
+        while True:
+            async with found.db.read() as session:
+                page = await list_readers(session, newsletter.id, state=state, after=after)
+            if not page:
+                return 0
+            for row in page:
+                since = row.created_at.isoformat(timespec="seconds")
+                output.document(_csv_line((row.address, row.name, row.state.value, since)))
+            after = page[-1].subscriber_id
+
+
+def _csv_line(cells: tuple[str, ...]) -> str:
+    """RFC 4180 §2, and safe to open: no cell begins as a formula does."""
+    line = io.StringIO()
+    safe = [f"'{cell}" if cell.startswith(FORMULA_SIGNS) else cell for cell in cells]
+    csv.writer(line, lineterminator="\n").writerow(safe)
+    return line.getvalue()
+
+
+async def _export(address: str) -> dict[str, Any]:
+    async with connected() as found, found.db.read() as session:
+        data = await export_reader(session, address)
+    if data is None:
+        raise _nobody(address)
+    return data
+
+
+async def _reader(session: Session, address: str) -> Reader:
+    reader = await find_reader(session, address)
+    if reader is None:
+        raise _nobody(address)
+    return reader
+
+
+def _nobody(address: str) -> NotFoundError:
+    return NotFoundError("There is no reader with this address.", where=address)
