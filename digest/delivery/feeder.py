@@ -338,6 +338,8 @@ class Feeder:
             async with self.db.read() as session:
                 issue = await progress.issue_progress(session, issue.issue_id)
             return (True, 0.0) if issue.canary_passed_at is not None else (False, _LONGEST_NAP)
+        if due is not None and due <= (self.due_at or now):
+            return True, 0.0  # given back since we looked
         if due is None or self.due_at is not None:
             return False, _LONGEST_NAP if held_by_others else None
         return False, max(0.0, (due - now).total_seconds())
