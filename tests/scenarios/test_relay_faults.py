@@ -37,20 +37,20 @@ def complete(house: House, *, copies: Counter[str] = NONE) -> int:
 
 @ON_POSTGRESQL
 @pytest.mark.parametrize("pipelining", short([True, False], True), ids=["pipelined", "stepwise"])
-@pytest.mark.parametrize(
-    "at", short([At.CONNECT, At.MAIL, At.RCPT, At.DATA, At.DOT], At.MAIL, At.DOT)
-)
+@pytest.mark.parametrize("at", short([At.CONNECT, At.MAIL, At.RCPT, At.DATA, At.DOT], At.DOT))
 def test_a_421_costs_one_message_one_attempt_at_most(
     make_house: MakeHouse, dialect: str, at: At, *, pipelining: bool
 ) -> None:
-    rule = Rule(at, reply="421 4.7.0 too much of you", hang_up=True, begin=20, times=5)
+    rule = Rule(at, reply="421 4.7.0 too much of you", hang_up=True, begin=20, times=3)
     plan = Plan(pipelining=pipelining, rules=(rule,))
     # A connection takes ten messages, so that new ones are made in the middle.
     house = make_house(READERS, plan, connections=CONNECTIONS, per_connection=10)
-    house.send("--no-retries")
+    child = house.begin_send("--no-retries")
+    assert child.wait() == 0, child.err
     rows = house.rows()
     said = len(faults(house))
     assert said > 0
+    assert at is At.CONNECT or "the relay asks to be slower" in child.err
     deferred = [row for row in rows if row.state == "deferred"]
     assert len(deferred) <= said
     assert sum(row.attempts for row in rows) == len(rows)  # in one round nobody was tried twice
@@ -173,7 +173,7 @@ MIXED = (
     Rule(At.RCPT, reply="450 4.2.0 mailbox busy", share=0.07),
     Rule(At.RCPT, reply="552 too much for it", share=0.07),
     Rule(At.RCPT, reply="550 5.1.1 nobody here", share=0.02),
-    Rule(At.RCPT, reply="421 4.3.2 come back", share=0.07, hang_up=True),
+    Rule(At.RCPT, reply="421 4.3.2 come back", share=0.07, times=1, hang_up=True),
     Rule(At.RCPT, reply="451 4.3.0 a problem", share=0.07),
 )
 _LAST_TRY = """
@@ -181,7 +181,7 @@ SELECT d.id, d.attempts, d.not_before, max(a.finished_at) FROM deliveries d
 JOIN attempts a ON a.delivery_id = d.id AND a.number = d.attempts
 WHERE d.state = 'deferred' GROUP BY d.id, d.attempts, d.not_before
 """
-ROUNDS = 4
+ROUNDS = 3
 
 
 @ON_SQLITE
