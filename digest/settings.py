@@ -180,7 +180,8 @@ class Settings(BaseSettings):
     relay_url: Annotated[str, Field(repr=False)] = ""
     """The SMTP server that takes our mail: `smtp://user:password@host:587?connections=8`; several
     are separated by spaces. Keys: tls (required, opportunistic, none), connections, per_connection,
-    rate, per_hour, per_day, ramp, weight, timeout, profile. Empty: nothing can be sent."""
+    rate, per_hour, per_day, ramp, weight, timeout, profile, configuration_set (of Amazon SES),
+    stream (of Postmark). Empty: nothing can be sent."""
     public_url: Annotated[str, AfterValidator(_public_url)] = "http://127.0.0.1:8000"
     """Where readers reach the pages of this service. `http://` only on loopback addresses."""
     secret_key: Annotated[
