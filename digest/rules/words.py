@@ -158,13 +158,13 @@ def receipt_sentence(state: IssueState, accepted: int, planned: int) -> str:
     if not planned:
         return "nobody was planned for it yet."
     everybody = accepted == planned
-    have = f"all {planned:,} readers" if everybody else f"{accepted:,} of {planned:,} readers"
-    if planned == 1:
-        have = f"{'its' if everybody else 'not its'} only reader"
-    verb = "was accepted by the relay for"
+    noun = "reader" if planned == 1 else "readers"
+    have = f"{accepted:,} of {planned:,} {noun}"
+    if everybody:
+        have = "its only reader" if planned == 1 else f"all {planned:,} readers"
+    said = f"it was accepted by the relay for {have}"
     if everybody or state is IssueState.FINISHED:
-        return f"it {verb} {have}."
-    if state is IssueState.CANCELLED:
-        return f"it was cancelled after it {verb} {have}."
-    so_far = "so far it" if state is IssueState.SENDING else "before it was paused it"
-    return f"{so_far} {verb} {have}."
+        return f"{said}."
+    if state is IssueState.SENDING:
+        return f"so far {said}."
+    return f"{said} before it was {state}."

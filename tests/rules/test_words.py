@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from digest.rules.brakes import POLICY_REASONS
-from digest.rules.delivery import OPEN_STATES, DeliveryState, StateReason
+from digest.rules.delivery import OPEN_STATES, DeliveryState, IssueState, StateReason
 from digest.rules.verdict import Blame, Reason
-from digest.rules.words import FATES, VERDICTS, fate, verdict_words, why
+from digest.rules.words import FATES, VERDICTS, fate, receipt_sentence, verdict_words, why
 
 
 def test_every_state_and_every_reason_has_a_line_of_its_own() -> None:
@@ -68,3 +68,31 @@ def test_what_is_ours_is_said_to_be_ours_and_nothing_else_is() -> None:
 def test_a_row_that_is_open_is_never_told_as_if_it_were_over() -> None:
     for state in OPEN_STATES:
         assert "refused" not in why(state, None, Reason.BLOCKED)
+
+
+@pytest.mark.parametrize(
+    ("state", "accepted", "planned", "sentence"),
+    [
+        (IssueState.APPROVED, 0, 0, "nobody was planned for it yet."),
+        (IssueState.SENDING, 3, 9, "so far it was accepted by the relay for 3 of 9 readers."),
+        (IssueState.FINISHED, 8, 9, "it was accepted by the relay for 8 of 9 readers."),
+        (IssueState.FINISHED, 9, 9, "it was accepted by the relay for all 9 readers."),
+        (IssueState.FINISHED, 1, 1, "it was accepted by the relay for its only reader."),
+        (
+            IssueState.PAUSED,
+            3,
+            9,
+            "it was accepted by the relay for 3 of 9 readers before it was paused.",
+        ),
+        (
+            IssueState.CANCELLED,
+            0,
+            1,
+            "it was accepted by the relay for 0 of 1 reader before it was cancelled.",
+        ),
+    ],
+)
+def test_a_receipt_begins_with_one_true_sentence(
+    state: IssueState, accepted: int, planned: int, sentence: str
+) -> None:
+    assert receipt_sentence(state, accepted, planned) == sentence
