@@ -9,22 +9,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Table, TextClause, bindparam, select, text, update
 
 from digest.rules.delivery import OPEN_STATES, DeliveryState, StateReason
 from digest.store.schema import deliveries, notices
 from digest.store.session import Session
+from digest.store.types import storable
 
-TEXT_MAX = 1_000  # characters of a reply that are kept
 
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one claimed row.
+class Outcome(NamedTuple):
+    """What became of one claimed row; a tuple, for the same reason as ``Claimed``.
 
     ``attempts`` is the number the claim gave it. ``uncharged`` takes that attempt back: the row was
     claimed but no MAIL was sent for it. ``state`` is where it goes; ``not_before`` moves it ahead.
@@ -101,6 +98,17 @@ UPDATE {table} SET state = o.to_state, reason = o.to_reason, owner = NULL,
 FROM {outcomes} WHERE {fence}
 """
 
+# Nearly all rows are accepted and have nothing else to say: a third of the cost of ``_WRITE_SQL``.
+_ACCEPT_SQL = """
+UPDATE {table} SET state = 'accepted', reason = NULL, owner = NULL, settled_at = :now,
+    relay_id = COALESCE(o.relay, {table}.relay_id),
+    relay_message_id = COALESCE(o.relay_message, {table}.relay_message_id),
+    reply_code = o.code, reply_status = o.status, reply_text = o.words,
+    verdict = NULL, blame = NULL
+FROM {accepted} WHERE {fence}
+"""
+_ACCEPTED = ("row_id", "number", "relay", "relay_message", "code", "status", "words")
+
 
 def _outcomes_sql(dialect: str) -> str:
     """All outcomes of a group as one table ``o``, made from one value: JSON.
@@ -115,11 +123,31 @@ def _outcomes_sql(dialect: str) -> str:
     return f"(SELECT {columns} FROM json_each(:outcomes)) AS o"  # noqa: S608 - our own names only
 
 
+def _accepted_sql(dialect: str) -> str:
+    """The accepted of a group as one table ``o``, made of one JSON array of arrays.
+
+    Arrays, since names are longer than most values: written and read in half the time.
+    """
+    if dialect == "postgresql":
+        columns = ", ".join(
+            f"CAST(value ->> {at} AS {_COLUMNS[name]}) AS {name}"
+            for at, name in enumerate(_ACCEPTED)
+        )
+        source = "jsonb_array_elements(CAST(:outcomes AS jsonb)) AS value"
+    else:
+        columns = ", ".join(
+            f"json_extract(value, '$[{at}]') AS {name}" for at, name in enumerate(_ACCEPTED)
+        )
+        source = "json_each(:outcomes)"
+    return f"(SELECT {columns} FROM {source}) AS o"  # noqa: S608 - our own names only
+
+
 def _statement(template: str, table: Table, dialect: str) -> TextClause:
     sql = template.replace("{fence}", _FENCE).format(
         table=table.name,
         key="delivery_id" if table is deliveries else "notice_id",
         outcomes=_outcomes_sql(dialect),
+        accepted=_accepted_sql(dialect),
     )
     statement = text(sql).bindparams(bindparam("owner", type_=deliveries.c.owner.type))
     if ":now" in sql:
@@ -130,6 +158,7 @@ def _statement(template: str, table: Table, dialect: str) -> TextClause:
 _TABLES = (deliveries, notices)
 _DIALECTS = ("postgresql", "sqlite")
 _LOG = {(t, d): _statement(_LOG_SQL, t, d) for t in _TABLES for d in _DIALECTS}
+_ACCEPT = {(t, d): _statement(_ACCEPT_SQL, t, d) for t in _TABLES for d in _DIALECTS}
 _WRITE = {(t, d): _statement(_WRITE_SQL, t, d) for t in _TABLES for d in _DIALECTS}
 
 
@@ -145,16 +174,48 @@ async def record(
 
     Accepted rows keep their last reply themselves; every other attempt gets a row of its own.
     """
-    tried = [outcome for outcome in outcomes if _is_logged(outcome)]
     dialect = session.dialect.name
-    common = {"owner": worker_id, "now": now}
-    if tried:
-        given = {"outcomes": _as_json(tried, dialect)}
-        await session.execute(_LOG[table, dialect], given | common)
-    if not outcomes:
-        return 0
-    given = {"outcomes": _as_json(outcomes, dialect)}
-    return (await session.execute(_WRITE[table, dialect], given | common)).rowcount
+    accepted, others = [], []
+    for outcome in outcomes:
+        if _is_plain(outcome):
+            accepted.append(_accepted(outcome))
+        else:
+            others.append(outcome)
+    tried = [outcome for outcome in others if _is_logged(outcome)]
+    written = 0
+    for statement, given in (
+        (_LOG, _as_json(tried, dialect) if tried else ""),
+        (_ACCEPT, json.dumps(accepted) if accepted else ""),
+        (_WRITE, _as_json(others, dialect) if others else ""),
+    ):
+        if given:
+            values = {"outcomes": given, "owner": worker_id, "now": now}
+            done = await session.execute(statement[table, dialect], values)
+            written += done.rowcount if statement is not _LOG else 0
+    return written
+
+
+def _is_plain(outcome: Outcome) -> bool:
+    """Whether the relay took it, and that is all there is to write."""
+    return (
+        outcome.state is DeliveryState.ACCEPTED
+        and bool(outcome.phase)
+        and not (outcome.maybe_sent or outcome.uncharged)
+        and not (outcome.reason or outcome.not_before or outcome.verdict)
+    )
+
+
+def _accepted(outcome: Outcome) -> tuple[int | str | None, ...]:
+    """The values of ``_ACCEPTED``."""
+    return (
+        outcome.row_id,
+        outcome.attempts,
+        outcome.relay_id,
+        storable(outcome.relay_message_id),
+        outcome.code,
+        outcome.status,
+        storable(outcome.text),
+    )
 
 
 def _as_json(outcomes: Sequence[Outcome], dialect: str) -> str:
@@ -186,8 +247,8 @@ def _fields(outcome: Outcome) -> dict[str, Any]:
             "verdict": outcome.verdict,
             "code": outcome.code,
             "status": outcome.status,
-            "words": _storable(outcome.text),
-            "relay_message": _storable(outcome.relay_message_id),
+            "words": storable(outcome.text),
+            "relay_message": storable(outcome.relay_message_id),
         }
     if _is_logged(outcome):
         fields["blame"] = outcome.blame or "relay"
@@ -202,13 +263,6 @@ def _fields(outcome: Outcome) -> dict[str, Any]:
     if outcome.uncharged:
         fields["uncharged"] = True
     return fields
-
-
-def _storable(words: str | None) -> str | None:
-    """PostgreSQL takes no NUL and no lone surrogate; one reply must never stop all outcomes."""
-    if words is None:
-        return None
-    return words[:TEXT_MAX].replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 
 async def owners(session: Session) -> set[int]:

@@ -57,6 +57,6 @@ class EnumText(TypeDecorator[StrEnum]):
 
 def storable(words: str | None) -> str | None:
     """Words of others, cut to ``TEXT_MAX``; PostgreSQL takes no NUL and no lone surrogate."""
-    if words is None:
-        return None
+    if words is None or words.isprintable():  # neither is printable
+        return words[:TEXT_MAX] if words else words
     return words[:TEXT_MAX].replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
