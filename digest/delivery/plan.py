@@ -24,6 +24,7 @@ from digest.store.control import supersede
 from digest.store.issues import StoredIssue, issue_by_id
 from digest.store.newsletters import newsletter_by_id
 from digest.store.planning import plan_issue
+from digest.store.preferences import end_pauses, skip_monthly
 from digest.store.progress import start_sending
 from digest.store.relays import ensure_relay
 from digest.store.session import Database, Session
@@ -54,6 +55,7 @@ async def start_issue(
         await gate.check(session, issue)
         version_id = await start_sending(session, issue_id)
         if version_id is not None:
+            await end_pauses(session, now)
             planned = await plan_issue(
                 session,
                 issue_id=issue_id,
@@ -62,6 +64,9 @@ async def start_issue(
                 newest_first=any(relay.ramp for relay in gate.relays),
             )
             await supersede(session, issue_id, now)
+            newsletter = await newsletter_by_id(session, issue.newsletter_id)
+            if not is_last_of_month(newsletter.schedule, newsletter.timezone, now):
+                await skip_monthly(session, issue_id, now)
             if not accept_partial:
                 await _refuse_partial(session, issue, planned, relays=gate.relays, now=now)
             return Started(issue_id, IssueState.SENDING, planned, fresh=True)
@@ -103,6 +108,19 @@ def next_slot(schedule: str | None, timezone: str, now: datetime) -> datetime | 
     zone = ZoneInfo(timezone)
     local = parse_schedule(schedule).next_after(now.astimezone(zone).replace(tzinfo=None))
     return None if local is None else local.replace(tzinfo=zone).astimezone(UTC)
+
+
+def is_last_of_month(schedule: str | None, timezone: str, now: datetime) -> bool:
+    """Whether no other issue is due in the month, in the newsletter's zone, that ``now`` is in.
+
+    Without a schedule nobody knows, and every issue may be the last one.
+    """
+    due = next_slot(schedule, timezone, now)
+    if due is None:
+        return True
+    zone = ZoneInfo(timezone)
+    here, there = now.astimezone(zone), due.astimezone(zone)
+    return (here.year, here.month) != (there.year, there.month)
 
 
 async def _allowance(session: Session, relay: RelayConfig, now: datetime) -> Allowance:
