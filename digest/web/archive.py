@@ -21,12 +21,9 @@ from digest.store.archive import Shown, list_entries, show_issue
 from digest.store.media import get_media
 from digest.store.newsletters import Newsletter, get_newsletter, list_newsletters
 from digest.web.letter import as_page, letter_response
-from digest.web.newsletters import home
 from digest.web.page import FOR_EVER, template_text
 from digest.web.security import NOTHING_POLICY, origin_of
 from digest.web.site import Site, site_of
-
-__all__ = ["MEDIA_TYPES", "ROUTES", "home", "issue", "picture", "picture_response"]
 
 MEDIA_TYPES = {"png": "image/png", "jpg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
