@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from email.message import EmailMessage
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -126,7 +127,7 @@ async def test_a_receipts_numbers_add_up(database: Database) -> None:
     totals = Totals(accepted=19_904, rejected=81, cancelled=12, expired=3)
     async with stage.db.begin() as session:
         issue = await issue_by_id(session, stage.issue_id)
-        given = {"totals": totals, "public_url": PUBLIC_URL, "now": Clock().now()}
+        given: dict[str, Any] = {"totals": totals, "public_url": PUBLIC_URL, "now": Clock().now()}
         assert await issue_finished(session, stage.newsletter, issue, **given) == 1
         assert await issue_finished(session, stage.newsletter, issue, **given) == 0
     (message,) = await sent(stage)
@@ -147,7 +148,11 @@ async def test_good_news_go_to_nobody_who_did_not_ask(database: Database) -> Non
     stage = await set_stage(database)
     async with stage.db.begin() as session:
         issue = await issue_by_id(session, stage.issue_id)
-        given = {"totals": Totals(accepted=3), "public_url": PUBLIC_URL, "now": Clock().now()}
+        given: dict[str, Any] = {
+            "totals": Totals(accepted=3),
+            "public_url": PUBLIC_URL,
+            "now": Clock().now(),
+        }
         assert await issue_finished(session, stage.newsletter, issue, **given) == 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -84,10 +85,8 @@ CONFIRMATION = {"newsletter": "A Weekly", "url": URL}
 NASTY = "Weekly\r\nBcc: cris@example.org\x00\ud800\u202e<script>alert(1)</script>{{ 7*7 }}"
 
 
-def claimed(
-    newsletter_id: int | None, kind: str = "confirmation", **fields: object
-) -> ClaimedNotice:
-    given = {
+def claimed(newsletter_id: int | None, kind: str = "confirmation", **fields: Any) -> ClaimedNotice:
+    given: dict[str, Any] = {
         "row_id": 5,
         "kind": kind,
         "newsletter_id": newsletter_id,
@@ -113,7 +112,7 @@ def parsed(letter: Letter) -> EmailMessage:
     assert not any(line.startswith(b".") or b"\r" in line or b"\n" in line for line in lines)
     message = message_from_bytes(data, policy=policy.default)
     assert not message.defects
-    return message  # type: ignore[return-value]
+    return message
 
 
 def text_of(message: EmailMessage, kind: str) -> str:

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from sqlalchemy import literal, select, update
@@ -188,7 +189,7 @@ async def test_the_rest_waits_until_the_canary_has_passed(database: Database) ->
     await audience(stage, 1_000)
     await stage.start()
     now = stage.clock.now()
-    claim = {"worker_id": 1, "issue_id": stage.issue_id, "limit": 500, "now": now}
+    claim: dict[str, Any] = {"worker_id": 1, "issue_id": stage.issue_id, "limit": 500, "now": now}
     async with database.begin() as session:
         first = await claim_deliveries(session, **claim, wave=CANARY_WAVE)
         assert len(first) == 200

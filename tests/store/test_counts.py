@@ -46,7 +46,7 @@ async def answer(stage: Stage, number: int, now: Any = NOW, **fields: Any) -> No
     given: dict[str, Any] = {"state": S.REJECTED, "phase": "rcpt", "blame": "recipient"} | fields
     async with stage.db.begin() as session:
         first = update(deliveries).where(deliveries.c.id == number)
-        claimed = {"state": S.SENDING, "owner": 1, "attempts": 1, "claimed_at": now}
+        claimed: dict[str, Any] = {"state": S.SENDING, "owner": 1, "attempts": 1, "claimed_at": now}
         await session.execute(first.values(claimed))
         assert await record_outcomes(session, 1, [Outcome(number, 1, **given)], now) == 1
 
@@ -119,7 +119,7 @@ async def test_the_canary_waits_for_those_who_were_not_tried_yet(stage: Stage) -
     async with stage.db.begin() as session:
         left = {"state": S.CANCELLED, "settled_at": LATER + timedelta(hours=1)}
         await session.execute(update(deliveries).where(deliveries.c.id == 4).values(left))
-        claim = {"worker_id": 2, "issue_id": stage.issue_id, "limit": 1, "now": NOW}
+        claim: dict[str, Any] = {"worker_id": 2, "issue_id": stage.issue_id, "limit": 1, "now": NOW}
         assert len(await claim_deliveries(session, **claim, wave=CANARY_WAVE)) == 1
     assert (await counts()).waiting == 3  # one of them is being sent
     await answer(stage, 1, state=S.ACCEPTED)

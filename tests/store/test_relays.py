@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from digest.store.relays import (
     StoredRelay,
@@ -56,9 +57,21 @@ async def test_a_back_off_is_kept_with_the_words_it_came_from(database: Database
 async def test_a_rate_given_back_leaves_the_last_words(database: Database) -> None:
     async with database.begin() as session:
         relay_id = await ensure_relay(session, "smtp.example.org:587")
-        slow = {"learned_rate": 30, "until": LATER, "step": 2, "code": 421, "text": "slower"}
+        slow: dict[str, Any] = {
+            "learned_rate": 30,
+            "until": LATER,
+            "step": 2,
+            "code": 421,
+            "text": "slower",
+        }
         await save_backoff(session, relay_id, **slow, now=NOW)
-        free = {"learned_rate": None, "until": None, "step": 0, "code": None, "text": None}
+        free: dict[str, Any] = {
+            "learned_rate": None,
+            "until": None,
+            "step": 0,
+            "code": None,
+            "text": None,
+        }
         await save_backoff(session, relay_id, **free, now=LATER)
         relay = await get_relay(session, relay_id)
     assert relay is not None
@@ -69,7 +82,7 @@ async def test_a_rate_given_back_leaves_the_last_words(database: Database) -> No
 async def test_relays_that_are_spared_are_shown_until_they_are_not(database: Database) -> None:
     async with database.begin() as session:
         ids = [await ensure_relay(session, f"{name}.example.org:25") for name in "abc"]
-        common = {"step": 1, "code": 450, "text": "busy", "now": NOW}
+        common: dict[str, Any] = {"step": 1, "code": 450, "text": "busy", "now": NOW}
         await save_backoff(session, ids[0], learned_rate=None, until=LATER, **common)
         await save_backoff(session, ids[1], learned_rate=60, until=NOW, **common)
         spared = [relay.relay_id for relay in await backed_off(session, NOW)]
