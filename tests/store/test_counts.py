@@ -66,7 +66,7 @@ async def test_rejections_are_counted_by_domain_reason_and_blame(stage: Stage) -
     ids = {row["id"]: row["destination_id"] for row in await stage.rows()}
     assert await rejected(stage) == [
         RejectionCount(
-            *(ids[1], "example.org", None, "blocked", 2, "blocked, last", "destination")
+            *(ids[1], "example.org", None, "blocked", 2, "550 blocked, last", "destination")
         ),
         RejectionCount(
             *(ids[2], "example.net", None, "userunknown", 1, "no such user", "recipient")
