@@ -1,7 +1,6 @@
 """Sending by itself: whatever is due of the issues that are on their way, and every notice.
 
-Beside it, at intervals: operators are told the sums of issues that are through, and what has to be
-forgotten or taken up again is.
+Beside it, every minute: operators are told the sums of issues that are through.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from contextlib import suppress
 
 import structlog
 
-from digest.audience.upkeep import upkeep
 from digest.delivery.alerts import tell_finished
 from digest.delivery.sender import Sender
 from digest.errors import RefusedError
@@ -19,7 +17,7 @@ from digest.jobs.embedded import EmbeddedEngine
 
 LOOK = 2.0  # seconds between two tries to become the sender, where another process is it
 SPARE = 5.0  # seconds beyond the sender's own grace until a stopped process ends anyway
-_TELL, _UPKEEP = 60.0, 3600.0  # seconds
+_TELL = 60.0  # seconds
 
 log = structlog.get_logger(__name__)
 
@@ -47,13 +45,9 @@ def _engine(sender: Sender) -> EmbeddedEngine:
         async with sender.db.begin() as session:
             await tell_finished(session, public_url=sender.public_url, now=sender.clock.now())
 
-    async def keep_up() -> None:
-        await upkeep(sender.db, sender.clock.now())
-
     engine = EmbeddedEngine()
-    for name, job, seconds in (("tell", tell, _TELL), ("upkeep", keep_up, _UPKEEP)):
-        engine.register(name, job)
-        engine.every(seconds, name)
+    engine.register("tell", tell)
+    engine.every(_TELL, "tell")
     return engine
 
 
