@@ -124,6 +124,8 @@ class Prefork:
         """Begin a command, with ``env`` in its environment; ``stopped``: SIGCONT lets it go."""
         self._begun += 1
         out, err = (self.folder / f"{self._begun}.{kind}" for kind in ("out", "err"))
+        for path in (out, err):
+            path.touch()  # whoever looks early finds nothing, not an error
         request = {
             "arguments": arguments,
             "environment": {**self.environment, **(env or {})},
