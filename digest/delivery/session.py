@@ -37,9 +37,12 @@ TIMEOUTS: dict[Phase, float] = {
 _QUIT_TIMEOUT = 2.0
 _ATOMS = re.compile(r"[^\s\x00-\x20\x7f-\xa0<>\"\\()\[\],;:@]+@[A-Za-z0-9.\-]+")
 _SERVICE_CLOSING = 421
+# What most paths are. ``is_path`` takes more, and longer over it.
+_PLAIN = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9][A-Za-z0-9.-]{0,188}")
 _DOT, _RESET = b".\r\n", b"RSET\r\n"
 # The commands that open a message, and the class of the reply that goes on.
 _OPENING = ((Phase.MAIL, 2), (Phase.RCPT, 2), (Phase.DATA, 3))
+_CLASSES = tuple(expected for _, expected in _OPENING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,20 +117,24 @@ class SmtpSession:
         begun: Job | None = None  # the relay waits for its body
         while begun is not None or self._dot_owed or self.usable:
             # Whatever is finished goes out at once: only an idle connection waits for a job.
-            hurried = begun is not None or self._dot_owed
-            job = await self._next(work, hurried=hurried)
-            if job is None and not hurried:
-                return
+            if begun is not None or self._dot_owed:
+                job = self._at_hand(work)
+            else:
+                job = await self._next(work)
+                if job is None:
+                    return
             begun = await self._exchange(begun, job)
 
-    async def _next(self, work: Work, *, hurried: bool) -> Job | None:
+    def _at_hand(self, work: Work) -> Job | None:
+        while self._pipelining and self.usable:
+            job = work.at_hand()
+            if job is None or self._begin(job):
+                return job
+        return None
+
+    async def _next(self, work: Work) -> Job | None:
         while self.usable:
-            if not hurried:
-                job = await work.wait()
-            elif self._pipelining:
-                job = work.at_hand()
-            else:
-                return None
+            job = await work.wait()
             if job is None or self._begin(job):
                 return job
         return None
@@ -165,20 +172,19 @@ class SmtpSession:
             begun.finish(await self._end())
         elif owed:
             await self._end()  # 554, no valid recipients: nobody's answer
-        if job is None or not await self._open(job, lines):
+        if job is None:
             return None
-        return job
+        if self._opens_at_once() or await self._open(job, lines):
+            return job
+        return None
 
     def _write_group(self, begun: Job | None, lines: tuple[bytes, ...], *, dot_owed: bool) -> None:
-        group: list[bytes] = [_DOT] if dot_owed else []
-        if begun is not None:
-            group = [begun.letter.data, _DOT]
-        replies = 1 if group else 0
+        body: tuple[bytes, ...] = () if begun is None else (begun.letter.data,)
+        commands: tuple[bytes, ...] = (_DOT,) if begun is not None or dot_owed else ()
         if self._pipelining:
-            group += lines
-            replies += len(lines)
-        if group:
-            self._stream.write(group, replies=replies)
+            commands += lines
+        if commands:
+            self._stream.write((*body, b"".join(commands)), replies=len(commands))
 
     def _lines(self, letter: Letter) -> tuple[bytes, ...]:
         """The commands that open a message, RSET before them where it is needed."""
@@ -195,7 +201,7 @@ class SmtpSession:
     async def _end(self) -> Answer | RelayError:
         """What became of the message whose final dot was written."""
         try:
-            code, text = await self._read(Phase.DOT)
+            code, text = self._stream.take() or await self._read(Phase.DOT)
         except RelayError as error:
             return error
         if code == _SERVICE_CLOSING:
@@ -205,6 +211,11 @@ class SmtpSession:
             self._stream.abort()
             return self._lost(Phase.DOT, f"{parse_reply(code, text)} after the final dot")
         return Answer(Phase.DOT, parse_reply(code, text))
+
+    def _opens_at_once(self) -> bool:
+        """Whether all that opens a message was answered, and well: as in most groups."""
+        simple = self._pipelining and not self._reset_first and not self._closing
+        return simple and self._stream.take_if(*_CLASSES)
 
     async def _open(self, job: Job, lines: tuple[bytes, ...]) -> bool:
         """Read what opening ``job`` is answered; whether its body is next, else it is finished."""
@@ -325,6 +336,8 @@ def is_path(address: str) -> bool:
     Our own door: aiosmtplib would shorten odd addresses silently, and a line end in one would be
     the next command.
     """
+    if _PLAIN.fullmatch(address):
+        return True
     local, _, domain = address.rpartition("@")
     return (
         bool(_ATOMS.fullmatch(address))

@@ -15,6 +15,7 @@ from typing import cast
 
 REPLY_MAX = 64 * 1024  # bytes of one reply with all its lines
 _RECEIVE = 16 * 1024
+_LAST_LINES = {b"%03d " % code: code for code in range(1000)}  # how a reply of one line begins
 
 
 class ConnectionClosedError(Exception):
@@ -61,6 +62,26 @@ class ReplyStream(asyncio.BufferedProtocol):
             raise ConnectionClosedError(str(self._error)) from self._error
         self._expected += replies
         self._transport.writelines(data)
+
+    def take(self) -> tuple[int, bytes] | None:
+        """The next reply if it has come, sooner than ``read``; None where that has to wait."""
+        if not self._replies:
+            return None
+        self._expected -= 1
+        return self._replies.popleft()
+
+    def take_if(self, *classes: int) -> bool:
+        """Take as many replies as ``classes`` if all have come, each of its class (2 for 2yz)."""
+        replies = self._replies
+        if len(replies) < len(classes):
+            return False
+        for (code, _), wanted in zip(replies, classes, strict=False):
+            if code // 100 != wanted:
+                return False
+        for _ in classes:
+            replies.popleft()
+        self._expected -= len(classes)
+        return True
 
     async def read(self, timeout: float) -> tuple[int, bytes]:
         """The next reply: its code and its text, lines joined by LF.
@@ -143,6 +164,11 @@ class ReplyStream(asyncio.BufferedProtocol):
         lines = (self._rest + data).split(b"\n")
         self._rest = lines.pop()
         for line in lines:
+            code = _LAST_LINES.get(line[:4])
+            if code is not None and not self._lines and len(self._replies) < self._expected:
+                self._replies.append((code, line[4:].strip()))  # as most are
+                self._length = len(self._rest)
+                continue
             problem = self._take(line.rstrip(b"\r"))
             if problem:
                 self._fail(ConnectionClosedError(problem))

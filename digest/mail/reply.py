@@ -19,6 +19,8 @@ RETRY_MIN = timedelta(seconds=1)
 RETRY_MAX = timedelta(hours=24)  # a server that asks for more is not believed
 
 _STATUS = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?![\w.])[ :-]*")
+# One line that needs no care: nothing in it to take away but the status.
+_USUAL = re.compile(r"(?:([245]\.\d{1,3}\.\d{1,3}) )?([A-Za-z][!-~]*(?: [!-~]+)*)")
 _RETRY = re.compile(
     r"\b(?:try|retry|retrying|come\s+back|resend|wait|greylist\w*|deferred)\b"
     r"(?:\s+(?:again|later|delivery|this|message|it|please|back)\b){0,4}"
@@ -66,6 +68,9 @@ def parse_reply(code: int, text: str | bytes) -> Reply:
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
+    usual = _USUAL.fullmatch(text)
+    if usual is not None and len(text) <= TEXT_MAX:
+        return Reply(code, usual[2], usual[1])
     lines = [_without_code(line, code) for line in text.splitlines()[:100]]
     found = _STATUS.match(lines[0]) if lines else None
     status = found[1] if found else None

@@ -138,3 +138,13 @@ def test_how_long_to_wait_is_read_from_the_text(text, seconds):
 @pytest.mark.parametrize("code", [250, 550])
 def test_nobody_waits_for_an_answer_that_stands(code):
     assert retry_after(parse_reply(code, "try again in 5 minutes")) is None
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from([250, 451, 550]),
+    st.from_regex(r"([245]\.\d{1,3}\.\d{1,3} )?[A-Za-z2:-][ !-~]{0,60}", fullmatch=True),
+)
+def test_a_usual_reply_is_read_as_one_that_needs_care(code, text):
+    # A blank at the end is taken away with care, and nothing else differs.
+    assert parse_reply(code, text) == parse_reply(code, text + " ")
