@@ -25,7 +25,7 @@ from digest.errors import DatabaseError
 from digest.mail.tokens import KeyRing
 from digest.rules.balance import Balance
 from digest.rules.brakes import Action, Decision
-from digest.rules.delivery import OPEN_STATES, DeliveryState
+from digest.rules.delivery import OPEN_STATES, DeliveryState, StateReason
 from digest.store import handover
 from digest.store.deliveries import Claimed, record_outcomes
 from digest.store.notices import ClaimedNotice, record_notice_outcomes
@@ -40,6 +40,7 @@ log = structlog.get_logger(__name__)
 
 _LEAST_PATIENCE = 2.0  # seconds to record what is known, however short the grace
 POISONED = "Message {row} ended the sending process twice and is held. The others go out."
+UNWRITABLE = "Message {row} could not be written, three times, and is held. The others go out."
 _TEND = 1.0  # seconds between two looks at stale claims
 
 
@@ -227,6 +228,9 @@ class SendingRun:
                 await record_notice_outcomes(session, worker_id, notices, now)
             if self._brakes.alarmed:
                 await self._brakes.act(session, now)
+            for done in group:
+                if done.issue_id and done.outcome.reason is StateReason.POISON:
+                    await self._poisoned(session, done.issue_id, done.outcome.row_id, UNWRITABLE)
         for done in group:
             self._tally(done)
         if self.progress is not None:
@@ -333,9 +337,11 @@ class SendingRun:
             for issue_id in issue_ids:
                 await self._brakes.open(session, issue_id)
 
-    async def _poisoned(self, session: Session, issue_id: int, row_id: int) -> None:
-        log.error("a message killed its sender twice and is held", issue_id=issue_id, row=row_id)
-        decision = Decision(Action.HOLD_MESSAGE, POISONED.format(row=row_id))
+    async def _poisoned(
+        self, session: Session, issue_id: int, row_id: int, words: str = POISONED
+    ) -> None:
+        decision = Decision(Action.HOLD_MESSAGE, words.format(row=row_id))
+        log.error("a message is held", issue_id=issue_id, row=row_id, reason=decision.reason)
         if self._means.tell is not None:
             await self._means.tell(session, issue_id, decision, self._clock.now())
 

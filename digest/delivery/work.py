@@ -41,10 +41,11 @@ _LATER = timedelta(seconds=0.5)  # until a row is due again whose provider has e
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A row and what became of it."""
+    """A row and what became of it; ``issue_id`` of a row of an issue."""
 
     row: Row
     outcome: Outcome
+    issue_id: int = 0
 
 
 @dataclass(slots=True)
@@ -98,7 +99,7 @@ class Desk:
     def settle(self, claim: Claim, outcome: Outcome) -> None:
         """A claim that was taken has its outcome."""
         self.busy -= 1
-        self.recorder.add(Done(claim.row, outcome))
+        self.recorder.add(Done(claim.row, outcome, claim.issue_id))
         self.rate.count(not outcome.uncharged)
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 from sqlalchemy import select, update
 
 from digest.clock import Clock
 from digest.delivery.letters import Letters
 from digest.delivery.notices import NoticeLetters
+from digest.rules.brakes import Action, Decision
 from digest.store.notices import SIGN_UP_LANE, Notice, write_notice
 from digest.store.schema import notices, subscribers
-from digest.store.session import Database
+from digest.store.session import Database, Session
 from tests.build import PUBLIC_URL, a_newsletter, an_issue
 from tests.delivery.stage import KEYS, Stage, set_stage
 from tests.delivery.test_letters import a_row
@@ -30,10 +33,16 @@ async def test_a_reader_whose_message_cannot_be_made_is_held_and_the_rest_goes_o
     stage = await set_stage(database)
     await stage.start()
     await corrupt(stage, "bart@example.net", "bart@example.net\r\nRCPT TO:<x@y.example>")
+    told: list[Decision] = []
+
+    async def tell(_session: Session, _issue: int, decision: Decision, _now: datetime) -> None:
+        told.append(decision)
+
     async with FakeRelay() as relay:
         for _ in range(3):
-            await stage.send(relay)
+            await stage.send(relay, tell=tell)
             stage.clock.jump(hours=1)
+    assert [one.action for one in told] == [Action.HOLD_MESSAGE]
     assert sorted(one.recipient for one in relay.ledger) == ["anne@example.org", "cris@example.com"]
     (row,) = [row for row in await stage.rows() if row["state"] != "accepted"]
     assert (row["state"], row["reason"], row["blame"]) == ("held", "poison", "message")
