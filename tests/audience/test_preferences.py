@@ -47,7 +47,7 @@ async def save(db: Database, subscription_id: int, **changes: object) -> None:
     found = await read(db, subscription_id)
     given = {"wanted": set(SECTIONS), "monthly": False, "name": "Anne"} | changes
     async with db.begin() as session:
-        await save_choice(session, found, **given, origin=NET, now=NOW)  # type: ignore[arg-type]
+        await save_choice(session, found, **given, origin=NET, now=NOW)  # type: ignore[arg-type]  # keys and types as save_choice names them
 
 
 async def kinds(db: Database) -> list[str]:

@@ -136,7 +136,7 @@ async def test_a_reader_signs_up_reads_chooses_leaves_and_comes_back(
     scripts: bool,
 ) -> None:
     async with a_journey(sqlite_url, tmp_path) as journey:
-        context = await browser.new_context(viewport=viewport, java_script_enabled=scripts)  # type: ignore[arg-type]
+        context = await browser.new_context(viewport=viewport, java_script_enabled=scripts)  # type: ignore[arg-type]  # a dict is what it takes
         page = await context.new_page()
         await page.goto(journey.url)
         journey.let_a_person_read()
@@ -245,8 +245,8 @@ async def test_nobody_is_kept_from_using_any_page(
         await journey.send_issue()
         # The page's own policy lets no script run: axe comes from outside of it.
         context = await browser.new_context(
-            viewport=PHONE,  # type: ignore[arg-type]
-            color_scheme=scheme,  # type: ignore[arg-type]
+            viewport=PHONE,  # type: ignore[arg-type]  # a dict is what it takes
+            color_scheme=scheme,  # type: ignore[arg-type]  # a dict is what it takes
             bypass_csp=True,
         )
         page = await context.new_page()

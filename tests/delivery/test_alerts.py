@@ -47,12 +47,12 @@ async def sent(stage: Stage) -> list[EmailMessage]:
     async with FakeRelay() as relay:
         letters = NoticeLetters(stage.db, KEYS, public_url=PUBLIC_URL)
         await stage.sender(relay, write_notice=letters).send_notices()
-    return [one.message for one in relay.ledger]  # type: ignore[misc]
+    return [one.message for one in relay.ledger]  # type: ignore[misc]  # the email package types it loosely
 
 
 def text_of(message: EmailMessage) -> str:
     part = next(part for part in message.walk() if part.get_content_type() == "text/plain")
-    return " ".join(part.get_payload(decode=True).decode().replace("\r\n> ", " ").split())  # type: ignore[union-attr]
+    return " ".join(part.get_payload(decode=True).decode().replace("\r\n> ", " ").split())  # type: ignore[union-attr]  # there is one: it was just sent
 
 
 @pytest.mark.parametrize(

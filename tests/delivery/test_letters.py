@@ -97,7 +97,7 @@ async def test_a_provider_that_keeps_no_message_id_gets_the_token_in_its_own_tag
     database: Database, name: str, read: object
 ) -> None:
     mail = await composed(database, PROFILES[name])
-    assert the_token(read(mail)) == Token(TokenKind.DELIVERY, 7)  # type: ignore[operator]
+    assert the_token(read(mail)) == Token(TokenKind.DELIVERY, 7)  # type: ignore[operator]  # there is one: it was just sent
 
 
 async def test_no_provider_may_track_readers(database: Database) -> None:

@@ -263,7 +263,7 @@ async def test_every_test_has_a_number_and_a_message_id_of_its_own(database: Dat
 async def test_a_test_says_what_has_changed_since_the_last_one(database: Database) -> None:
     newsletter = await a_newsletter(database)
     stored = await an_issue(database, newsletter)
-    stage = Stage(database, newsletter, stored.issue.id, stored.version.hash, Clock())  # type: ignore[arg-type]
+    stage = Stage(database, newsletter, stored.issue.id, stored.version.hash, Clock())  # type: ignore[arg-type]  # there is one: it was just sent
     await a_test(stage, "dora@example.org")
     async with database.begin() as session:
         await add_issue(session, newsletter, issue_text(words="3 < 4 items"), now=NOW)
