@@ -30,7 +30,7 @@ from digest.store.session import Database, Session
 from digest.store.workers import Lease
 
 CLAIM_SECONDS = 0.25  # of the measured rate: what a claim holds at most
-CLAIM_MOST = 500  # rows; larger claims are no faster (measured) and wait longer
+CLAIM_MOST = 1_000  # rows; a claim has a fixed cost, and more than that only wait longer
 _PACED_SECONDS = 1.0  # of a configured rate: more would grow stale in the queue
 _LOOK_AGAIN = 0.1  # seconds between two looks at a database that has nothing for us
 _REFRESH = 0.25  # seconds after which a look is too old to claim by
@@ -148,7 +148,7 @@ class Feeder:
         if self._kept_up is None or now - self._kept_up >= _UPKEEP:
             self._kept_up = now
             for issue in agenda.issues:
-                await look_after(self.db, issue.issue_id, now)
+                await look_after(self.db, issue.issue_id, now, departed=False)
 
     # Claiming.
 

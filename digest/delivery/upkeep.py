@@ -21,15 +21,21 @@ from digest.store.session import Database, Session
 log = structlog.get_logger(__name__)
 
 
-async def look_after(db: Database, issue_id: int, now: datetime) -> IssueState:
-    """Do what is due for the issue; the state it has then."""
+async def look_after(
+    db: Database, issue_id: int, now: datetime, *, departed: bool = True
+) -> IssueState:
+    """Do what is due for the issue; the state it has then.
+
+    ``departed``: also settle rows of who left meanwhile, which looks at every row that waits.
+    """
     async with db.begin() as session:
         progress = await issue_progress(session, issue_id)
         if progress.state is IssueState.CANCELLED:
             await settle_stopped(session, issue_id, now)
         if progress.state is not IssueState.SENDING:
             return progress.state
-        await cancel_departed(session, issue_id, now)
+        if departed:
+            await cancel_departed(session, issue_id, now)
         await expire_overdue(session, issue_id, now)
         if progress.canary_passed_at is None:
             await _release(session, issue_id, wait=progress.canary_wait, now=now)

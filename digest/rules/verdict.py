@@ -227,6 +227,7 @@ TABLE: tuple[Row, ...] = (
 )
 _NO_ROW_TEMPORARY = Row(Reason.SYSTEM, _D, Counts.SOFT)
 _NO_ROW = Row(Reason.UNDEFINED, _R, Counts.SOFT)
+_ACCEPTED = Verdict(DeliveryState.ACCEPTED)
 _NO_SENSE = Verdict(DeliveryState.DEFERRED, Blame.RELAY, Reason.PROTOCOL)
 _ABOUT_ADDRESS = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"})
 _AFTER_RCPT = frozenset({Phase.DATA, Phase.DOT})
@@ -239,7 +240,7 @@ def judge(reply: Reply, phase: Phase) -> Verdict:
     transaction is tried again, at the relay's expense.
     """
     if reply.positive and phase is Phase.DOT:
-        return Verdict(DeliveryState.ACCEPTED)
+        return _ACCEPTED
     if not 400 <= reply.code <= 599:
         return _NO_SENSE
     temporary = reply.code < 500 or (reply.status or "").startswith("4")
