@@ -11,6 +11,7 @@ from sqlalchemy import select
 from digest.clock import Clock
 from digest.delivery.session import Letter
 from digest.rules.delivery import IssueState
+from digest.rules.relay import RelayProfile
 from digest.store.notices import SIGN_UP_LANE, ClaimedNotice, Notice, write_notice
 from digest.store.relays import list_relays
 from digest.store.schema import relay_usage
@@ -19,7 +20,7 @@ from tests.delivery.stage import Stage, set_stage
 from tests.fakes.relay import FakeRelay
 
 
-async def write_letter(notice: ClaimedNotice) -> Letter:
+async def write_letter(notice: ClaimedNotice, _profile: RelayProfile) -> Letter:
     return Letter("b-1@bounces.example.org", notice.address, b"Subject: hello\r\n\r\nHello\r\n")
 
 
