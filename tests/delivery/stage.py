@@ -81,6 +81,11 @@ class Stage:
         while (await self.states())[state] != rows:  # noqa: ASYNC110 - the database has no event
             await asyncio.sleep(0.01)
 
+    async def until_at_least(self, state: str, rows: int) -> None:
+        """Return once so many rows or more are in ``state``: they come in groups."""
+        while (await self.states())[state] < rows:  # noqa: ASYNC110 - the database has no event
+            await asyncio.sleep(0.01)
+
     async def rows(self) -> list[dict]:
         async with self.db.read() as session:
             query = select(deliveries).order_by(deliveries.c.id)

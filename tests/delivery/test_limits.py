@@ -65,7 +65,7 @@ async def test_a_confirmation_goes_before_an_issue_at_a_slow_rate(database: Data
         sender = stage.sender(url=relay.url(connections=4, rate=14), write_notice=write_letter)
         stop = asyncio.Event()
         serving = asyncio.create_task(sender.serve(stop))
-        await stage.until("accepted", 5)
+        await stage.until_at_least("accepted", 5)
         async with database.begin() as session:
             notice = Notice("confirmation", SIGN_UP_LANE, "dora@example.org", "en")
             await write_notice(session, notice, Clock().now())
@@ -130,7 +130,7 @@ async def test_a_quota_holds_across_a_restart(database: Database) -> None:
         url = relay.url(connections=3, per_hour=20)
         stop = asyncio.Event()
         sending = asyncio.create_task(stage.sender(url=url).send_issue(stage.issue_id, stop=stop))
-        await stage.until("accepted", 10)
+        await stage.until_at_least("accepted", 10)
         stop.set()
         await sending
         stop = asyncio.Event()
@@ -170,7 +170,7 @@ async def test_nothing_is_sent_while_the_relay_asks_for_a_pause(database: Databa
         sending = asyncio.create_task(
             stage.sender(url=relay.url(connections=1)).send_issue(stage.issue_id)
         )
-        await stage.until("deferred", 1)
+        await stage.until_at_least("deferred", 1)
         seen = len(relay.commands)
         await asyncio.sleep(0.3)
         assert len(relay.commands) == seen
