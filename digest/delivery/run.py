@@ -170,9 +170,11 @@ class SendingRun:
             await self._feed()
         finally:
             await self._wind_up(recording, helpers, stop)
-        if self._issue_id is not None and self.fatal is None:
+        if self._errand.issues and self.fatal is None:
             async with self._db.begin() as session:
-                await finish_sending(session, self._issue_id, self._clock.now())
+                for issue in await issues_on_their_way(session):
+                    if self._issue_id in (None, issue.issue_id):
+                        await finish_sending(session, issue.issue_id, self._clock.now())
 
     async def _feed(self) -> None:
         try:
