@@ -1,0 +1,1 @@
+"""Every table, by room; ``store.schema`` has them all."""
