@@ -89,6 +89,13 @@ def test_alone_it_says_what_there_is() -> None:
         assert f"\n  {command} " in done.stdout
 
 
+def test_what_takes_long_is_left_to_a_command_of_its_own(
+    request: pytest.FixtureRequest,
+) -> None:
+    assert request.config.getini("addopts")[-2:] == ["-m", "not long"]  # what is asked for wins
+    assert "-m 'long or not long'" in RUN.read_text()
+
+
 def test_a_wrong_command_is_refused(checkout: Path) -> None:
     done = call(checkout, "tset")
     assert done.returncode == 2

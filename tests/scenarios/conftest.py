@@ -41,7 +41,8 @@ def short(cases: Sequence[Any], *few: Any) -> list[Any]:
 def seed(request: pytest.FixtureRequest) -> int:
     """A number for this test's chance; ``DIGEST_TEST_SEED`` repeats a run that failed."""
     chosen = int(os.environ.get(SEED) or random.SystemRandom().randrange(1 << 32))
-    print(f"to repeat: {SEED}={chosen} ./run test '{request.node.nodeid}'")  # shown on failure
+    # Shown on failure.
+    print(f"to repeat: {SEED}={chosen} ./run test -m '' '{request.node.nodeid}'")
     return chosen
 
 
