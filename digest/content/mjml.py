@@ -26,6 +26,7 @@ __all__ = ["to_html"]
 # lxml leaves these ASCII characters as they are; private-use ones stand for them while it writes.
 _STAND_INS: Final = {"\\": "\ue010", "\x7f": "\ue011", '"': "\ue012"}
 _RISKY: Final = re.compile('[\\\\\x7f"]')
+_RESERVED: Final = re.compile("[\ue010-\ue012]")
 # Most documents have none of them: then no attribute need be looked at.
 _MAY_BE_RISKY: Final = re.compile(r"[\\\x7f]|&#(?:0*(?:92|127)|[xX]0*(?:5[cC]|7[fF]));")
 _SPACES: Final = re.compile(r"[ \t\r\n]+")
@@ -52,6 +53,9 @@ def to_html(source: str, *, path: str) -> str:
     """
     if "<!DOCTYPE" in source or "<!ENTITY" in source:
         raise ThemeError("A theme declares no entities.", where=path, fix="Remove the DOCTYPE.")
+    if _RESERVED.search(source):
+        message = "The private-use characters U+E010 to U+E012 cannot stand in a theme."
+        raise ThemeError(message, where=path, fix="Remove them; they look like an empty box.")
     try:
         root = etree.fromstring(source.encode(), _PARSER)
     except etree.XMLSyntaxError as error:

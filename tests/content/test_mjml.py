@@ -15,8 +15,9 @@ from mjml import mjml2html
 from digest.content.mjml import to_html
 from digest.errors import ThemeError
 
+RESERVED = "\ue010\ue011\ue012"  # refused at the door, see below
 CHARACTERS = st.characters(
-    exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"
+    exclude_categories=["Cs", "Cc"], exclude_characters=f"\ufffe\uffff{RESERVED}"
 ) | st.sampled_from("\n\t\"\\'<>&")
 
 
@@ -118,6 +119,12 @@ class _Bold(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self.inside:
             self.words += data
+
+
+@pytest.mark.parametrize("character", RESERVED)
+def test_a_character_that_stands_for_another_is_refused(character: str) -> None:
+    with pytest.raises(ThemeError, match="private-use"):
+        to_html(document(f"<mj-text>{character}</mj-text>"), path="t")
 
 
 @pytest.mark.parametrize(
