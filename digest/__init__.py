@@ -6,14 +6,15 @@
     content/    one issue file becomes one rendered version: parse, look, lint
     store/      the only SQL: functions(session, …) that never commit
     audience/   who reads: import, leave
+    access/     who may do what: keys of programs
     delivery/   publish → plan → sender (claim, compose, send, record) → session → smtp
     jobs/       what runs by itself
     runtime     the one place that picks implementations
-    web/        what readers, editors and operators see in a browser
+    web/        what readers, editors and operators see in a browser, and programs by the API
     cli/        one module per noun of the ``digest`` command
 
-Imports point down this list reversed: cli → web → runtime → jobs → delivery → audience →
-store, content → rules → mail → the ground (``./run check`` holds it).
+Imports point down this list reversed: cli → web → runtime → jobs → delivery → audience,
+access → store, content → rules → mail → the ground (``./run check`` holds it).
 
 One path to read first: ``cli/issue.py`` → ``delivery/publish.py`` → ``delivery/plan.py`` →
 ``delivery/sender.py`` → ``delivery/session.py``. The words are in docs/glossary.md, the files that

@@ -159,6 +159,15 @@ class SignupSettings(BaseModel):
     """Whether addresses that are made to be thrown away are refused."""
 
 
+class ApiSettings(BaseModel):
+    """What programs may do."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
+
+    per_minute: Annotated[int, Field(ge=1, le=100_000)] = 600
+    """Calls of the API a minute, for each key."""
+
+
 class Settings(BaseSettings):
     """What an installation is told; nothing else is read from the environment."""
 
@@ -208,6 +217,7 @@ class Settings(BaseSettings):
     sender: SenderSettings = SenderSettings()
     dkim: DkimSettings = DkimSettings()
     signup: SignupSettings = SignupSettings()
+    api: ApiSettings = ApiSettings()
 
     @property
     def dkim_folder(self) -> Path:

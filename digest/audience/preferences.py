@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -79,6 +80,30 @@ async def save_choice(
     await choose(session, found.subscription.id, Choice(muted, monthly), origin=origin, now=now)
     if clean_name(name) != found.reader.name:
         await rename(session, found.reader.id, clean_name(name))
+
+
+async def change_choice(
+    session: Session,
+    found: Preferences,
+    *,
+    muted: Sequence[str] | None,
+    monthly: bool | None,
+    source: str,
+    now: datetime,
+) -> bool:
+    """Change what is given, on a reader's behalf; False when it was like that.
+
+    InputError for a section that this newsletter does not let its readers mute.
+    """
+    unknown = [one for one in muted or () if one not in found.sections and one not in found.muted]
+    if unknown:
+        raise InputError(f"There is no section {unknown[0]!r} to mute.", where="muted")
+    mine = found.subscription
+    choice = Choice(
+        found.muted if muted is None else tuple(dict.fromkeys(muted)),
+        mine.cadence == "monthly" if monthly is None else monthly,
+    )
+    return await choose(session, mine.id, choice, origin=None, source=source, now=now)
 
 
 async def pause_for(

@@ -41,7 +41,7 @@ def build_app() -> App:
     )
     for name, text in GROUPS.items():
         target = name if name in COMMANDS else "app"
-        app.command(f"digest.cli.{name}:{target}", name=name, help=text)
+        app.command(f"digest.cli.{name.replace('-', '_')}:{target}", name=name, help=text)
     app.register_install_completion_command(
         "--install-completion", help="Complete commands in this shell from now on."
     )

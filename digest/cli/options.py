@@ -30,6 +30,7 @@ GROUPS = {
     "worker": "Send, without pages.",
     "dkim": "Keys that sign mail, and their DNS records: new, show-dns, rotate.",
     "message": "Messages as bytes: check.",
+    "api-key": "Keys for programs that use the API: create, list, revoke.",
     "db": "The database: upgrade, check.",
 }
 

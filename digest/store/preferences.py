@@ -49,7 +49,13 @@ async def person(session: Session, subscriber_id: int) -> Person | None:
 
 
 async def choose(
-    session: Session, subscription_id: int, choice: Choice, *, origin: str, now: datetime
+    session: Session,
+    subscription_id: int,
+    choice: Choice,
+    *,
+    origin: str | None,
+    source: str = "page",
+    now: datetime,
 ) -> bool:
     """Have a subscription as its reader wants it; False when it was like that."""
     wanted: dict[str, Any] = {
@@ -63,7 +69,7 @@ async def choose(
     await session.execute(update(_s).where(_s.c.id == subscription_id).values(**wanted))
     proof = Proof(origin=origin, detail=wanted)
     await add_consent(
-        session, subscription_id, kind="preferences", source="page", now=now, proof=proof
+        session, subscription_id, kind="preferences", source=source, now=now, proof=proof
     )
     return True
 

@@ -11,6 +11,7 @@ from digest.store.tables.answers import feedback
 from digest.store.tables.columns import metadata
 from digest.store.tables.issues import issues, links, media, version_links, version_media, versions
 from digest.store.tables.newsletters import installation, newsletter_people, newsletters, send_slots
+from digest.store.tables.programs import api_keys, webhook_deliveries, webhooks
 from digest.store.tables.readers import (
     consent_batches,
     consent_events,
@@ -31,6 +32,7 @@ from digest.store.tables.sending import (
 )
 
 __all__ = [
+    "api_keys",
     "attempts",
     "consent_batches",
     "consent_events",
@@ -56,5 +58,7 @@ __all__ = [
     "version_links",
     "version_media",
     "versions",
+    "webhook_deliveries",
+    "webhooks",
     "workers",
 ]

@@ -167,7 +167,7 @@ async def subscription_of(
     session: Session, newsletter_id: int, subscriber_id: int
 ) -> Subscription | None:
     """This reader's subscription to this newsletter, in whatever state."""
-    query = _subscriptions().where(
+    query = subscriptions_query().where(
         _s.c.newsletter_id == newsletter_id, _s.c.subscriber_id == subscriber_id
     )
     row = (await session.execute(query)).one_or_none()
@@ -213,7 +213,9 @@ async def add_consent(
 
 async def get_subscription(session: Session, subscription_id: int) -> Subscription | None:
     """The subscription with this id."""
-    row = (await session.execute(_subscriptions().where(_s.c.id == subscription_id))).one_or_none()
+    row = (
+        await session.execute(subscriptions_query().where(_s.c.id == subscription_id))
+    ).one_or_none()
     return None if row is None else Subscription(*row)
 
 
@@ -237,7 +239,7 @@ async def find_reader(session: Session, address: str) -> Reader | None:
 
 async def list_subscriptions(session: Session, subscriber_id: int) -> tuple[Subscription, ...]:
     """Everything a reader has subscribed to, in whatever state, by the newsletter's name."""
-    query = _subscriptions().where(_s.c.subscriber_id == subscriber_id)
+    query = subscriptions_query().where(_s.c.subscriber_id == subscriber_id)
     rows = await session.execute(query.order_by(schema.newsletters.c.slug))
     return tuple(Subscription(*one) for one in rows)
 
@@ -391,7 +393,8 @@ def _issues_of(newsletter_id: int) -> Any:
     return select(schema.issues.c.id).where(schema.issues.c.newsletter_id == newsletter_id)
 
 
-def _subscriptions() -> Any:
+def subscriptions_query() -> Any:
+    """A query whose rows are the fields of Subscription, in order."""
     newsletters = schema.newsletters
     return select(
         _s.c.id,

@@ -8,6 +8,7 @@ subscriber (``suppressed_at``), since planning cannot compute a hash in SQL.
 from __future__ import annotations
 
 import hmac
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, insert, or_, select, update
@@ -18,6 +19,16 @@ from digest.store import schema
 from digest.store.session import Session
 
 _t = schema.suppressions
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """A suppression that holds; ``newsletter`` is a slug, None where it holds for all."""
+
+    id: int
+    newsletter: str | None
+    reason: SuppressionReason
+    created_at: datetime
 
 
 def address_hash(pepper: bytes, address_key: str) -> str:
@@ -56,6 +67,32 @@ async def suppression_of(
     query = select(_t.c.reason).where(_t.c.address_hash == hashed, in_force(newsletter_id))
     found: SuppressionReason | None = (await session.execute(query.limit(1))).scalar_one_or_none()
     return found
+
+
+async def suppression_page(
+    session: Session,
+    *,
+    newsletter_id: int | None = None,
+    address_key: str | None = None,
+    after: int = 0,
+    limit: int = 1_000,
+) -> list[Suppression]:
+    """The first ``limit`` suppressions with an id above ``after`` that hold (for a newsletter)."""
+    names = schema.newsletters
+    query = (
+        select(_t.c.id, names.c.slug, _t.c.reason, _t.c.created_at)
+        .select_from(_t.outerjoin(names, names.c.id == _t.c.newsletter_id))
+        .where(_t.c.id > after, _t.c.lifted_at.is_(None))
+        .order_by(_t.c.id)
+        .limit(limit)
+    )
+    if newsletter_id is not None:
+        query = query.where(in_force(newsletter_id))
+    if address_key is not None:
+        query = query.where(
+            _t.c.address_hash == address_hash(await read_pepper(session), address_key)
+        )
+    return [Suppression(*row) for row in await session.execute(query)]
 
 
 async def suppress(

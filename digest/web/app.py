@@ -1,7 +1,7 @@
 """The web application of ``digest run``.
 
 Rooms: ``health``; ``newsletters``, ``archive`` and ``feeds`` (what anyone may see); ``signup``;
-``public``, ``preferences`` and ``own_data`` (what the links in a mail open).
+``public``, ``preferences`` and ``own_data`` (what the links in a mail open); ``api`` (programs).
 Layers, outermost first: headers on every answer, faults made into pages, a limit for bodies.
 """
 
@@ -25,6 +25,7 @@ from digest.web import (
     public,
     signup,
 )
+from digest.web.api import routes as api
 from digest.web.page import ASSET_ROUTE, Faults, on_http_error
 from digest.web.security import BodyLimit, Headers, LoopbackOnly
 from digest.web.site import Site
@@ -50,6 +51,7 @@ def site_routes() -> tuple[BaseRoute, ...]:
         *public.ROUTES,
         *preferences.ROUTES,
         *own_data.ROUTES,
+        *api.ROUTES,
     )
 
 

@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from digest.errors import DatabaseError, NotFoundError
 from digest.resources import templates
+from digest.web.problem import for_programs, problem_at
 
 log = structlog.get_logger(__name__)
 
@@ -112,18 +113,30 @@ def error_page(
 ) -> HTMLResponse:
     """The page that says what is wrong, the same bytes whatever was asked for."""
     title, advice = _WORDS.get(status, ("That did not work", "Go back and try again."))
-    sent = dict(headers or {})
-    if status == 503:
-        sent.setdefault("retry-after", str(RETRY_SECONDS))
+    sent = _when_again(status, headers)
     values = {"status": status, "title": title, "advice": advice, "prefix": prefix}
     return page("error.html", values, status=status, headers=sent)
+
+
+def _when_again(status: int, headers: Mapping[str, str] | None) -> dict[str, str]:
+    retry = {"retry-after": str(RETRY_SECONDS)} if status == 503 else {}
+    return {**retry, **(headers or {})}
+
+
+def _error(scope: Scope, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """What is wrong, as whoever asked can read it."""
+    prefix = _prefix(scope)
+    path = str(scope["path"]).removeprefix(prefix)
+    if for_programs(path):
+        return problem_at(path, status, _when_again(status, headers))
+    return error_page(status, headers, prefix=prefix)
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
     """Starlette's handler for an HTTPException raised by a route or by the router."""
     if not isinstance(error, HTTPException):
         raise error
-    return error_page(error.status_code, error.headers, prefix=_prefix(request.scope))
+    return _error(request.scope, error.status_code, error.headers)
 
 
 def _prefix(scope: Scope) -> str:
@@ -159,17 +172,16 @@ class Faults:
 
 
 def _fault(scope: Scope, error: Exception) -> Response:
-    prefix = _prefix(scope)
     if isinstance(error, HTTPException):
-        return error_page(error.status_code, error.headers, prefix=prefix)
+        return _error(scope, error.status_code, error.headers)
     if isinstance(error, NotFoundError):
-        return error_page(404, prefix=prefix)
-    kind = "/" + str(scope["path"]).removeprefix(prefix).split("/")[1]
+        return _error(scope, 404)
+    kind = "/" + str(scope["path"]).removeprefix(_prefix(scope)).split("/")[1]
     if isinstance(error, DatabaseError):
         log.warning("a page found no database", page=kind, error=str(error))
-        return error_page(503, prefix=prefix)
+        return _error(scope, 503)
     log.error("a page failed", page=kind, exc_info=error)
-    return error_page(500, prefix=prefix)
+    return _error(scope, 500)
 
 
 @cache

@@ -26,6 +26,7 @@ from digest.web.client import Turnstile, client_net
 from digest.web.forms import Form, read_form
 from digest.web.newsletters import front, newsletter_in
 from digest.web.page import page
+from digest.web.problem import ANYWHERE, problem
 from digest.web.security import read_body
 from digest.web.signup_form import (
     TRAP,
@@ -38,14 +39,8 @@ from digest.web.signup_form import (
 from digest.web.site import Site, site_of
 
 _PRIVATE = {"x-robots-tag": "noindex, nofollow"}
-_ANYWHERE = {
-    "access-control-allow-origin": "*",
-    "access-control-allow-methods": "GET, POST",
-    "access-control-allow-headers": "content-type",
-    "access-control-max-age": "86400",
-    "cross-origin-resource-policy": "cross-origin",
-}
-_ACCEPTED = {"status": "asked", "message": "Look into that mailbox for a link to confirm."}
+ACCEPTED = {"status": "asked", "message": "Look into that mailbox for a link to confirm."}
+_STALE = "This stamp does not fit. Get one with GET when the form opens."
 
 
 async def subscribe(request: Request) -> Response:
@@ -99,12 +94,12 @@ async def subscribe_json(request: Request) -> Response:
     Any site may ask, without credentials; there are none.
     """
     if request.method == "OPTIONS":
-        return Response(status_code=204, headers=_ANYWHERE)
+        return Response(status_code=204, headers=ANYWHERE)
     site = site_of(request)
     if request.method != "POST":
         async with site.db.read() as session:
             await newsletter_in(session, request)
-        return JSONResponse({"stamp": new_stamp(site)}, headers=_ANYWHERE)
+        return JSONResponse({"stamp": new_stamp(site)}, headers=ANYWHERE)
     sent = await _json_of(request)
     net = _through(request)
     async with site.db.read() as session:
@@ -112,14 +107,12 @@ async def subscribe_json(request: Request) -> Response:
     try:
         address = typed_address(site, sent.get("email", "").strip())
     except AddressError as error:
-        return _problem(422, "This address cannot be used.", error.message)
+        return problem(422, error.message, headers=ANYWHERE)
     if not sent.get(TRAP):
         if not stamp_fits(site, sent.get("stamp", "")):
-            return _problem(
-                409, "This stamp does not fit.", "Get one with GET when the form opens."
-            )
+            return problem(409, _STALE, headers=ANYWHERE)
         await site.desk.ask(newsletter.id, address, net=net, source="json")
-    return JSONResponse(_ACCEPTED, 202, headers=_ANYWHERE)
+    return JSONResponse(ACCEPTED, 202, headers=ANYWHERE)
 
 
 async def _json_of(request: Request) -> dict[str, str]:
@@ -131,11 +124,6 @@ async def _json_of(request: Request) -> dict[str, str]:
     if not isinstance(sent, dict) or not all(isinstance(one, str) for one in sent.values()):
         raise HTTPException(400)
     return sent
-
-
-def _problem(status: int, title: str, detail: str) -> Response:
-    body = {"title": title, "status": status, "detail": detail}
-    return JSONResponse(body, status, headers=_ANYWHERE, media_type="application/problem+json")
 
 
 def _through(request: Request) -> str:

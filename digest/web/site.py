@@ -38,6 +38,7 @@ class Site:
     limits: SignupLimits = field(default_factory=SignupLimits)
     refuse_disposable: bool = True
     proxies: Networks = ()
+    api_per_minute: int = 600
     desk: SignupDesk = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -59,6 +60,7 @@ class Site:
             limits=SignupLimits(signup.per_network, signup.per_domain, signup.total),
             refuse_disposable=signup.refuse_disposable,
             proxies=networks(settings.trusted_proxies),
+            api_per_minute=settings.api.per_minute,
         )
 
     @property

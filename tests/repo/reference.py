@@ -24,6 +24,9 @@ from digest.rules.delivery import (
 )
 from digest.rules.subscription import SubscriptionState, SuppressionReason
 from digest.settings import env_example
+from digest.web.api.calls import Operation
+from digest.web.api.routes import OPERATIONS
+from digest.web.problem import WORDS
 from tests.repo.tree import ROOT
 
 FOLDER = ROOT / "docs" / "reference"
@@ -63,6 +66,17 @@ _FINDINGS_HEAD = """\
 An error keeps an issue from being approved, a warning does not; `digest issue check` exits 1 on an
 error. A code means the same for ever. Where the table allows it, an issue may ignore one, with a
 reason, at its top: `ignore: missing-alt: the picture is an ornament`.
+
+"""
+
+_API_HEAD = """\
+# API
+
+`/api/v1/openapi.json` of an installation is the whole document (OpenAPI 3.1), which clients can be
+made from. Every call shows a key of `digest api-key create`: `Authorization: Bearer dgk_…`. Errors
+are `application/problem+json` (RFC 9457): `title`, `status`, `detail` and, where fields are wrong,
+`errors` with a JSON pointer each. Lists have `items` and `next`; give `next` as `after` for the
+next page. [How to use it](../how-to/use-the-api.md).
 
 """
 
@@ -169,7 +183,24 @@ def commands_page() -> str:
     )
 
 
+def api_page() -> str:
+    """``docs/reference/api.md``: every operation, and what may go wrong."""
+    rows = ["| Call | What it does | Scope |", "|---|---|---|"]
+    rows += [f"| `{_called(one)}` | {one.summary} | `{one.scope}` |" for one in OPERATIONS]
+    said = ["| Status | |", "|---|---|"]
+    said += [f"| {status} {title} | {detail} |" for status, (title, detail) in WORDS.items()]
+    return "\n".join([_API_HEAD + _GENERATED, *rows, "", *said, ""])
+
+
+def _called(one: Operation) -> str:
+    fields = [*(one.body.model_fields if one.body is not None else ())]
+    query = "?" + "&".join(one.query.model_fields) if one.query is not None else ""
+    body = f" {{{', '.join(fields)}}}" if fields else ""
+    return f"{one.method} {one.path}{query}{body}"
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "api.md": api_page,
     "cli.md": commands_page,
     "findings.md": findings_page,
     "settings.md": settings_page,

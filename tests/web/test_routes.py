@@ -1,0 +1,256 @@
+"""Every route × every method × everybody who might ask: who may do what, and that nobody else may.
+
+The rows come from the application itself: a route that is new has no entry, and fails here until
+somebody has said who it is for.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import httpx2
+from sqlalchemy import select
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from digest.mail.tokens import KeyRing, TokenKind
+from digest.store import schema
+from digest.store.api_keys import revoke_key
+from digest.store.session import Database
+from digest.web.app import site_routes
+from tests.build import PUBLIC_URL
+from tests.web.api import ALL, BASE, a_key
+from tests.web.conftest import Installation
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+SEEN = "GET HEAD"
+
+# What anyone may ask for; the two that take a POST take a sign-up, which only asks by mail.
+PUBLIC = {
+    "/healthz": SEEN,
+    "/readyz": SEEN,
+    "/robots.txt": SEEN,
+    "/sitemap.xml": SEEN,
+    "/media/{name}": SEEN,
+    "/i/{newsletter}/{issue}": SEEN,
+    "/n/{newsletter}": SEEN,
+    "/n/{newsletter}/archive": SEEN,
+    "/n/{newsletter}/asked": SEEN,
+    "/n/{newsletter}/embed": SEEN,
+    "/n/{newsletter}/feed.atom": SEEN,
+    "/n/{newsletter}/feed.json": SEEN,
+    "/n/{newsletter}/feed.rss": SEEN,
+    "/n/{newsletter}/subscribe": f"{SEEN} POST",
+    "/n/{newsletter}/subscribe.json": f"{SEEN} POST OPTIONS",
+    "/api/v1/openapi.json": SEEN,
+}
+# Where a signed token in the path is the authority, and of which purpose it has to be.
+TOKEN = {
+    "/u/{token}": (f"{SEEN} POST OPTIONS", TokenKind.LEAVE),
+    "/u/{token}/undo": ("POST", TokenKind.LEAVE),
+    "/p/{token}": (SEEN, TokenKind.PREFERENCES),
+    "/p/{token}/choice": ("POST", TokenKind.PREFERENCES),
+    "/p/{token}/pause": ("POST", TokenKind.PREFERENCES),
+    "/p/{token}/resume": ("POST", TokenKind.PREFERENCES),
+    "/p/{token}/address": ("POST", TokenKind.PREFERENCES),
+    "/p/{token}/data": ("POST", TokenKind.PREFERENCES),
+}
+# Where the secret of one mail is, which is kept as a hash and has an end.
+SECRET = {
+    "/c/{secret}": f"{SEEN} POST",
+    "/a/{secret}": f"{SEEN} POST",
+    "/d/{secret}": SEEN,
+    "/d/{secret}/export": "POST",
+    "/d/{secret}/erase": "POST",
+}
+# What a program may do with which scope.
+API = {
+    "GET /newsletters": "newsletters:read",
+    "GET /newsletters/{newsletter}": "newsletters:read",
+    "POST /newsletters/{newsletter}/signups": "signups:write",
+    "GET /readers": "readers:read",
+    "POST /readers/find": "readers:read",
+    "GET /readers/{reader}": "readers:read",
+    "PATCH /readers/{reader}": "readers:write",
+    "GET /subscriptions/{subscription}": "readers:read",
+    "PATCH /subscriptions/{subscription}": "readers:write",
+    "POST /subscriptions/{subscription}/leave": "readers:write",
+    "GET /subscriptions/{subscription}/consent": "readers:read",
+    "GET /suppressions": "suppressions:read",
+    "POST /suppressions/find": "suppressions:read",
+}
+_BODIES: dict[str, Any] = {
+    "/newsletters/{newsletter}/signups": {"address": "cris@example.org"},
+    "/readers/find": {"address": "anne@example.org"},
+    "/readers/{reader}": {"name": "Anna"},
+    "/subscriptions/{subscription}": {"cadence": "monthly"},
+    "/suppressions/find": {"address": "anne@example.org"},
+}
+ONE_CLICK = {"List-Unsubscribe": "One-Click", "confirm": "yes", "sure": "yes"}
+UNKNOWN = "x" * 43
+
+
+def entries() -> dict[str, set[str]]:
+    """Every path of the tables above, with its methods."""
+    found = {path: set(methods.split()) for path, methods in (PUBLIC | SECRET).items()}
+    found |= {path: set(methods.split()) for path, (methods, _) in TOKEN.items()}
+    for row in API:
+        method, _, path = row.partition(" ")
+        found.setdefault(BASE + path, set()).update(SEEN.split() if method == "GET" else {method})
+    return found
+
+
+def without_entry(routes: Iterable[BaseRoute]) -> list[str]:
+    """The routes whose path or methods nobody has said anything about."""
+    known = entries()
+    return [
+        f"{path} {sorted(methods)}"
+        for path, methods in _paths(routes)
+        if known.get(path) != methods
+    ]
+
+
+def _paths(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, set[str]]]:
+    for route in routes:
+        assert isinstance(route, Route)
+        yield route.path.replace(":int}", "}"), set(route.methods or ())
+
+
+async def everything(db: Database) -> list[Any]:
+    """Every row of every table, but the day a key was used on."""
+    async with db.read() as session:
+        return [
+            (table.name, row)
+            for table in schema.metadata.sorted_tables
+            if table is not schema.api_keys
+            for row in sorted(map(tuple, await session.execute(select(table))), key=repr)
+        ]
+
+
+def filled(path: str, **values: object) -> str:
+    """A path with its places filled."""
+    names = {
+        "newsletter": "weekly",
+        "issue": "182",
+        "name": "none.png",
+        "token": UNKNOWN,
+        "secret": UNKNOWN,
+        "reader": 1,
+        "subscription": 1,
+    }
+    return path.format(**{**names, **values})
+
+
+def test_every_route_has_an_entry_and_every_entry_a_route() -> None:
+    assert not without_entry(site_routes())
+    assert entries().keys() == {path for path, _ in _paths(site_routes())}
+
+
+def test_a_new_route_or_method_without_an_entry_is_found() -> None:
+    async def new(_request: Request) -> Response:
+        return PlainTextResponse("")
+
+    assert without_entry([Route("/admin/users", new)])
+    assert without_entry([Route("/p/{token}", new, methods=["GET", "DELETE"])])
+    assert without_entry([Route(f"{BASE}/readers/{{reader:int}}", new, methods=["DELETE"])])
+
+
+async def test_a_method_that_has_no_entry_is_refused_everywhere(
+    installation: Installation, client: httpx2.AsyncClient
+) -> None:
+    before = await everything(installation.site.db)
+    _, key = await a_key(installation.site)
+    for (path, allowed), method in itertools.product(entries().items(), METHODS):
+        if method not in allowed:
+            headers = {"authorization": f"Bearer {key}"}
+            answer = await client.request(method, filled(path), headers=headers, data=ONE_CLICK)
+            assert answer.status_code == 405, (method, path)
+            assert set(answer.headers["allow"].split(", ")) == allowed
+    assert await everything(installation.site.db) == before
+
+
+async def test_looking_at_anything_with_every_right_changes_nothing(
+    installation: Installation, client: httpx2.AsyncClient
+) -> None:
+    site = installation.site
+    before = await everything(site.db)
+    _, key = await a_key(site)
+    for path, allowed in entries().items():
+        kind = TOKEN[path][1] if path in TOKEN else TokenKind.LEAVE
+        place = filled(path, token=site.keys.sign(kind, installation.anne))
+        for method in sorted(allowed & {"GET", "HEAD", "OPTIONS"}):
+            headers = {"authorization": f"Bearer {key}"}
+            answer = await client.request(method, place, headers=headers)
+            expected = {404, 410} if path in SECRET or "{name}" in path else {200, 204}
+            assert answer.status_code in expected, (method, path)
+    assert await everything(site.db) == before
+
+
+async def test_a_token_of_another_purpose_or_key_opens_no_page(
+    installation: Installation, client: httpx2.AsyncClient
+) -> None:
+    """All get the same bytes, whatever is wrong with them."""
+    site = installation.site
+    before = await everything(site.db)
+    seen: dict[str, set[bytes]] = {}
+    for path, (allowed, kind) in TOKEN.items():
+        good = site.keys.sign(kind, installation.anne)
+        others = [one for one in TokenKind if one not in (kind, TokenKind.TEST)]
+        wrong = [site.keys.sign(one, installation.anne) for one in others]
+        wrong += [KeyRing("z" * 32).sign(kind, installation.anne), good[:-1], good + "a", UNKNOWN]
+        wrong += [good[:-1] + ("a" if good[-1] != "a" else "b"), good[:20], "%00", "%0d%0aX:y"]
+        for token, method in itertools.product(wrong, sorted(set(allowed.split()) - {"HEAD"})):
+            answer = await client.request(method, filled(path, token=token), data=ONE_CLICK)
+            assert answer.status_code == 404, (method, path, token)
+            seen.setdefault(method, set()).add(answer.content)
+    assert await everything(site.db) == before
+    assert all(len(bodies) == 1 for bodies in seen.values())
+
+
+async def test_a_secret_that_is_none_opens_no_page(
+    installation: Installation, client: httpx2.AsyncClient
+) -> None:
+    site = installation.site
+    before = await everything(site.db)
+    leave = site.keys.sign(TokenKind.LEAVE, installation.anne)
+    for path, allowed in SECRET.items():
+        for secret, method in itertools.product((UNKNOWN, leave, "x" * 500), allowed.split()):
+            answer = await client.request(method, filled(path, secret=secret), data=ONE_CLICK)
+            assert answer.status_code in (404, 410), (method, path)
+    assert await everything(site.db) == before
+
+
+async def test_a_key_opens_what_its_scope_says_and_nothing_else(
+    installation: Installation, client: httpx2.AsyncClient
+) -> None:
+    """Nobody, a wrong key, a revoked one, an expired one, every scope but the right one."""
+    site = installation.site
+    number, revoked = await a_key(site)
+    async with site.db.begin() as session:
+        await revoke_key(session, number, site.clock.now())
+    _, expired = await a_key(site, expired=True)
+    before = await everything(site.db)
+    roles = {"nobody": ("", 401), "revoked": (revoked, 401), "expired": (expired, 401)}
+    roles["unknown"] = (f"dgk_1_{UNKNOWN}", 401)
+    for row, scope in API.items():
+        wrong = (await a_key(site, [one for one in ALL if one != scope]))[1]
+        for role, (key, status) in {**roles, "wrong scope": (wrong, 403)}.items():
+            answer = await call(client, row, key)
+            assert answer.status_code == status, (row, role)
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert await everything(site.db) == before
+    for row, scope in API.items():
+        right = (await a_key(site, [scope]))[1]
+        assert (await call(client, row, right)).is_success, row
+
+
+async def call(client: httpx2.AsyncClient, row: str, key: str) -> httpx2.Response:
+    """Call the API as ``row`` says."""
+    method, _, path = row.partition(" ")
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    body = {"json": _BODIES[path]} if method != "GET" and path in _BODIES else {}
+    return await client.request(method, PUBLIC_URL + BASE + filled(path), headers=headers, **body)
