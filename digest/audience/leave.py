@@ -84,7 +84,7 @@ async def leave(
     if leavers is not None:
         leavers.add(subscription_id)
     own_worker = leavers.worker_id if leavers is not None else None
-    await _until_nothing_can_start(db, subscription_id, clock=clock, own_worker=own_worker)
+    await until_nothing_can_start(db, subscription_id, clock=clock, own_worker=own_worker)
     return ended
 
 
@@ -109,9 +109,10 @@ async def undo_leave(
     )
 
 
-async def _until_nothing_can_start(
+async def until_nothing_can_start(
     db: Database, subscription_id: int, *, clock: Clock, own_worker: int | None
 ) -> None:
+    """Return once no message of a subscription starts any more; ``own_worker`` asks ``Leavers``."""
     give_up = clock.monotonic() + PATIENCE
     while clock.monotonic() < give_up:
         async with db.read() as session:

@@ -1,4 +1,5 @@
-"""What moves an issue along besides sending: its canary, who left, what is too old, its end.
+"""What moves an issue along besides sending: its canary, who left, whom a relay
+refused for good, what is too old, its end.
 
 Called where nothing of the issue can be claimed, and once a minute; each call is one transaction
 and does whatever has become true, so that it may come twice or from two processes.
@@ -10,6 +11,8 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from digest.audience.feedback import take_given_up
+from digest.delivery.alerts import tell_brake
 from digest.rules.brakes import canary
 from digest.rules.delivery import IssueState
 from digest.store.control import expire_overdue, settle_stopped
@@ -28,6 +31,22 @@ async def look_after(
 
     ``departed``: also settle rows of who left meanwhile, which looks at every row that waits.
     """
+    await take_refusals(db, issue_id, now)
+    state = await _move_along(db, issue_id, now, departed=departed)
+    if state is IssueState.FINISHED:
+        await take_refusals(db, issue_id, now)  # of rows another process settled meanwhile
+    return state
+
+
+async def take_refusals(db: Database, issue_id: int, now: datetime) -> None:
+    """Have readers whom relays refused for good in our own sessions counted as bounced."""
+    new = 1
+    while new:
+        async with db.begin() as session:
+            new = await take_given_up(session, issue_id, now=now, tell=tell_brake)
+
+
+async def _move_along(db: Database, issue_id: int, now: datetime, *, departed: bool) -> IssueState:
     async with db.begin() as session:
         progress = await issue_progress(session, issue_id)
         if progress.state is IssueState.CANCELLED:

@@ -26,6 +26,8 @@ _COUNTS: dict[tuple[Reason | None, Blame | None], Counts] = {
     (row.reason, row.blame): row.counts for row in TABLE
 }
 
+COUNTING = [pair for pair, counts in _COUNTS.items() if counts is not Counts.NOTHING]
+
 
 @dataclass(frozen=True, slots=True)
 class RejectionCount:
@@ -43,8 +45,15 @@ class RejectionCount:
         """As ``rules.brakes.is_policy`` and ``is_hard`` take it."""
         blame = Blame(self.blame) if self.blame else None
         reason = Reason(self.verdict) if self.verdict else None
-        counts = _COUNTS.get((reason, blame), Counts.NOTHING)
+        counts = counts_of(self.verdict, self.blame)
         return Verdict(DeliveryState.REJECTED, blame, reason, counts)
+
+
+def counts_of(verdict: str | None, blame: str | None) -> Counts:
+    """What an answer that was kept as these two words does to the reader."""
+    if verdict is None or blame is None:
+        return Counts.NOTHING
+    return _COUNTS.get((Reason(verdict), Blame(blame)), Counts.NOTHING)
 
 
 async def rejections(

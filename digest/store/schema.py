@@ -7,7 +7,7 @@ and ``attempts``; every query on them goes through an index named here.
 
 from __future__ import annotations
 
-from digest.store.tables.answers import feedback
+from digest.store.tables.answers import feedback, feedback_rules
 from digest.store.tables.columns import metadata
 from digest.store.tables.issues import issues, links, media, version_links, version_media, versions
 from digest.store.tables.newsletters import installation, newsletter_people, newsletters, send_slots
@@ -39,6 +39,7 @@ __all__ = [
     "deliveries",
     "destinations",
     "feedback",
+    "feedback_rules",
     "installation",
     "issues",
     "links",

@@ -8,6 +8,7 @@ subscriber (``suppressed_at``), since planning cannot compute a hash in SQL.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -125,12 +126,28 @@ async def lift_suppressions(
 
     A complaint, or the operator's word, is nothing a reader lifts by a click.
     """
-    hashed = address_hash(await read_pepper(session), address_key)
     liftable = _t.c.reason.not_in((SuppressionReason.COMPLAINED, SuppressionReason.OPERATOR))
+    return await _lift(session, address_key, in_force(newsletter_id) & liftable, now=now)
+
+
+async def unsuppress(
+    session: Session,
+    address_key: str,
+    reasons: Collection[SuppressionReason] = tuple(SuppressionReason),
+    *,
+    now: datetime,
+) -> int:
+    """Lift the suppressions of an address that have one of ``reasons``; how many there were."""
+    which = _t.c.reason.in_(list(reasons)) & _t.c.lifted_at.is_(None)
+    return await _lift(session, address_key, which, now=now)
+
+
+async def _lift(
+    session: Session, address_key: str, which: ColumnElement[bool], *, now: datetime
+) -> int:
+    hashed = address_hash(await read_pepper(session), address_key)
     lifted = await session.execute(
-        update(_t)
-        .where(_t.c.address_hash == hashed, in_force(newsletter_id), liftable)
-        .values(lifted_at=now)
+        update(_t).where(_t.c.address_hash == hashed, which).values(lifted_at=now)
     )
     left = select(_t.c.id).where(
         _t.c.address_hash == hashed, _t.c.newsletter_id.is_(None), _t.c.lifted_at.is_(None)

@@ -1,11 +1,12 @@
-"""What comes back."""
+"""What comes back, and the words an operator has taught us to read in it."""
 
 from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, Index, String, Table, Text, text
 
-from digest.store.tables.columns import at, id_column, metadata
-from digest.store.types import Id
+from digest.rules.feedback import Bearing, Effect
+from digest.store.tables.columns import at, id_column, metadata, one_of, partial_index
+from digest.store.types import EnumText, Id
 
 feedback = Table(
     "feedback",
@@ -17,14 +18,37 @@ feedback = Table(
     Column("delivery_id", Id),
     Column("notice_id", Id),
     Column("subscriber_id", Id),
-    Column("address", String(320)),
+    Column("issue_id", Id),
+    Column("destination_id", Id),
+    Column("address", String(320)),  # as the report names it: perhaps where ours forwards to
     Column("status", String(16)),
     Column("reply", Text),
     Column("reason", String(32)),
     Column("hard", Boolean, nullable=False, server_default=text("false")),
-    Column("evidence", Text),
+    Column("bearing", EnumText(Bearing), nullable=False, server_default="nothing"),
+    Column("effect", EnumText(Effect), nullable=False, server_default="nothing"),
+    Column("evidence", Text),  # what was said
+    Column("sample", Text),  # the beginning of a mail that nobody could read or place
     Column("quarantined", Boolean, nullable=False, server_default=text("false")),
     at("received_at", null=False),
+    at("ask_at"),  # when DNS is asked (again) about the domain
+    Column("asked", Id, nullable=False, server_default="0"),  # answers "no such domain" so far
+    one_of("bearing", Bearing),
+    one_of("effect", Effect),
     Index("ix_feedback_subscriber_id", "subscriber_id", "received_at"),
     Index("ix_feedback_delivery_id", "delivery_id"),
+    partial_index(
+        "ix_feedback_issue_id", "issue_id", "destination_id", where="issue_id IS NOT NULL"
+    ),
+    partial_index("ix_feedback_ask_at", "ask_at", where="ask_at IS NOT NULL"),
+)
+
+# "These words mean that": asked where the parser found no reason.
+feedback_rules = Table(
+    "feedback_rules",
+    metadata,
+    id_column(),
+    Column("phrase", String(200), nullable=False, unique=True),  # lower case, on one line
+    Column("reason", String(32), nullable=False),
+    at("created_at", null=False),
 )

@@ -118,6 +118,7 @@ deliveries = Table(
     partial_index(
         "ix_deliveries_rejected", "issue_id", "destination_id", where="state = 'rejected'"
     ),
+    partial_index("ix_deliveries_expired", "issue_id", "id", where="state = 'expired'"),
     partial_index("ix_deliveries_held", "issue_id", "id", where="state = 'held'"),
     partial_index("ix_deliveries_canary", "issue_id", where="wave = 0"),
     sqlite_autoincrement=True,  # tokens in mail that is out name a delivery for ever
