@@ -10,7 +10,7 @@ import json
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,9 +21,10 @@ import psycopg
 from tests.cli.shell import ISSUE, KEY, NEWSLETTER
 from tests.fakes.postgres import PostgresServer
 from tests.scenarios.prefork import Child, Prefork
-from tests.scenarios.relays import RelayProcess
+from tests.scenarios.relays import RelayProcess, Taken
 
 DOMAINS = ("example.org", "example.net", "example.com", "slow.example", "dead.example")
+OPERATOR = "hello@news.example.org"  # who is told of incidents, where a newsletter names nobody
 SEND = ("issue", "send", "182", "--newsletter", "weekly")
 PATIENCE = 60.0  # seconds
 _ROWS = """
@@ -107,6 +108,18 @@ class House:
         """``issue send --wait``, to be disturbed."""
         return self.start(*SEND, "--wait", "--json", *options, stopped=stopped)
 
+    # What the relay took.
+
+    @property
+    def ledger(self) -> list[Taken]:
+        """The messages for readers, or for anybody else but the operator."""
+        return [one for one in self.relay.ledger if one.recipient != OPERATOR]
+
+    @property
+    def alerts(self) -> list[Taken]:
+        """What the operator was told."""
+        return [one for one in self.relay.ledger if one.recipient == OPERATOR]
+
     # The database, past all of our own code.
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
@@ -151,10 +164,15 @@ class House:
     def let_pass(self, seconds: float, *, since_first: bool = False) -> None:
         """Let so much time pass: not the clock moves, what rows say of times does.
 
+        A relay's pause passes too.
         ``since_first``: the first attempt moves too, from which rows expire, and with it the Date
         of what is sent then.
         """
         columns = ("not_before", "claimed_at", *(("first_claimed_at",) if since_first else ()))
+        self._earlier("deliveries", columns, seconds)
+        self._earlier("relays", ("backoff_until",), seconds)
+
+    def _earlier(self, table: str, columns: Sequence[str], seconds: float) -> None:
         if self.dialect == "sqlite":
             moved = [
                 f"{name} = strftime('%Y-%m-%d %H:%M:%f000', {name}, '-{seconds} seconds')"
@@ -162,7 +180,7 @@ class House:
             ]
         else:
             moved = [f"{name} = {name} - interval '{seconds} seconds'" for name in columns]
-        self.query(f"UPDATE deliveries SET {', '.join(moved)}")
+        self.query(f"UPDATE {table} SET {', '.join(moved)}")
 
 
 _COMMON = {

@@ -33,7 +33,7 @@ class Doubt:
         """Call it after each kill, before anything else runs; how many messages are in doubt."""
         self.house.relay.until_quiet()
         self.house.until_alone()
-        ledger = self.house.relay.ledger
+        ledger = self.house.ledger
         taken = Counter(one.recipient for one in ledger[self._seen :])
         self._seen = len(ledger)
         twice = [recipient for recipient, copies in taken.items() if copies > 1]
@@ -59,14 +59,16 @@ def judge(
     copies: Counter[str] | None = None,
     open_states: Collection[str] = (),
     left: Collection[str] = (),
+    alerts: int = 0,
 ) -> Finding:
     """Assert that nobody is lost and every second copy is one of ``copies``, exactly.
 
     ``open_states``: rows may still wait in these, because the scenario leaves them there. ``left``:
-    readers who left or may not get it; they have no message.
+    readers who left or may not get it; they have no message. ``alerts``: so many incidents the
+    operator was told of, each once.
     """
     rows = house.rows()
-    ledger = house.relay.ledger
+    ledger = house.ledger
     taken = Counter(one.recipient for one in ledger)
 
     eligible = {str(found[0]) for found in house.query(_ACTIVE)}
@@ -87,6 +89,8 @@ def judge(
         assert repeated == expected, f"second copies: {repeated - expected}, {expected - repeated}"
     _same_copies(house)
     assert not set(taken) & set(left), "mail to somebody who left"
+    told = [one.message_id for one in house.alerts]
+    assert len(set(told)) == len(told) == alerts, f"the operator was told {len(told)} times"
     _receipt_adds_up(house, complete=not open_states)
     return Finding(lost=len(lost), duplicates=sum(repeated.values()))
 
@@ -94,7 +98,7 @@ def judge(
 def _same_copies(house: House) -> None:
     """Every copy has the Message-ID, the Date and the bytes of the first."""
     first: dict[str, tuple[str, str, str]] = {}
-    for one in house.relay.ledger:
+    for one in house.ledger:
         identity = (one.message_id, one.date, one.sha256)
         assert first.setdefault(one.recipient, identity) == identity, one.recipient
     ids = [message_id for message_id, _, _ in first.values()]

@@ -196,7 +196,7 @@ def test_a_worker_that_sleeps_past_its_lease_writes_nothing_when_it_wakes(
     assert house.rows() == before
     duplicates = judge(house).duplicates
     # What it had begun or handed over and not recorded; both count (promise 2).
-    copies = Counter(one.recipient for one in house.relay.ledger)
+    copies = Counter(one.recipient for one in house.ledger)
     assert {who for who, count in copies.items() if count > 1} <= in_flight
     assert max(copies.values()) == 2
     results.record(

@@ -69,7 +69,7 @@ def test_cancelled_by_another_process_nothing_more_begins_and_the_sums_hold(
     receipt = house.json("issue", "receipt", *OF_182)
     assert receipt["state"] == "cancelled"
     assert receipt["planned"] == READERS
-    assert receipt["accepted"] == len(house.relay.ledger)
+    assert receipt["accepted"] == len(house.ledger)
     assert receipt["cancelled"] == READERS - receipt["accepted"]
     assert cancelled["cancelled"] <= receipt["cancelled"]
 
@@ -91,7 +91,7 @@ def test_an_amended_text_reaches_those_not_tried_and_the_receipt_says_who_got_wh
     assert said == {1: amended["earlier"], 2: amended["amended"]}
     rows = house.run("delivery", "list", "--issue", *OF_182, "--json").splitlines()
     version = {row["address"]: row["version"] for row in map(json.loads, rows)}
-    for taken in house.relay.ledger:
+    for taken in house.ledger:
         better_text = "What it really does." in read_text(house.relay.message(taken))
         assert version[taken.recipient] == (2 if better_text else 1), taken.recipient
     judge(house, copies=Counter())

@@ -62,7 +62,7 @@ def test_a_relay_that_comes_back_after_a_day_is_not_overrun_and_nothing_expires_
     house.relay.start_of_ledger = 0
     in_doubt = {row.address for row in house.rows() if row.maybe_sent}  # cut with the relay
     judge(house, open_states={"deferred"})
-    copies = Counter(one.recipient for one in house.relay.ledger)
+    copies = Counter(one.recipient for one in house.ledger)
     assert {who for who, count in copies.items() if count > 1} <= in_doubt
     results.record(
         "F16 relay away for a day",

@@ -47,7 +47,7 @@ def test_a_message_that_kills_its_sender_is_held_and_the_rest_goes_out(
     (held,) = (row for row in house.rows() if row.state == "held")
     assert (held.address, held.reason) == (DEADLY, "poison")
     assert house.states() == {"accepted": READERS - 1, "held": 1}
-    found = judge(house, copies=doubt.copies)
+    found = judge(house, copies=doubt.copies, alerts=1)
     results.record(
         "F23 a message that kills its sender",
         dialect,

@@ -64,7 +64,7 @@ def leave_by_command(house: House, reader: str) -> float:
 def nobody_wrote_to(house: House, left: dict[str, float]) -> None:
     """After their acknowledgement none of them was begun, and the receipt says so."""
     assert mail_after(house, left) == []
-    taken = {one.recipient for one in house.relay.ledger}
+    taken = {one.recipient for one in house.ledger}
     for row in house.rows():
         if row.address in left and row.address not in taken:
             assert (row.state, row.reason) == ("cancelled", "left"), row
@@ -89,7 +89,7 @@ def test_who_leaves_by_one_click_while_run_sends_gets_no_mail_any_more(
     house.until_states(lambda states: not set(states) & {"queued", "sending", "deferred"})
     service.signal(signal.SIGTERM)
     assert service.wait() == 0, service.err[-2000:]
-    assert len({one.recipient for one in house.relay.ledger} & set(left)) < LEAVERS
+    assert len({one.recipient for one in house.ledger} & set(left)) < LEAVERS
     nobody_wrote_to(house, left)
     results.record("Promise 3: one-click to the sender", dialect, messages=READERS)
 
@@ -123,7 +123,7 @@ def test_what_was_approved_goes_out_whatever_is_written_meanwhile(
     )
     assert refused.wait() != 0, "a planned issue takes no other text"
     assert sender.wait() == 0, sender.err
-    for taken in house.relay.ledger:
+    for taken in house.ledger:
         text = message_from_bytes(house.relay.message(taken))
         parts = [str(part.get_payload(decode=True)) for part in text.walk()]
         assert any("What it does." in part for part in parts)

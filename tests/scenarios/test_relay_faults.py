@@ -135,7 +135,13 @@ def test_garbage_for_an_answer_costs_a_try_and_no_memory(
     does, said = GARBAGE[what]
     places = (At.EHLO, At.MAIL, At.RCPT, At.DATA, At.DOT)
     house = make_house(READERS, connections=CONNECTIONS, timeout=5, per_connection=10)
-    with_garbage = Plan(rules=tuple(Rule(at, does, said, begin=30, times=1) for at in places))
+    # Messages go out between two of them: a relay that fails three times running is given up.
+    with_garbage = Plan(
+        rules=tuple(
+            Rule(at, does, said, begin=15 * number, times=1)
+            for number, at in enumerate(places, start=1)
+        )
+    )
     house.relay.does(with_garbage)
     child = house.begin_send("--no-retries")
     assert child.wait() == 0, child.err

@@ -70,7 +70,7 @@ def test_a_relay_that_cannot_be_trusted_is_refused_and_sees_nothing(
     heal(house, authority.certificate())
     assert house.send()["accepted"] == READERS
     nothing_in_clear(house)
-    judge(house)
+    judge(house, alerts=1)
     results.record("F12 TLS that is not right", dialect, messages=READERS)
 
 
@@ -83,7 +83,7 @@ def test_a_relay_whose_tls_fails_is_tried_again_and_sees_nothing(
     plan = Plan(starttls=True, login=True, rules=(LATER[fault],))
     house = trusting(make_house(READERS, plan, certificate=certificate), authority)
     child = house.begin_send()
-    house.relay.until(lambda state: state["connections"] > 2 * 2)
+    house.relay.until(lambda state: state["connections"] > 1)  # it has tried again
     assert not child.ended
     nothing_in_clear(house)
     assert house.relay.ledger == []
