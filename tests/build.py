@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 from sqlalchemy import update
 
 from digest.delivery.publish import Stored, prepare_issue, store_issue
+from digest.mail.address import address_key, parse_address
+from digest.rules.subscription import SubscriptionState
 from digest.store.installation import Installation, ensure_installation
 from digest.store.newsletters import Newsletter, create_newsletter
+from digest.store.reader_import import Consent, ImportedReader, import_chunk, open_batch
 from digest.store.schema import issues
 from digest.store.session import Database, Session
 from digest.store.subscribers import Added, add_reader
@@ -78,23 +82,35 @@ async def a_reader(
         return await add_reader(session, newsletter.id, **given)
 
 
+def _people(count: int) -> list[tuple[str, str]]:
+    """Names and addresses."""
+    names = [*NAMES[:count], *(f"reader{number + 1}" for number in range(len(NAMES), count))]
+    domains = itertools.cycle(("example.org", "example.net", "example.com"))
+    return [
+        (name.capitalize(), f"{name.lower()}@{domain}")
+        for name, domain in zip(names, domains, strict=False)
+    ]
+
+
 async def readers(db: Database, newsletter: Newsletter, count: int = 3) -> list[Added]:
     """Anne, Bart, Cris, and then reader4, reader5 …, spread over three domains."""
-    made = []
     async with db.begin() as session:
-        for number in range(count):
-            name = NAMES[number] if number < len(NAMES) else f"reader{number + 1}"
-            domain = ("example.org", "example.net", "example.com")[number % 3]
-            made.append(
-                await add_reader(
-                    session,
-                    newsletter.id,
-                    address=f"{name.lower()}@{domain}",
-                    name=name.capitalize(),
-                    now=NOW,
-                )
-            )
-    return made
+        return [
+            await add_reader(session, newsletter.id, address=address, name=name, now=NOW)
+            for name, address in _people(count)
+        ]
+
+
+async def crowd(db: Database, newsletter: Newsletter, count: int) -> None:
+    """The same readers, imported at once."""
+    found = []
+    for name, address in _people(count):
+        parsed = parse_address(address)
+        found.append(ImportedReader(address, address_key(parsed), parsed.domain, name))
+    consent, active = Consent("a list", None, None), SubscriptionState.ACTIVE
+    async with db.begin() as session:
+        batch = await open_batch(session, newsletter.id, consent, state=active, now=NOW)
+        await import_chunk(session, batch, found, now=NOW)
 
 
 async def add_issue(

@@ -216,7 +216,8 @@ def _postgresql_arguments(
         "timezone": "UTC",
         "statement_timeout": statement_timeout,
         "lock_timeout": lock_timeout,
-        "idle_in_transaction_session_timeout": "2min",
+        # A sender that was stopped in the middle frees its rows before others give up on them.
+        "idle_in_transaction_session_timeout": "20s",
         # Rows that are being sent are in memory: finding one by its id costs no more than the next
         # page of the table. The default of 4 is of spinning disks, and reads whole tables for 400.
         "random_page_cost": "1.1",

@@ -16,6 +16,7 @@ from typing import Any, Self
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from digest.clock import Clock
 from digest.errors import DatabaseError
 from digest.store.engines import (
     OLDEST_POSTGRESQL,
@@ -37,6 +38,7 @@ from digest.store.revisions import (
 __all__ = ["Database", "RevisionState", "Session", "revision_state", "upgrade"]
 
 Session = AsyncConnection
+_NEWS = 60.0  # seconds after which a write that failed says nothing about the next one
 
 
 class Database:
@@ -49,6 +51,7 @@ class Database:
         # SQLite has one writer: whoever waits does so here, in order, not against busy_timeout.
         self._turn = asyncio.Lock() if place.dialect == "sqlite" else None
         self._holder: asyncio.Task[Any] | None = None
+        self._refused_at: float | None = None  # when the last write failed, if it did
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -92,6 +95,11 @@ class Database:
         return self._place.path
 
     @property
+    def refuses_writes(self) -> bool:
+        """Whether the last write failed, e.g. because the disk is full, less than a minute ago."""
+        return self._refused_at is not None and Clock.monotonic() - self._refused_at < _NEWS
+
+    @property
     def engine(self) -> AsyncEngine:
         """The engine that writes, for a connection of one's own (a session advisory lock)."""
         return self._writer
@@ -106,6 +114,16 @@ class Database:
 
         Raises DatabaseError when the database fails; a broken constraint comes as it is.
         """
+        try:
+            async with self._writing() as session:
+                yield session
+        except DatabaseError:
+            self._refused_at = Clock.monotonic()
+            raise
+        self._refused_at = None
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[Session]:
         if self._turn is None:
             async with self._transaction(self._writer) as session:
                 yield session

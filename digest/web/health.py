@@ -1,7 +1,8 @@
 """Health for whoever watches: ``/healthz`` says the process is alive, ``/readyz`` that it can work.
 
-Ready means: the database answers, its tables are those this code knows, and there is a relay to
-hand mail to. What is missing is named in ``failing``. RFC 9110 §15.6.4 (503).
+Ready means: the database answers and takes what is written, its tables are those this code knows,
+and there is a relay to hand mail to. What is missing is named in ``failing``. Asking writes
+nothing: whether the last write went well is known. RFC 9110 §15.6.4 (503).
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ async def _checks(site: Site) -> dict[str, str]:
             revision: RevisionState = await session.run_sync(compare_revision)
     except DatabaseError:
         return {"database": "no answer", "migrations": "unknown", "relay": relay}
-    return {"database": "ok", "migrations": str(revision), "relay": relay}
+    database = "refuses to be written to" if site.db.refuses_writes else "ok"
+    return {"database": database, "migrations": str(revision), "relay": relay}
 
 
 ROUTES = (Route("/healthz", alive), Route("/readyz", ready))

@@ -20,7 +20,7 @@ from digest.rules.relay import parse_relays
 from digest.store.newsletters import Newsletter
 from digest.store.schema import attempts, deliveries
 from digest.store.session import Database
-from tests.build import KEY, NOW, PUBLIC_URL, a_newsletter, an_installation, an_issue, readers
+from tests.build import KEY, NOW, PUBLIC_URL, a_newsletter, an_installation, an_issue, crowd
 from tests.fakes.relay import FakeRelay
 
 KEYS = KeyRing(KEY)
@@ -105,7 +105,7 @@ async def set_stage(db: Database, count: int = 3) -> Stage:
     """An approved issue with ``count`` active readers."""
     await an_installation(db, fingerprint=KEYS.fingerprint)
     newsletter = await a_newsletter(db)
-    await readers(db, newsletter, count)
+    await crowd(db, newsletter, count)
     published = await an_issue(db, newsletter)
     async with db.begin() as session:
         await approve_issue(session, published.issue, published.version.hash, by="Anne", now=NOW)

@@ -78,7 +78,7 @@ class PostgresServer:
     def __enter__(self) -> Self:
         try:
             self._create()
-            self._start()
+            self.start()
         except BaseException:
             self._stop()
             raise
@@ -116,7 +116,27 @@ class PostgresServer:
         if done.returncode != 0:
             raise RuntimeError(f"initdb failed:\n{done.stdout}{done.stderr}")
 
-    def _start(self) -> None:
+    @property
+    def pids(self) -> list[int]:
+        """The server and the processes of its sessions."""
+        assert self._process is not None
+        parent = self._process.pid
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        return [parent, *map(int, children)]
+
+    def halt(self) -> None:
+        """Shut it down, cutting connections; ``start`` brings it back with its data."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(timeout=20)
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
         settings = {
             "listen_addresses": "",
             "unix_socket_directories": str(self._folder),
@@ -155,13 +175,7 @@ class PostgresServer:
                 return
 
     def _stop(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)  # fast shutdown: connections are cut
-            try:
-                self._process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                self._process.send_signal(signal.SIGQUIT)
-                self._process.wait(timeout=20)
+        self.halt()
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

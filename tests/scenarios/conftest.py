@@ -13,15 +13,16 @@ from typing import Any
 import pytest
 
 from tests.conftest import missing
-from tests.fakes.postgres import PostgresServer
+from tests.fakes.postgres import PostgresServer, find_binaries
 from tests.fakes.relay_plan import Plan
-from tests.scenarios.house import House, Houses
+from tests.scenarios.house import House, Houses, furnish
 from tests.scenarios.prefork import Prefork
 from tests.scenarios.relays import RelayProcess
 
 SEED = "DIGEST_TEST_SEED"
 
 MakeHouse = Callable[..., House]
+MakeOwnHouse = Callable[..., tuple[House, PostgresServer]]
 
 # What is about the relay is shown on one database in ./run test, and on both in ./run long.
 ON_SQLITE = pytest.mark.parametrize(
@@ -82,6 +83,24 @@ def make_house(
             stack.enter_context(relay)
             keywords: dict[str, Any] = keys  # of the relay's URL, or the issue's text
             return stack.enter_context(houses.house(dialect, readers, relay, **keywords))
+
+        yield make
+
+
+@pytest.fixture
+def make_own_house(prefork: Prefork, tmp_path: Path) -> Iterator[MakeOwnHouse]:
+    """Makes one installation on a server of PostgreSQL of its own, which may be stopped."""
+    binaries = find_binaries()
+    if binaries is None:
+        missing("no binaries of PostgreSQL")
+    with ExitStack() as stack:
+
+        def make(readers: int, plan: Plan, **keys: object) -> tuple[House, PostgresServer]:
+            server = stack.enter_context(PostgresServer(binaries))
+            relay = stack.enter_context(RelayProcess(tmp_path / "relay", plan))
+            server.create_database("own")
+            furnish(prefork, server.url("own"), folder=tmp_path, readers=readers)
+            return House(tmp_path, server.url("own"), readers, relay, prefork, keys), server
 
         yield make
 

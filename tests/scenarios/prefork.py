@@ -21,7 +21,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -67,6 +67,14 @@ class Child:
         if not self.ended:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
+
+    def until(self, fits: Callable[[], bool]) -> None:
+        """Return once something fits that its going on brings about."""
+        deadline = time.monotonic() + PATIENCE
+        while not fits():
+            assert not self.ended, f"it has ended:\n{self.err[-3000:]}"
+            assert time.monotonic() < deadline, f"it does not come so far:\n{self.err[-3000:]}"
+            time.sleep(0.01)
 
     def wait(self, patience: float = PATIENCE) -> int:
         """Its exit code, once it has ended by itself."""

@@ -17,15 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import missing
-from tests.fakes.postgres import PostgresServer, find_binaries
 from tests.fakes.relay_plan import Plan
 from tests.scenarios import results, tracing
-from tests.scenarios.conftest import MakeHouse, short
-from tests.scenarios.house import House, furnish
+from tests.scenarios.conftest import MakeHouse, MakeOwnHouse, short
+from tests.scenarios.house import House
 from tests.scenarios.oracle import judge
-from tests.scenarios.prefork import Child, Prefork
-from tests.scenarios.relays import RelayProcess
+from tests.scenarios.prefork import Child
 
 READERS, CONNECTIONS, UNRECORDED = 300, 4, 20
 SLOW = Plan(pause=0.01)  # 400 messages a second over four connections
@@ -33,23 +30,6 @@ NONE: Counter[str] = Counter()
 AWAY = 1.5  # seconds in which a sender that goes on would be found out
 ON_SQLITE_ONLY = pytest.mark.parametrize("dialect", ["sqlite"])
 ON_POSTGRESQL_ONLY = pytest.mark.parametrize("dialect", ["postgresql"])
-
-
-@pytest.fixture
-def own_house(prefork: Prefork, tmp_path: Path) -> Iterator[tuple[House, PostgresServer]]:
-    """An installation on a server of its own, which may be stopped."""
-    binaries = find_binaries()
-    if binaries is None:
-        missing("no binaries of PostgreSQL")
-    with PostgresServer(binaries) as server, RelayProcess(tmp_path / "relay", SLOW) as relay:
-        server.create_database("own")
-        furnish(prefork, server.url("own"), folder=tmp_path, readers=READERS)
-        yield (
-            House(
-                tmp_path, server.url("own"), READERS, relay, prefork, {"connections": CONNECTIONS}
-            ),
-            server,
-        )
 
 
 def begin(house: House) -> Child:
@@ -78,20 +58,12 @@ def ends_well(house: House, child: Child) -> int:
     return judge(house, copies=NONE).duplicates
 
 
-def processes(server: PostgresServer) -> list[int]:
-    """The server and the processes of its sessions."""
-    assert server._process is not None
-    parent = server._process.pid
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return [parent, *map(int, children)]
-
-
 def test_a_server_that_stands_still_stops_the_sending_until_it_goes_on(
-    own_house: tuple[House, PostgresServer],
+    make_own_house: MakeOwnHouse,
 ) -> None:
-    house, server = own_house
+    house, server = make_own_house(READERS, SLOW, connections=CONNECTIONS)
     child = begin(house)
-    stopped = processes(server)
+    stopped = server.pids
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)
     try:
@@ -107,18 +79,16 @@ def test_a_server_that_stands_still_stops_the_sending_until_it_goes_on(
 
 @pytest.mark.long
 def test_a_server_that_is_started_again_loses_no_outcome(
-    own_house: tuple[House, PostgresServer],
+    make_own_house: MakeOwnHouse,
 ) -> None:
-    house, server = own_house
+    house, server = make_own_house(READERS, SLOW, connections=CONNECTIONS)
     child = begin(house)
-    assert server._process is not None
     taken = house.relay.taken_so_far
-    server._process.send_signal(signal.SIGINT)  # connections are cut
-    server._process.wait(60)
+    server.halt()
     try:
         hold_out(house, taken + UNRECORDED)  # recorded until it had gone down
     finally:
-        server._start()
+        server.start()
     duplicates = ends_well(house, child)
     results.record("F5 database restarted", "postgresql", messages=READERS, duplicates=duplicates)
 

@@ -5,21 +5,18 @@ Promises 1 and 2 are shown by every scenario of faults; see test_crash.py first.
 
 from __future__ import annotations
 
-import json
 import random
-import signal
 import time
-import urllib.request
 from collections import Counter
 from email import message_from_bytes
 
-from digest.mail.tokens import KeyRing, TokenKind
-from tests.cli.shell import ISSUE, KEY
+from tests.cli.shell import ISSUE
 from tests.fakes.relay_plan import At, Plan, Rule
 from tests.scenarios import results
 from tests.scenarios.conftest import ON_POSTGRESQL, ON_SQLITE, MakeHouse
 from tests.scenarios.house import House, address
 from tests.scenarios.oracle import judge
+from tests.scenarios.service import Service
 
 READERS, LEAVERS = 400, 20
 SLOW = Plan(pause=0.02)
@@ -35,24 +32,6 @@ def mail_after(house: House, left: dict[str, float]) -> list[str]:
         for event in house.relay.events("rcpt")
         if event["rcpt"] in left and event["since"] > left[event["rcpt"]]
     ]
-
-
-def subscription(house: House, reader: str) -> int:
-    (found,) = (row.subscription_id for row in house.rows() if row.address == reader)
-    return found
-
-
-def leave_by_post(house: House, url: str, reader: str) -> float:
-    """One-click, as a mailbox provider does it; when it was acknowledged."""
-    token = KeyRing(KEY).sign(TokenKind.LEAVE, subscription(house, reader))
-    request = urllib.request.Request(
-        f"{url}/u/{token}",
-        data=b"List-Unsubscribe=One-Click",
-        headers={"Content-Type": "application/x-www-form-urlencoded"},
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        assert answer.status == 200
-    return time.monotonic()
 
 
 def leave_by_command(house: House, reader: str) -> float:
@@ -76,19 +55,16 @@ def test_who_leaves_by_one_click_while_run_sends_gets_no_mail_any_more(
     make_house: MakeHouse, dialect: str, seed: int
 ) -> None:
     house = make_house(READERS, SLOW, connections=4)
-    service = house.start("run", "--port", "0", "--json")
-    while not service.out.endswith("\n"):
-        assert not service.ended, service.err
-        time.sleep(0.01)
-    url = json.loads(service.out)["url"]
+    service = Service.start(house)
     house.run("issue", "send", "182", "--newsletter", "weekly")
     house.relay.until_taken(50)
     left = {}
     for number in random.Random(seed).sample(range(READERS), LEAVERS):
-        left[address(number)] = leave_by_post(house, url, address(number))
+        answer = service.leave(address(number))
+        assert answer.status == 200
+        left[address(number)] = answer.at
     house.until_states(lambda states: not set(states) & {"queued", "sending", "deferred"})
-    service.signal(signal.SIGTERM)
-    assert service.wait() == 0, service.err[-2000:]
+    service.stop()
     assert len({one.recipient for one in house.ledger} & set(left)) < LEAVERS
     nobody_wrote_to(house, left)
     results.record("Promise 3: one-click to the sender", dialect, messages=READERS)

@@ -7,39 +7,59 @@ import json
 import signal
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from digest.delivery.ledger import Shares, SinkVerdict, accepted_lines
 from tests.cli.shell import ISSUE, NEWSLETTER
-from tests.scenarios.processes import KEY, Script, capture_relay, environment
+from tests.scenarios.prefork import Child, Prefork
+from tests.scenarios.processes import KEY, capture_relay
 
 READERS = 300
 TOTALS = (
     *("planned", "accepted", "rejected", "deferred", "in_doubt", "expired", "cancelled"),
     *("suppressed", "skipped", "held", "queued", "sending", "seconds", "messages_per_second"),
 )
+SETTLED = ("accepted", "rejected", "deferred")
 
 
 def addresses() -> list[str]:
     return [f"reader{number}@example.org" for number in range(READERS)]
 
 
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Commands with one environment."""
+
+    folder: Path
+    prefork: Prefork
+    environment: dict[str, str]
+
+    def start(self, *arguments: str) -> Child:
+        return self.prefork.start(*arguments, env=self.environment)
+
+    def run(self, *arguments: str) -> str:
+        return self.prefork.run(*arguments, env=self.environment)
+
+    def json(self, *arguments: str) -> Any:
+        return self.prefork.json(*arguments, env=self.environment)
+
+
 @pytest.fixture
-def script(empty_database_url: str, tmp_path: Path) -> Iterator[Script]:
+def script(empty_database_url: str, tmp_path: Path, prefork: Prefork) -> Iterator[Script]:
     """Everything up to the approved issue, in the words of the documentation."""
     with capture_relay(tmp_path / "capture") as url:
-        script = Script(
-            tmp_path,
-            environment(
-                DIGEST_DATABASE_URL=empty_database_url,
-                DIGEST_RELAY_URL=url,
-                DIGEST_PUBLIC_URL="http://127.0.0.1:8000",
-                DIGEST_SECRET_KEY=KEY,
-                DIGEST_STATE_DIR=str(tmp_path / "state"),
-            ),
-        )
+        settings = {
+            "DIGEST_DATABASE_URL": empty_database_url,
+            "DIGEST_RELAY_URL": url,
+            "DIGEST_PUBLIC_URL": "http://127.0.0.1:8000",
+            "DIGEST_SECRET_KEY": KEY,
+            "DIGEST_STATE_DIR": str(tmp_path / "state"),
+        }
+        script = Script(tmp_path, prefork, settings)
         (tmp_path / "issue.md").write_text(ISSUE)
         rows = [f"{address},Reader {address}" for address in addresses()]
         (tmp_path / "readers.csv").write_text("\n".join(["email,name", *rows]))
@@ -47,7 +67,7 @@ def script(empty_database_url: str, tmp_path: Path) -> Iterator[Script]:
         script.run(*NEWSLETTER)
         script.run("newsletter", "set", "weekly", "--schedule", "thu 09:00", "--undo-window", "300")
         imported = script.json(
-            *("reader", "import", "readers.csv", "--newsletter", "weekly"),
+            *("reader", "import", str(tmp_path / "readers.csv"), "--newsletter", "weekly"),
             *("--consent", "imported from a list"),
         )
         assert imported["imported"] == READERS
@@ -55,7 +75,7 @@ def script(empty_database_url: str, tmp_path: Path) -> Iterator[Script]:
 
 
 def approved(script: Script) -> None:
-    added = script.json("issue", "add", "issue.md", "--newsletter", "weekly")
+    added = script.json("issue", "add", str(script.folder / "issue.md"), "--newsletter", "weekly")
     assert added.keys() == {"issue", "hash"}
     assert added["issue"] == 182
     script.run("issue", "approve", "182", added["hash"], "--newsletter", "weekly")
@@ -100,22 +120,26 @@ def test_the_script_of_the_documentation_sends_once_to_everyone(
 
 def test_run_sends_what_was_started_and_ends_at_sigterm(script: Script, tmp_path: Path) -> None:
     approved(script)
-    with script.start("run", "--port", "0", "--json") as service:
-        assert service.stdout is not None
-        url = json.loads(service.stdout.readline())["url"]
-        with urllib.request.urlopen(f"{url}/readyz", timeout=30) as answer:
-            assert answer.status == 200
-        script.run("issue", "send", "182")
-        with script.start("issue", "status", "182", "--watch", "--json") as watching:
-            assert watching.stdout is not None
-            for line in watching.stdout:
-                status = json.loads(line)
-                if status["accepted"] + status["rejected"] + status["deferred"] == READERS:
-                    break
-            watching.send_signal(signal.SIGINT)
-        service.send_signal(signal.SIGTERM)
-        assert service.wait(60) == 0
-    assert len(list(accepted_lines(tmp_path / "capture"))) == status["accepted"]
+    service = script.start("run", "--port", "0", "--json")
+    service.until(lambda: service.out.endswith("\n"))
+    url = json.loads(service.out)["url"]
+    with urllib.request.urlopen(f"{url}/readyz", timeout=30) as answer:
+        assert answer.status == 200
+    script.run("issue", "send", "182")
+    watching = script.start("issue", "status", "182", "--watch", "--json")
+
+    def settled() -> int:
+        lines = watching.out.rpartition("\n")[0].splitlines()
+        status = json.loads(lines[-1]) if lines else dict.fromkeys(SETTLED, 0)
+        return sum(status[name] for name in SETTLED)
+
+    watching.until(lambda: settled() == READERS)
+    accepted = json.loads(watching.out.rpartition("\n")[0].splitlines()[-1])["accepted"]
+    watching.signal(signal.SIGINT)
+    watching.wait()
+    service.signal(signal.SIGTERM)
+    assert service.wait() == 0
+    assert len(list(accepted_lines(tmp_path / "capture"))) == accepted
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"])  # PostgreSQL has room for several senders
@@ -125,11 +149,10 @@ def test_beside_another_sender_it_watches_and_goes_on_when_that_is_gone(
     approved(script)
     with (tmp_path / "empty.db.sender").open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        with script.start("issue", "send", "182", "--wait", "--no-retries", "--json") as waiting:
-            assert waiting.stderr is not None
-            assert "Watching" in waiting.stderr.readline()
-            assert list(accepted_lines(tmp_path / "capture")) == []
-            fcntl.flock(other, fcntl.LOCK_UN)
-            out, _ = waiting.communicate(timeout=60)
-    assert waiting.returncode == 0
-    assert json.loads(out)["accepted"] == len(list(accepted_lines(tmp_path / "capture"))) > 200
+        waiting = script.start("issue", "send", "182", "--wait", "--no-retries", "--json")
+        waiting.until(lambda: "Watching" in waiting.err)
+        assert list(accepted_lines(tmp_path / "capture")) == []
+        fcntl.flock(other, fcntl.LOCK_UN)
+        assert waiting.wait() == 0, waiting.err
+    taken = len(list(accepted_lines(tmp_path / "capture")))
+    assert json.loads(waiting.out)["accepted"] == taken > 200

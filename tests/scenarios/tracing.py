@@ -47,10 +47,16 @@ class Trace:
 def begin(child: Child, strace: str, *options: str, log: Path) -> Trace:
     """Trace a command that was started ``stopped``, and let it go."""
     _until(child, lambda status: "\nState:\tT" in status)
+    trace = attach(child, strace, *options, log=log)
+    os.kill(child.pid, signal.SIGCONT)
+    return trace
+
+
+def attach(child: Child, strace: str, *options: str, log: Path) -> Trace:
+    """Trace a command from now on."""
     command = [strace, "-f", "-qq", "-o", str(log), *options, "-p", str(child.pid)]
     trace = Trace(subprocess.Popen(command, stdin=subprocess.DEVNULL))
     _until(child, lambda status: "\nTracerPid:\t0\n" not in status)
-    os.kill(child.pid, signal.SIGCONT)
     return trace
 
 

@@ -250,3 +250,19 @@ async def test_a_connection_the_server_cut_is_replaced(postgres_url, postgres_se
             f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
         )
         assert await domains(db) == 0
+
+
+async def test_a_process_that_stands_still_frees_its_rows_before_others_give_up(
+    postgres_url: str,
+) -> None:
+    async with await Database.open(postgres_url) as db, db.begin() as session:
+        limits = {
+            name: int(milliseconds)
+            for name, milliseconds in await session.execute(
+                text(
+                    "SELECT name, setting FROM pg_settings"
+                    " WHERE name IN ('lock_timeout', 'idle_in_transaction_session_timeout')"
+                )
+            )
+        }
+    assert 0 < limits["idle_in_transaction_session_timeout"] < limits["lock_timeout"]

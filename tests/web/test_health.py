@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import httpx2
+import pytest
 from sqlalchemy import text
 
+from digest.errors import DatabaseError
 from digest.mail.tokens import KeyRing
 from digest.store.engines import parse_place
 from digest.store.session import Database
@@ -46,6 +48,21 @@ async def test_tables_of_another_version_are_not_ready(installation: Installatio
     answer = await ask(installation.site, "/readyz")
     assert answer.status_code == 503
     assert answer.json()["failing"] == ["migrations"]
+
+
+async def test_a_database_that_refused_a_write_is_not_ready_until_it_takes_one(
+    installation: Installation,
+) -> None:
+    with pytest.raises(DatabaseError):
+        async with installation.site.db.begin() as session:
+            await session.execute(text("INSERT INTO nowhere VALUES (1)"))
+    answer = await ask(installation.site, "/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["failing"] == ["database"]
+    assert answer.json()["checks"]["migrations"] == "current"
+    async with installation.site.db.begin():
+        pass
+    assert (await ask(installation.site, "/readyz")).status_code == 200
 
 
 async def test_without_a_database_it_is_alive_and_says_database(keys: KeyRing) -> None:
