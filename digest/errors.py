@@ -12,6 +12,7 @@
     ├── NotFoundError                no such newsletter, issue or reader
     ├── ConflictError                something else already has this name, number or state
     ├── DatabaseError                the database cannot be used as it is
+    ├── FetchError                   a page could not be fetched: what the trouble is
     ├── RefusedError                 exit 1: the answer is "no"
     └── RelayError                   the relay gave no reply: phase and blame
 
@@ -75,6 +76,14 @@ class ConflictError(DigestError):
 
 class DatabaseError(DigestError):
     """The database cannot be used as it is."""
+
+
+class FetchError(DigestError):
+    """The page could not be fetched. ``trouble`` is one of rules.link.Trouble."""
+
+    def __init__(self, message: str = "", *, trouble: str, where: str = "") -> None:
+        super().__init__(message, where=where)
+        self.trouble = trouble
 
 
 class RefusedError(DigestError):

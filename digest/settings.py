@@ -168,6 +168,27 @@ class ApiSettings(BaseModel):
     """Calls of the API a minute, for each key."""
 
 
+class FetchSettings(BaseModel):
+    """Which pages of others are fetched."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
+
+    allow: Annotated[str, AfterValidator(_networks)] = ""
+    """Networks beside the internet that pages may be fetched from, separated by spaces, such as
+    `10.1.0.0/16`. Without it, no private or loopback address is ever asked, whoever names it."""
+
+
+class CheckSettings(BaseModel):
+    """What `digest issue check` asks beside the text."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
+
+    offline: bool = False
+    """Whether the pages an issue links to are not asked, as with `--offline`."""
+    spam: bool = True
+    """Whether SpamAssassin is asked for its points, where it is installed."""
+
+
 class Settings(BaseSettings):
     """What an installation is told; nothing else is read from the environment."""
 
@@ -214,10 +235,15 @@ class Settings(BaseSettings):
     """The least important log line that is written."""
     log_format: Literal["auto", "text", "json"] = "auto"
     """Log lines for people (text) or machines (json); auto: text on a terminal, else json."""
+    themes: Path | None = None
+    """A folder of your own themes: a newsletter with the theme `mine` looks as its folder `mine`
+    says. See docs/themes.md."""
     sender: SenderSettings = SenderSettings()
     dkim: DkimSettings = DkimSettings()
     signup: SignupSettings = SignupSettings()
     api: ApiSettings = ApiSettings()
+    fetch: FetchSettings = FetchSettings()
+    check: CheckSettings = CheckSettings()
 
     @property
     def dkim_folder(self) -> Path:

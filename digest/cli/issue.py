@@ -15,8 +15,10 @@ _VERBS = {
         "fmt": "Bring an issue file into its normal form.",
         "import": "Make an issue file from a plain-text, HTML or .eml newsletter.",
     },
-    "issue_look": {
+    "issue_check": {
         "check": "Read a file as strictly as sending does, and look for what readers would find.",
+    },
+    "issue_look": {
         "render": "Write an issue as it is mailed: HTML, text, the whole message.",
         "preview": "Show a file in the browser while it is being written.",
     },

@@ -198,7 +198,7 @@ async def amend(
         amended = await control.amend(
             runtime.db,
             stored.id,
-            written.prepared(newsletter, public_url=runtime.settings.public_url),
+            written.prepared(newsletter, runtime.settings),
             by=by or who_calls(),
             gate=runtime.gate,
             now=runtime.clock.now(),

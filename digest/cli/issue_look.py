@@ -1,10 +1,9 @@
-"""``digest issue check|render|preview``: what readers would get, without sending anything."""
+"""``digest issue render|preview``: what readers would get, without sending anything."""
 
 from __future__ import annotations
 
 import email
 import email.policy
-from collections.abc import Iterable
 from dataclasses import replace
 from email.message import EmailMessage
 from pathlib import Path
@@ -17,69 +16,9 @@ from digest.cli.options import Json
 from digest.cli.pictures import read_pictures
 from digest.content.issue import Issue
 from digest.content.issue_file import decode_issue, parse_issue
-from digest.content.lint import Finding, blocking, check_issue
 from digest.content.media import Media
 from digest.content.render import Rendered, render_issue
-from digest.errors import RefusedError
 from digest.mail.message import compile_message
-
-
-async def check(file: Path, /, *, newsletter: str | None = None, as_json: Json = False) -> int:
-    """Read a file as strictly as sending does, and look for what readers would find.
-
-    Exit 0: nothing stands in the way of sending it. Exit 1: something does, and is listed.
-
-    Parameters
-    ----------
-    file
-        An issue file.
-    newsletter
-        Check it as an issue of this newsletter; without one no set-up is needed.
-    """
-    issue = _read(file)
-    rendered, _ = _rendered(issue, file, await look_of(newsletter, issue))
-    findings = check_issue(issue, rendered=rendered)
-    in_the_way = blocking(findings)
-    sections = issue.rendered_sections
-    data = {
-        "issue": issue.name,
-        "ok": not in_the_way,
-        "sections": len(sections),
-        "items": sum(len(section.items) for section in sections),
-        "findings": [_finding(finding) for finding in findings],
-    }
-    if as_json:
-        output.result(data, as_json=True)
-    else:
-        _tell(findings, file)
-        verdict = (
-            f"It cannot be sent yet: {len(in_the_way)} to be settled."
-            if in_the_way
-            else "It can be sent."
-        )
-        items = sum(len(section.items) for section in sections)
-        counts = f"{output.counted(len(sections), 'section')}, {output.counted(items, 'item')}"
-        output.note(f"{counts}. {verdict}")
-    return RefusedError.exit_code if in_the_way else 0
-
-
-def _finding(finding: Finding) -> dict[str, object]:
-    place = finding.place
-    return {
-        "code": finding.code,
-        "severity": finding.severity,
-        "message": finding.message,
-        "line": place.line,
-        "column": place.column,
-        "fix": finding.fix,
-    }
-
-
-def _tell(findings: Iterable[Finding], file: Path) -> None:
-    for finding in findings:
-        where = finding.place.within(output.printable(file))
-        words = f"{finding.severity} [{finding.code}] {finding.message} {finding.fix}"
-        output.document(f"{where}: {output.printable(words).rstrip()}\n")
 
 
 async def render(
@@ -96,10 +35,10 @@ async def render(
     newsletter
         In this newsletter's name; without one a sample sender's, and no set-up is needed.
     """
-    issue = _read(file)
+    issue = read_file(file)
     look = await look_of(newsletter, issue)
-    rendered, pictures = _rendered(issue, file, look)
-    message = _message(rendered, look)
+    rendered, pictures = rendered_file(issue, file, look)
+    message = message_of(rendered, look)
     parsed = email.message_from_bytes(message, policy=email.policy.default)
     files: dict[str, bytes] = {
         "issue.html": _part(parsed, "html"),
@@ -120,7 +59,8 @@ async def render(
     return 0
 
 
-def _message(rendered: Rendered, look: Look) -> bytes:
+def message_of(rendered: Rendered, look: Look) -> bytes:
+    """The message as a reader who does not exist would get it."""
     letterhead = replace(look.letterhead, subject=rendered.subject)
     compiled = compile_message(
         letterhead, html=rendered.html, plain=rendered.plain, slots=rendered.slots
@@ -182,11 +122,13 @@ async def preview(
     return 0
 
 
-def _read(file: Path) -> Issue:
+def read_file(file: Path) -> Issue:
+    """The issue in a file; InputError, IssueFileError."""
     return parse_issue(decode_issue(read_bytes(file), path=str(file)), path=str(file))
 
 
-def _rendered(issue: Issue, file: Path, look: Look) -> tuple[Rendered, dict[str, Media]]:
+def rendered_file(issue: Issue, file: Path, look: Look) -> tuple[Rendered, dict[str, Media]]:
+    """The issue with the pictures beside its file, and these by the path it names them with."""
     pictures = read_pictures(issue, file)
     rendered = render_issue(issue, look.masthead, look.theme, media=pictures, utm=look.utm or None)
     return rendered, pictures

@@ -17,11 +17,14 @@ from digest.cli.connection import connected
 from digest.cli.files import read_bytes
 from digest.cli.options import Json, OfNewsletter
 from digest.cli.pictures import read_pictures
+from digest.content.finding import Known
 from digest.content.issue_file import decode_issue, parse_issue
 from digest.content.media import Media
+from digest.delivery.known import what_is_known
 from digest.delivery.publish import Prepared, approve_issue, prepare_issue, store_issue
 from digest.errors import InputError, RefusedError
 from digest.rules.delivery import IssueState
+from digest.settings import Settings
 from digest.store.issues import StoredIssue, StoredVersion, get_issue, list_issues, move_issue
 from digest.store.newsletters import Newsletter, get_newsletter
 from digest.store.session import Session
@@ -38,14 +41,18 @@ class Written:
     text: str
     pictures: dict[str, Media]
 
-    def prepared(self, newsletter: Newsletter, *, public_url: str) -> Prepared:
+    def prepared(
+        self, newsletter: Newsletter, settings: Settings, *, known: Known | None = None
+    ) -> Prepared:
         """The next version of its issue, not stored yet; IssueFileError."""
         return prepare_issue(
             newsletter,
             self.text,
             path=self.path,
             media={name: picture.data for name, picture in self.pictures.items()},
-            public_url=public_url,
+            public_url=settings.public_url,
+            themes=settings.themes,
+            known=known,
         )
 
 
@@ -80,8 +87,10 @@ async def add(
     async with connected() as found:
         async with found.db.read() as session:
             newsletter = await get_newsletter(session, slug)
-        prepared = written.prepared(newsletter, public_url=found.settings.public_url)
-        now = found.clock.now()
+            now = found.clock.now()
+            text = parse_issue(written.text, path=written.path)
+            known = await what_is_known(session, newsletter, text, now=now)
+        prepared = written.prepared(newsletter, found.settings, known=known)
         async with found.db.begin() as session:
             stored = await store_issue(
                 session,
@@ -92,6 +101,9 @@ async def add(
             )
     data = {"issue": stored.issue.name, "hash": stored.version.hash}
     output.result(data, as_json=as_json, text=_next_step(stored.issue, stored.version))
+    if stored.findings and not as_json:
+        count = output.counted(len(stored.findings), "finding")
+        output.note(f"{count}; see digest issue check {output.printable(file)}")
     return 0
 
 

@@ -30,7 +30,7 @@ async def look_of(slug: str | None, issue: Issue | None) -> Look:
         return _sample()
     # Only here, so that looking at a file starts without a database.
     from digest.cli.connection import connected
-    from digest.delivery.identity import identity_of, letterhead, masthead
+    from digest.delivery.identity import identity_of, letterhead, masthead, theme_of
     from digest.store.newsletters import get_newsletter
 
     async with connected() as found, found.db.read() as session:
@@ -39,7 +39,7 @@ async def look_of(slug: str | None, issue: Issue | None) -> Look:
     name = "" if issue is None else str(issue.name)
     return Look(
         masthead(newsletter, public_url=public_url, issue=name),
-        load_theme(newsletter.theme, overrides=newsletter.settings.get("theme")),
+        theme_of(newsletter, themes=found.settings.themes),
         letterhead(identity_of(newsletter, public_url=public_url, issue=name), ""),
         newsletter.settings.get("utm") or {},
     )

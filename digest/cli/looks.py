@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from digest.content.links import is_web, link_target
@@ -75,15 +76,17 @@ def laid_over(
     return tables
 
 
-def check_look(theme: str, overrides: Mapping[str, Mapping[str, Any]]) -> None:
+def check_look(
+    theme: str, overrides: Mapping[str, Mapping[str, Any]], *, themes: Path | None
+) -> None:
     """Raise InputError for a theme that is not there, and for values it cannot be shown with."""
     from digest.content.theme import load_theme
 
     try:
-        plain = load_theme(theme)
+        plain = load_theme(theme, shelf=themes)
         _refuse_unknown(overrides.get("colours", {}), plain.colours, option="--colour")
         _refuse_unknown(overrides.get("dark", {}), plain.dark, option="--dark-colour")
-        load_theme(theme, overrides=overrides)
+        load_theme(theme, overrides=overrides, shelf=themes)
     except NotFoundError as error:
         raise InputError(error.message, where="--theme", fix=error.fix) from None
     except ThemeError as error:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 from cyclopts import Parameter
@@ -86,8 +87,13 @@ class Traits:
     operator: Annotated[tuple[str, ...], Many] = ()
     """Addresses of operators, added to those there are."""
 
-    def fields(self, current: Newsletter | None = None) -> NewsletterFields:
-        """The columns these traits set; the look is laid over that of ``current``."""
+    def fields(
+        self, current: Newsletter | None = None, *, themes: Path | None = None
+    ) -> NewsletterFields:
+        """The columns these traits set; the look is laid over that of ``current``.
+
+        ``themes`` is the folder of themes of one's own.
+        """
         fields: dict[str, Any] = {
             key: getattr(self, key)
             for key in (
@@ -102,7 +108,7 @@ class Traits:
             fields["return_path"] = return_path_of_domain(self.return_path_domain)
         if self.schedule:
             parse_schedule(self.schedule)
-        settings = self._settings() | self._look(current)
+        settings = self._settings() | self._look(current, themes)
         if settings:
             fields["settings"] = settings
         return cast("NewsletterFields", fields)
@@ -119,7 +125,7 @@ class Traits:
             settings["sections"] = [_heading(text) for text in self.sections]
         return settings
 
-    def _look(self, current: Newsletter | None) -> dict[str, Any]:
+    def _look(self, current: Newsletter | None, themes: Path | None) -> dict[str, Any]:
         """Colours and words over those of the theme, checked together with it."""
         before = current.settings.get("theme", {}) if current else {}
         over = looks.laid_over(
@@ -132,7 +138,7 @@ class Traits:
         )
         if self.theme is not None or over != before:
             theme = self.theme or (current.theme if current else looks.DEFAULT)
-            looks.check_look(theme, over)
+            looks.check_look(theme, over, themes=themes)
         return {"theme": over} if over != before else {}
 
 
@@ -181,9 +187,8 @@ async def create(newsletter: str, /, *, traits: Traits | None = None, as_json: J
     async with connected() as found:
         async with found.db.begin() as session:
             now = found.clock.now()
-            created = await create_with_people(
-                session, newsletter, traits, traits.fields(), now=now
-            )
+            fields = traits.fields(themes=found.settings.themes)
+            created = await create_with_people(session, newsletter, traits, fields, now=now)
         text = f"Created. Next: digest reader import FILE --newsletter {created.slug} --consent '…'"
         async with found.db.read() as session:
             output.result(await _row(session, created), as_json=as_json, text=text)
@@ -197,7 +202,8 @@ async def change(newsletter: str, /, *, traits: Traits | None = None, as_json: J
     async with connected() as found, found.db.begin() as session:
         current = await get_newsletter(session, newsletter)
         with _flags_named():
-            changed = await set_newsletter(session, current.id, **traits.fields(current))
+            fields = traits.fields(current, themes=found.settings.themes)
+            changed = await set_newsletter(session, current.id, **fields)
             await _add_people(session, changed, traits)
         output.result(await _row(session, changed), as_json=as_json, text="Changed.")
     return 0

@@ -11,9 +11,10 @@ from digest import resources
 from digest.cli import output
 from digest.cli.files import read_text, unwritable, write_text
 from digest.cli.options import Json, group
-from digest.content.theme import shipped_themes
+from digest.content.theme import shipped_themes, theme_folder
 from digest.content.theme_check import ThemeFinding, check_theme
 from digest.errors import InputError, NotFoundError, RefusedError
+from digest.settings import load_settings
 
 app = group("theme")
 
@@ -126,9 +127,13 @@ async def preview(
 
 
 def _folder(theme: str) -> Path:
-    """A folder of one's own where there is one (a path always is), else a shipped theme."""
+    """A folder of one's own where there is one (a path always is), else a theme by its name."""
     path = Path(theme)
-    return path if path.is_dir() or "/" in theme else _shipped(theme)
+    if path.is_dir() or "/" in theme:
+        return path
+    if theme in shipped_themes():
+        return _shipped(theme)
+    return theme_folder(theme, load_settings().themes)
 
 
 def _shipped(name: str) -> Path:

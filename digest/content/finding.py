@@ -10,17 +10,30 @@ from typing import Final
 from digest.content.issue import Fragment, Issue, Place
 from digest.content.markdown import issue_markdown, plain_words
 from digest.content.render import Rendered
+from digest.rules.link import LinkStatus
 
-__all__ = ["TOP", "Check", "Draft", "Earlier", "Finding", "Found", "Severity", "Words"]
+__all__ = [
+    "TOP",
+    "Check",
+    "Draft",
+    "Earlier",
+    "Finding",
+    "Found",
+    "Known",
+    "Severity",
+    "SpamScore",
+    "Words",
+]
 
 TOP: Final = Place(1, 1)
 
 
 class Severity(StrEnum):
-    """An error keeps an issue from being approved, a warning does not."""
+    """An error keeps an issue from being approved, a warning does not; a hint asks for a look."""
 
     ERROR = "error"
     WARNING = "warning"
+    HINT = "hint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +60,33 @@ class Earlier:
 
 
 @dataclass(frozen=True, slots=True)
+class SpamScore:
+    """What a spam filter makes of the mail; ``rules`` are names and the points each gave."""
+
+    points: float
+    limit: float
+    rules: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was found out beside the text: by asking pages, the database and a spam filter.
+
+    ``reached`` maps a canonical URL to what its page answered. Nothing of it need be there.
+    """
+
+    earlier: Earlier = field(default_factory=Earlier)
+    reached: Mapping[str, LinkStatus] = field(default_factory=dict)
+    spam: SpamScore | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """What a check looks at."""
 
     issue: Issue
     rendered: Rendered | None = None
-    earlier: Earlier = field(default_factory=Earlier)
+    known: Known = field(default_factory=Known)
 
 
 Found = tuple[Place, str]

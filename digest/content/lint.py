@@ -1,4 +1,6 @@
-"""What is wrong with an issue before anybody gets it: the checks that need no network.
+"""What is wrong with an issue before anybody gets it.
+
+The checks are pure: what pages, the database and a spam filter say is handed in.
 
 Each check has a stable code, which ``ignore:`` in the file may name together with a reason. Some
 cannot be ignored: a placeholder, a link that does something else than showing a page, a mail
@@ -12,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from digest.content import lint_mail, lint_words
-from digest.content.finding import TOP, Check, Draft, Earlier, Finding, Found, Severity, words_of
+from digest.content import lint_links, lint_mail, lint_words
+from digest.content.finding import TOP, Check, Draft, Finding, Found, Known, Severity, words_of
 from digest.content.issue import TODO, Issue, Place
 from digest.content.issue_file import placeholders
 from digest.content.layout import clean_text
@@ -25,8 +27,8 @@ __all__ = [
     "CHECKS",
     "KB",
     "Check",
-    "Earlier",
     "Finding",
+    "Known",
     "Severity",
     "blocking",
     "check_issue",
@@ -35,13 +37,13 @@ __all__ = [
 
 
 def check_issue(
-    issue: Issue, *, rendered: Rendered | None = None, earlier: Earlier | None = None
+    issue: Issue, *, rendered: Rendered | None = None, known: Known | None = None
 ) -> tuple[Finding, ...]:
     """All findings, in the order of the file.
 
-    With ``rendered`` the mail is judged too, with ``earlier`` what issues before it had.
+    With ``rendered`` the mail is judged too, with ``known`` what was found out beside the text.
     """
-    draft = Draft(issue, rendered, earlier or Earlier())
+    draft = Draft(issue, rendered, known or Known())
     ignored = {ignore.code for ignore in issue.ignore if ignore.reason.strip()}
     findings = [
         Finding(check.code, check.severity, message, place, check.fix)
@@ -117,7 +119,10 @@ def _ignored_code(draft: Draft) -> Iterator[Found]:
 
 _LEAVE_FIX: Final = "A theme's footer shows {{ leave_url }}; `digest theme check` says where."
 _SLOT_FIX: Final = "Write {name|fallback}, in a text; there is no other slot."
-_ERROR, _WARNING = Severity.ERROR, Severity.WARNING
+_DEAD_FIX: Final = "Correct it or leave it out; it is asked again in ten minutes."
+_UNASKED_FIX: Final = "Open it once yourself."
+_SPAM_FIX: Final = "Say differently what the rules named point to."
+_ERROR, _WARNING, _HINT = Severity.ERROR, Severity.WARNING, Severity.HINT
 
 CHECKS: Final[tuple[Check, ...]] = (
     Check("placeholder", _ERROR, _placeholder, "Replace TODO by a link or words.", ignorable=False),
@@ -126,8 +131,14 @@ CHECKS: Final[tuple[Check, ...]] = (
     Check("no-way-out", _ERROR, lint_mail.no_way_out, _LEAVE_FIX, ignorable=False),
     Check("slot-spelling", _ERROR, lint_words.slot_spelling, _SLOT_FIX),
     Check("empty", _ERROR, _no_items, "Write an opening, or a section with an item."),
+    Check("dead-link", _ERROR, lint_links.dead_link, _DEAD_FIX),
+    Check("spam-score", _ERROR, lint_mail.spam, _SPAM_FIX),
     Check("size", _WARNING, lint_mail.size, "Leave items out or shorten texts."),
     Check("text-part", _WARNING, lint_mail.text_part, "Show the same links in both parts."),
+    Check("spam-score", _WARNING, lint_mail.nearly_spam, _SPAM_FIX),
+    Check("moved-link", _WARNING, lint_links.moved_link, "Link where it is now."),
+    Check("slow-link", _HINT, lint_links.slow_link, "Readers will wait as long."),
+    Check("unasked-link", _HINT, lint_links.unasked_link, _UNASKED_FIX),
     Check("already-sent", _WARNING, lint_mail.already_sent, "Leave it out, or say what is new."),
     Check("same-subject", _WARNING, lint_mail.same_subject, "Name what is in this issue."),
     Check("duplicate-item", _WARNING, _duplicate_item, "Keep one of the two."),

@@ -1,4 +1,4 @@
-"""Checks of the mail an issue becomes: its size, its text part, the way out, earlier issues."""
+"""Checks of the mail an issue becomes: size, text part, way out, spam score, earlier issues."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from html import unescape
 from typing import Final
 
-from digest.content.finding import TOP, Draft, Found
+from digest.content.finding import TOP, Draft, Found, SpamScore
 from digest.content.issue import TODO, ItemKind
 from digest.content.layout import clean_text
 from digest.content.links import canonical_url, is_web
@@ -16,6 +16,7 @@ from digest.mail.message import fill_marks, slot_mark
 from digest.mail.tokens import TOKEN_LENGTH
 
 KB: Final = 1024
+SPAM_WARNING: Final = 2.0  # points; our own themes get less than 1 with an ordinary issue
 SIZE_WARNING: Final = 70 * KB
 SIZE_LIMIT: Final = 90 * KB
 _HREF: Final = re.compile(r'<a [^>]*href="([^"]*)"')
@@ -63,17 +64,36 @@ def text_part(draft: Draft) -> Iterator[Found]:
         yield TOP, "The text part is empty."
 
 
+def spam(draft: Draft) -> Iterator[Found]:
+    """A mail that SpamAssassin, where it is installed, takes for spam by its own rules."""
+    score = draft.known.spam
+    if score and score.points >= score.limit:
+        yield TOP, _points(score)
+
+
+def nearly_spam(draft: Draft) -> Iterator[Found]:
+    """A mail that gets points for its text: what a filter adds for its way may be too much."""
+    score = draft.known.spam
+    if score and SPAM_WARNING <= score.points < score.limit:
+        yield TOP, _points(score)
+
+
+def _points(score: SpamScore) -> str:
+    rules = ", ".join(f"{name} {points:.1f}" for name, points in score.rules)
+    return f"SpamAssassin gives {score.points:.1f} points of {score.limit:.1f}: {rules}."
+
+
 def already_sent(draft: Draft) -> Iterator[Found]:
     """A link an earlier issue had, by its canonical form; a sponsor may come again."""
     for section in draft.issue.rendered_sections:
         for item in section.items:
             if item.kind is ItemKind.SPONSOR or item.url == TODO:
                 continue
-            if before := draft.earlier.links.get(canonical_url(item.url)):
+            if before := draft.known.earlier.links.get(canonical_url(item.url)):
                 yield item.place, f"“{clean_text(item.title)}” was linked in {before}."
 
 
 def same_subject(draft: Draft) -> Iterator[Found]:
     """A subject an earlier issue had: readers take the new one for it."""
-    if before := draft.earlier.subjects.get(clean_text(draft.issue.subject).casefold()):
+    if before := draft.known.earlier.subjects.get(clean_text(draft.issue.subject).casefold()):
         yield TOP, f"{before} had the same subject."

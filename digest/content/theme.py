@@ -27,7 +27,15 @@ from digest import resources
 from digest.content.mjml_lint import check_template
 from digest.errors import NotFoundError, ThemeError
 
-__all__ = ["Masthead", "Theme", "contrast", "load_theme", "readable", "shipped_themes"]
+__all__ = [
+    "Masthead",
+    "Theme",
+    "contrast",
+    "load_theme",
+    "readable",
+    "shipped_themes",
+    "theme_folder",
+]
 
 Tables = Mapping[str, Mapping[str, Any]]
 ENTRY: Final = "index.mjml"
@@ -135,7 +143,7 @@ def load_theme(
     """
     if folder is None and not overrides and name in shipped_themes():
         return _shipped(name)
-    return _load(name, folder or _folder(name, shelf), overrides or {})
+    return _load(name, folder or theme_folder(name, shelf), overrides or {})
 
 
 def shipped_themes() -> tuple[str, ...]:
@@ -146,10 +154,11 @@ def shipped_themes() -> tuple[str, ...]:
 
 @lru_cache(maxsize=8)
 def _shipped(name: str) -> Theme:
-    return _load(name, _folder(name, None), {})
+    return _load(name, theme_folder(name, None), {})
 
 
-def _folder(name: str, shelf: Path | None) -> Path:
+def theme_folder(name: str, shelf: Path | None) -> Path:
+    """Where the theme called ``name`` lies: shipped, or in ``shelf``; NotFoundError."""
     known = shipped_themes()
     if name in known:
         return resources.templates() / "issue" / name

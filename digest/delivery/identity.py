@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from digest.content.theme import Masthead
+from digest.content.theme import Masthead, Theme, load_theme
 from digest.mail.message import Letterhead
 from digest.store.newsletters import Newsletter
 
@@ -35,6 +36,11 @@ def masthead(newsletter: Newsletter, *, public_url: str, issue: str) -> Masthead
         issue_url=f"{public_url}/i/{newsletter.slug}/{issue}",
         why=settings.get("why") or "",
     )
+
+
+def theme_of(newsletter: Newsletter, *, themes: Path | None) -> Theme:
+    """Its theme, one of the program's or a folder in ``themes``, with its own values over it."""
+    return load_theme(newsletter.theme, overrides=newsletter.settings.get("theme"), shelf=themes)
 
 
 def direction_of(language: str) -> str:

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from digest.content.issue_file import parse_issue
 from digest.content.lint import check_issue
+from digest.delivery.known import what_is_known
 from digest.errors import NotFoundError
 from digest.store.issue_tests import IssueTest, key_of_test, last_test
 from digest.store.issues import StoredIssue, StoredVersion, get_version, latest_version
@@ -57,7 +58,7 @@ async def write_tests(
         "version_id": version.id,
         "version": version.ordinal,
         "hash": version.hash[:HASH_SHOWN],
-        "findings": _findings(version, issue),
+        "findings": await _findings(session, newsletter, version, now=now),
         "approve": f"digest issue approve {issue.name} {version.hash[:HASH_SHOWN]}"
         f" --newsletter {newsletter.slug}",
         **await _changes(session, version, before),
@@ -101,7 +102,11 @@ async def _changes(
     return {"since": since, "changes": lines[:_SHOWN] + more}
 
 
-def _findings(version: StoredVersion, issue: StoredIssue) -> list[str]:
-    found = check_issue(parse_issue(version.source, path=f"issue {issue.name}"))
+async def _findings(
+    session: Session, newsletter: Newsletter, version: StoredVersion, *, now: datetime
+) -> list[str]:
+    text = parse_issue(version.source)
+    known = await what_is_known(session, newsletter, text, now=now)
+    found = check_issue(text, known=known)
     more = [f"… and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
     return [f"Line {one.place.line}: {one.message}" for one in found[:_SHOWN]] + more

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
+
+import structlog
 
 from digest.content.notice import NoticeLook, render_notice, render_strip
-from digest.content.theme import load_theme
-from digest.delivery.identity import direction_of
+from digest.content.theme import Theme, load_theme
+from digest.delivery.identity import direction_of, theme_of
 from digest.delivery.publish import compile_version
 from digest.delivery.session import Letter
-from digest.errors import NotFoundError
+from digest.errors import NotFoundError, ThemeError
 from digest.mail.message import Recipient
 from digest.mail.single import SingleHead, compose_single
 from digest.mail.tokens import KeyRing, TokenKind
@@ -25,6 +28,8 @@ from digest.store.issues import StoredVersion, get_version
 from digest.store.newsletters import Newsletter, list_newsletters, newsletter_by_id
 from digest.store.notices import ClaimedNotice
 from digest.store.session import Database, Session
+
+log = structlog.get_logger(__name__)
 
 TEST = "test"
 # Kinds that answer a reader; the others are for operators, who have nobody to reply to.
@@ -39,10 +44,13 @@ _TOP = re.compile(r"<body\b[^>]*>\s*(?:<div\b[^>]*display:\s*none[^>]*>.*?</div>
 class NoticeLetters:
     """The writer of notices that a sender takes (``work.NoticeWriter``)."""
 
-    def __init__(self, db: Database, keys: KeyRing, *, public_url: str) -> None:
+    def __init__(
+        self, db: Database, keys: KeyRing, *, public_url: str, themes: Path | None = None
+    ) -> None:
         self._db = db
         self._keys = keys
         self._public_url = public_url
+        self._themes = themes
 
     async def __call__(self, notice: ClaimedNotice, profile: RelayProfile = _GENERIC) -> Letter:
         """The letter for ``notice`` as a relay of ``profile`` wants it.
@@ -70,7 +78,7 @@ class NoticeLetters:
         look = NoticeLook(
             name=newsletter.name,
             home=self._public_url,
-            theme=load_theme(newsletter.theme, overrides=newsletter.settings.get("theme")),
+            theme=self._theme(newsletter),
             direction=direction_of(notice.language),
         )
         shown = render_notice(notice.kind, notice.params, look=look, language=notice.language)
@@ -86,6 +94,14 @@ class NoticeLetters:
             extra=profile.headers,
         )
         return compose_single(head, plain=shown.plain, html=shown.html)
+
+    def _theme(self, newsletter: Newsletter) -> Theme:
+        """Its own, or else the usual one: who confirms must not wait for a folder that is away."""
+        try:
+            return theme_of(newsletter, themes=self._themes)
+        except (NotFoundError, ThemeError) as error:
+            log.warning("a notice goes out in the usual look", reason=str(error))
+            return load_theme()
 
     def _of_version(
         self, notice: ClaimedNotice, version: StoredVersion, token: str, profile: RelayProfile

@@ -12,14 +12,15 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from digest.content.issue_file import Issue, parse_issue
-from digest.content.lint import Finding, blocking, check_issue
+from digest.content.lint import Finding, Known, blocking, check_issue
 from digest.content.media import Media, read_media
 from digest.content.render import Rendered, render_issue
-from digest.content.theme import load_theme
-from digest.delivery.identity import identity_of, letterhead, masthead
+from digest.delivery.identity import identity_of, letterhead, masthead, theme_of
+from digest.delivery.known import what_is_known
 from digest.errors import ConflictError, IssueFileError, RefusedError
 from digest.mail.message import CompiledMessage, Slot, compile_message
 from digest.rules.delivery import IssueState
@@ -35,10 +36,10 @@ from digest.store.issues import (
     mark_past,
 )
 from digest.store.media import StoredMedia, put_media
-from digest.store.newsletters import Newsletter
+from digest.store.newsletters import Newsletter, newsletter_by_id
 from digest.store.session import Session
 
-_PLACEHOLDER = "placeholder"
+_MAY_WAIT = frozenset({"placeholder", "dead-link"})  # errors, but not before the approval
 _LISTED = 20  # places named in one message
 
 
@@ -71,12 +72,20 @@ class Outgoing:
 
 
 def prepare_issue(
-    newsletter: Newsletter, text: str, *, path: str, media: Mapping[str, bytes], public_url: str
+    newsletter: Newsletter,
+    text: str,
+    *,
+    path: str,
+    media: Mapping[str, bytes],
+    public_url: str,
+    themes: Path | None = None,
+    known: Known | None = None,
 ) -> Prepared:
     """Everything of a version that needs no database.
 
-    ``media`` maps the paths of its pictures, as written, to their bytes. Raises IssueFileError for
-    a text that cannot be used; a placeholder is no error before the approval.
+    ``media`` maps the paths of its pictures, as written, to their bytes; ``themes`` is the folder
+    of themes of one's own; ``known`` is for the findings. Raises IssueFileError for a text that
+    cannot be used; a placeholder or a dead link is no error before the approval.
     """
     issue = parse_issue(text, path=path)
     pictures = {name: read_media(data, path=name) for name, data in media.items()}
@@ -84,11 +93,11 @@ def prepare_issue(
     rendered = render_issue(
         issue,
         masthead(newsletter, public_url=public_url, issue=name),
-        load_theme(newsletter.theme, overrides=newsletter.settings.get("theme")),
+        theme_of(newsletter, themes=themes),
         media=pictures,
         utm=newsletter.settings.get("utm"),
     )
-    findings = check_issue(issue, rendered=rendered)
+    findings = check_issue(issue, rendered=rendered, known=known)
     _refuse_errors(findings, path)
     identity = identity_of(newsletter, public_url=public_url, issue=name)
     message = _compiled(identity, rendered, path)
@@ -155,18 +164,23 @@ async def approve_issue(
 ) -> StoredVersion:
     """Approve the version with this hash (at least 8 digits of it).
 
-    Raises RefusedError when no version has it, or while its text holds placeholders or anything
-    else that the checks call an error; ConflictError once the issue is planned.
+    Raises RefusedError when no version has it, or while its text holds placeholders, links that
+    were dead when they were asked last, or anything else that the checks call an error;
+    ConflictError once the issue is planned.
     """
     version = await find_version(session, issue.id, hash_)
-    refuse_unfinished(issue, version)
+    newsletter = await newsletter_by_id(session, issue.newsletter_id)
+    text = parse_issue(version.source, path=f"issue {issue.name}")
+    refuse_unfinished(issue, version, await what_is_known(session, newsletter, text, now=now))
     return await approve_version(session, issue.id, version.hash, by=by, now=now)
 
 
-def refuse_unfinished(issue: StoredIssue, version: StoredVersion) -> None:
+def refuse_unfinished(
+    issue: StoredIssue, version: StoredVersion, known: Known | None = None
+) -> None:
     """Raise RefusedError, with every place, for a version that may not be approved."""
     path = f"issue {issue.name}"
-    findings = check_issue(parse_issue(version.source, path=path))
+    findings = check_issue(parse_issue(version.source, path=path), known=known)
     open_ones = blocking(findings)
     if open_ones:
         places = "; ".join(
@@ -234,8 +248,7 @@ def _compiled(identity: Mapping[str, Any], rendered: Rendered, path: str) -> Com
 
 
 def _refuse_errors(findings: tuple[Finding, ...], path: str) -> None:
-    """A placeholder is an error too, but may wait until the approval."""
-    errors = [one for one in blocking(findings) if one.code != _PLACEHOLDER]
+    errors = [one for one in blocking(findings) if one.code not in _MAY_WAIT]
     if errors:
         first, more = errors[0], len(errors) - 1
         also = f" ({more} more)" if more else ""

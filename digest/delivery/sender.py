@@ -129,7 +129,10 @@ class Sender:
             hold_in_doubt=settings.in_doubt == "hold",
             leavers=runtime.leavers,
             write_notice=NoticeLetters(
-                runtime.db, runtime.keys, public_url=runtime.settings.public_url
+                runtime.db,
+                runtime.keys,
+                public_url=runtime.settings.public_url,
+                themes=runtime.settings.themes,
             ),
             tell=tell_brake,
             signing=DkimSigning.of(runtime.settings, runtime.relays),

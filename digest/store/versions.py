@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +11,7 @@ from sqlalchemy import insert, select
 
 from digest.errors import NotFoundError, RefusedError
 from digest.store import schema
+from digest.store.links import link_hash
 from digest.store.session import Session
 from digest.store.types import insert as upsert
 
@@ -107,7 +107,7 @@ async def store_version(
 
 async def _store_links(session: Session, version_id: int, links: Sequence[VersionLink]) -> None:
     table = schema.links
-    hashes = [hashlib.sha256(link.canonical_url.encode()).hexdigest() for link in links]
+    hashes = [link_hash(link.canonical_url) for link in links]
     urls = {sha: link.canonical_url for sha, link in zip(hashes, links, strict=True)}
     rows = [{"canonical_url": urls[sha], "url_sha256": sha} for sha in sorted(urls)]
     await session.execute(upsert(table).values(rows).on_conflict_do_nothing())

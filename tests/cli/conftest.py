@@ -13,10 +13,13 @@ from tests.cli.shell import KEY, NEWSLETTER, Shell
 def shell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Shell:
-    """A shell in an empty folder, without any settings."""
+    """A shell in an empty folder that asks no page and no spam filter, without other settings."""
     folder = tmp_path / "folder"
     folder.mkdir()
     monkeypatch.chdir(folder)
+    monkeypatch.setenv("DIGEST_CHECK__OFFLINE", "true")
+    monkeypatch.setenv("DIGEST_CHECK__SPAM", "false")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return Shell(folder, capsys)
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from digest import resources
+from digest.content.finding import Earlier
 from digest.content.issue import Fragment, Ignore
 from digest.content.issue_file import parse_issue
 from digest.content.links import canonical_url
 from digest.content.lint import (
     CHECKS,
     KB,
-    Earlier,
+    Known,
     Severity,
     blocking,
     check_issue,
@@ -203,15 +204,18 @@ def test_the_text_part_has_every_link_of_the_page() -> None:
 def test_a_link_of_an_earlier_issue_is_named_with_it_but_not_a_sponsors() -> None:
     earlier = Earlier(links={canonical_url("https://example.org/one"): "No. 3 of 1 May 2026"})
     other = GOOD.replace("/one)", "/one?utm_source=weekly)")
-    (finding,) = check_issue(parse_issue(other), earlier=earlier)
+    (finding,) = check_issue(parse_issue(other), known=Known(earlier))
     assert (finding.code, finding.place.line) == ("already-sent", 9)
     assert "No. 3 of 1 May 2026" in finding.message
-    assert check_issue(parse_issue(GOOD.replace("/one)", "/one) {sponsor}")), earlier=earlier) == ()
+    assert (
+        check_issue(parse_issue(GOOD.replace("/one)", "/one) {sponsor}")), known=Known(earlier))
+        == ()
+    )
 
 
 def test_the_subject_of_an_earlier_issue_is_noticed() -> None:
     earlier = Earlier(subjects={"a weekly, issue #7": "No. 6"})
-    (finding,) = check_issue(parse_issue(GOOD), earlier=earlier)
+    (finding,) = check_issue(parse_issue(GOOD), known=Known(earlier))
     assert finding.code == "same-subject"
     assert "No. 6" in finding.message
 

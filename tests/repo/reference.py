@@ -63,9 +63,9 @@ What a row may be (the database checks it too) and what it may become: the table
 _FINDINGS_HEAD = """\
 # What `digest issue check` finds
 
-An error keeps an issue from being approved, a warning does not; `digest issue check` exits 1 on an
-error. A code means the same for ever. Where the table allows it, an issue may ignore one, with a
-reason, at its top: `ignore: missing-alt: the picture is an ornament`.
+An error keeps an issue from being approved, a warning does not, a hint asks for a look; `digest
+issue check` exits 1 on an error. A code means the same for ever. Where the table allows it, an
+issue may ignore one, with a reason, at its top: `ignore: missing-alt: the picture is an ornament`.
 
 """
 

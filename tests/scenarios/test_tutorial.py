@@ -83,6 +83,7 @@ def test_the_tutorial_sends_its_first_issue(tmp_path: Path, relay_port: int) -> 
     (tmp_path / "run").write_text(f'#!/bin/sh\nshift\nexec "{sys.executable}" -P -m digest "$@"\n')
     (tmp_path / "run").chmod(0o755)
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    environment["DIGEST_CHECK__OFFLINE"] = "true"  # nothing of a test leaves this machine
     printed: dict[str, str] = {}
     for command in _commands():
         if "issue check" in command:

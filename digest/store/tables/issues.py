@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 
 from digest.rules.delivery import IssueState
+from digest.rules.link import LinkState
 from digest.store.tables.columns import at, id_column, metadata, one_of, reference
 from digest.store.types import EnumText, Id, Json
 
@@ -98,8 +99,11 @@ links = Table(
     Column("canonical_url", Text, nullable=False),
     # Unique by hash: a B-tree entry of PostgreSQL holds 2,704 bytes, an address may be longer.
     Column("url_sha256", String(64), nullable=False, unique=True),
-    Column("status", Integer),  # of the last check; null = never asked
+    Column("status", Integer),  # of HTTP, when it was asked last; null = no answer, or never asked
     at("checked_at"),
+    Column("state", EnumText(LinkState)),  # what that means; null = never asked
+    Column("detail", Text),  # where it moved to, or what is wrong
+    one_of("state", LinkState),
 )
 
 version_links = Table(

@@ -1,0 +1,1 @@
+"""What we ask the network for: pages, politely, and never from inside it."""
