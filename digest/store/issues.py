@@ -101,8 +101,9 @@ async def add_version(
 ) -> tuple[StoredIssue, StoredVersion]:
     """Store a version: of a new issue, or the next one of the issue with this number or slug.
 
-    A version with the same hash as the latest is that version. Raises ConflictError once the issue
-    is planned, or when its slug belongs to another issue.
+    The same text as the latest is that version. One that would be mailed alike and says something
+    else to editors (what is ignored, what is kept for later) is a version of its own, with the same
+    hash. Raises ConflictError once the issue is planned, or when its slug belongs to another issue.
     """
     await _create_issue(session, newsletter_id, draft, now=now)
     issue = await _locked(session, newsletter_id, draft)
@@ -112,13 +113,17 @@ async def add_version(
             fix="Give the text another number or slug: what is planned stays as it was approved.",
         )
     latest = await latest_version(session, issue.id)
-    if latest is not None and latest.hash == draft.hash and not latest.web_only:
+    if latest is not None and _is_same(latest, draft):
         return issue, latest
     ordinal = 1 if latest is None else latest.ordinal + 1
     names = {"title": draft.title, "listed": draft.listed, "slug": draft.slug or issue.slug}
     await session.execute(update(_i).where(_i.c.id == issue.id).values(**names))
     version = await store_version(session, issue.id, ordinal, draft, now=now)
     return await issue_by_id(session, issue.id), version
+
+
+def _is_same(latest: StoredVersion, draft: VersionDraft) -> bool:
+    return latest.hash == draft.hash and latest.source == draft.source and not latest.web_only
 
 
 async def _create_issue(

@@ -24,8 +24,8 @@ from digest.store.issues import (
     published_issue,
     published_issues,
 )
-from digest.store.versions import list_versions
-from tests.build import NOW, a_newsletter
+from digest.store.versions import find_version, list_versions
+from tests.build import NOW, a_newsletter, add_issue, issue_text
 
 HASH = "0123456789abcdef" * 4
 OTHER = "fedcba9876543210" * 4
@@ -74,6 +74,20 @@ async def test_the_same_number_again_is_the_next_version(database):
     assert (again.id, again.title, version.ordinal) == (first.id, "Another", 2)
     async with database.read() as session:
         assert [one.ordinal for one in await list_versions(session, first.id)] == [1, 2]
+
+
+async def test_what_only_editors_read_makes_a_version_that_is_mailed_alike(database):
+    newsletter = await a_newsletter(database)
+    text = issue_text(182)
+    noted = text.replace("preview:", "ignore: dead-link: it comes back on Monday\npreview:")
+    async with database.begin() as session:
+        first = await add_issue(session, newsletter, text)
+        second = await add_issue(session, newsletter, noted)
+        again = await add_issue(session, newsletter, noted)
+        found = await find_version(session, first.issue.id, first.version.hash)
+    assert first.version.hash == second.version.hash
+    assert second.version.id != first.version.id
+    assert again.version.id == found.id == second.version.id
 
 
 async def test_the_same_text_again_is_the_same_version(database):
