@@ -46,8 +46,11 @@ class Ours:
         unrecorded: int = 500,
         watch: bool = False,
         tls: tuple[int, Path] | None = None,
+        keys: Path | None = None,
     ) -> Contestant:
-        """One that sends so many messages; ``tls``: the port that speaks it, its certificate."""
+        """One that sends so many messages; ``tls``: the port that speaks it, its certificate;
+        ``keys``: the folder of those it signs with.
+        """
 
         def prepare(port: int, messages: int) -> Program:
             relay = Relay(tls[0] if tls else port, CONNECTIONS, tls=tls is not None)
@@ -58,6 +61,7 @@ class Ours:
                 unrecorded=unrecorded,
                 watch=watch,
                 trust=tls[1] if tls else None,
+                keys=keys,
             )
 
         return Contestant(f"{self.kind}{remark}", messages, prepare)

@@ -65,14 +65,17 @@ def ours(
     stop_after: int = 0,
     watch: bool = False,
     trust: Path | None = None,
+    keys: Path | None = None,
 ) -> Program:
-    """Our sender for a planned issue, in a process of its own."""
+    """Our sender for a planned issue, in a process of its own; with ``keys`` it signs."""
     environment = {
         "DIGEST_DATABASE_URL": url,
         "DIGEST_RELAY_URL": relay.url,
         "DIGEST_PUBLIC_URL": PUBLIC_URL,
         "DIGEST_SECRET_KEY": KEY,
         "DIGEST_SENDER__UNRECORDED": str(unrecorded),
+        "DIGEST_DKIM__SIGN": "always" if keys else "never",
+        **({"DIGEST_DKIM__FOLDER": str(keys)} if keys else {}),
         **({"SSL_CERT_FILE": str(trust)} if trust else {}),
     }
     task = {"issue": issue, "stop_after": stop_after, "watch": watch}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from digest import resources
-from digest.content.theme import Masthead, shipped_themes
+from digest.content.theme import Masthead, shipped_themes, theme_folder
 from digest.content.theme_check import check_theme
+from digest.errors import NotFoundError
 from digest.web.draft import Drafts
-from tests.cli.shell import Shell
+from tests.cli.shell import ISSUE, Shell
 
 
 @pytest.mark.parametrize("name", shipped_themes())
@@ -113,3 +115,38 @@ def test_what_is_no_theme_is_wrong_use(shell: Shell, name: str) -> None:
     said = shell("theme", "check", name, "--json")
     assert (said.code, said.out) == (2, "")
     assert "theme" in said.error["message"]
+
+
+def test_a_newsletter_is_mailed_in_a_theme_of_ones_own_folder(
+    on_sqlite: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    themes = on_sqlite.folder / "themes"
+    assert on_sqlite("theme", "new", "themes/mine", "--like", "letter").code == 0
+    toml = (themes / "mine" / "theme.toml").read_text("utf-8")
+    (themes / "mine" / "theme.toml").write_text(toml.replace("#1d4f7c", "#00405f"), "utf-8")
+    refused = on_sqlite("newsletter", "set", "weekly", "--theme", "mine")
+    assert (refused.code, refused.error["where"]) == (2, "--theme")
+    monkeypatch.setenv("DIGEST_THEMES", str(themes))
+    assert on_sqlite("theme", "check", "mine", "--json").json["ok"] is True
+    assert on_sqlite("newsletter", "set", "weekly", "--theme", "mine").code == 0
+    on_sqlite.write("182.md", ISSUE)
+    assert on_sqlite("issue", "render", "182.md", "--out", "o", "--newsletter", "weekly").code == 0
+    html = (on_sqlite.folder / "o" / "issue.html").read_text("utf-8")
+    assert "#00405f" in html
+    assert on_sqlite("issue", "add", "182.md").code == 0
+    monkeypatch.delenv("DIGEST_THEMES")
+    gone = on_sqlite("issue", "add", "182.md", "--json")
+    assert (gone.code, gone.out) == (2, "")
+    assert "mine" in gone.error["message"]
+
+
+@pytest.mark.parametrize("name", ["../mine", "Mine", "mine/../mine", "default"])
+def test_only_a_plain_name_leads_into_the_folder_of_themes(name: str, tmp_path: Path) -> None:
+    for folder in (tmp_path / "mine", tmp_path / "themes" / "mine", tmp_path / "themes" / "Mine"):
+        folder.mkdir(parents=True)
+        (folder / "theme.toml").write_text("")
+    if name == "default":
+        assert theme_folder(name, tmp_path / "themes").parent == resources.templates() / "issue"
+        return
+    with pytest.raises(NotFoundError, match="There is no theme"):
+        theme_folder(name, tmp_path / "themes")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -140,6 +141,20 @@ async def test_a_confirmation_is_a_mail_of_the_newsletter_with_one_link(database
     assert text_of(message, "plain").count("http") == 1
     assert URL in text_of(message, "plain")
     assert set(_links(text_of(message, "html"))) == {URL}
+
+
+async def test_a_confirmation_does_not_wait_for_a_theme_that_is_away(
+    database: Database, tmp_path: Path
+) -> None:
+    newsletter = await a_newsletter(database, theme="mine")
+    there = NoticeLetters(database, KEYS, public_url=PUBLIC_URL, themes=tmp_path)
+    usual = parsed(await there(claimed(newsletter.id)))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "theme.toml").write_text('[colours]\naccent = "#00405f"\n')
+    own = parsed(await there(claimed(newsletter.id)))
+    assert URL in text_of(usual, "html")
+    assert "#00405f" not in text_of(usual, "html")
+    assert "#00405f" in text_of(own, "html")
 
 
 def _links(html: str) -> list[str]:
