@@ -84,6 +84,24 @@ async def test_where_a_page_moved_to_is_told() -> None:
     assert found["/a"].detail.endswith("/b")
 
 
+async def test_where_no_page_can_be_reached_it_is_not_the_pages() -> None:
+    guard = Guard((ip_network("127.0.0.0/8"),), here)
+    limits = Limits(seconds=5, pause=0)
+    async with Pages({}) as gone:
+        pass
+    urls = {str(number): gone.url(host=f"h{number}.example") for number in range(3)}
+    async with Fetcher("t", guard=guard, limits=limits) as fetcher:
+        found = await ask_links(fetcher, urls, now=NOW, again_after=0)
+        assert {status.state for status in found.values()} == {LinkState.UNASKED}
+        del urls["0"]
+        found = await ask_links(fetcher, urls, now=NOW, again_after=0)
+        assert {status.state for status in found.values()} == {LinkState.DEAD}
+        async with Pages({"/": answer()}) as there:
+            urls["there"] = there.url()
+            found = await ask_links(fetcher, urls, now=NOW, again_after=0)
+    assert [found[key].state for key in urls] == [LinkState.DEAD, LinkState.DEAD, LinkState.OK]
+
+
 async def test_an_address_inside_our_network_is_dead_to_readers() -> None:
     async with Pages({"/": answer()}) as pages, Fetcher("t") as fetcher:
         found = await ask_links(fetcher, {"x": pages.url()}, now=NOW, again_after=0)
