@@ -20,6 +20,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 _ADDRESS = re.compile(r"([^\s<>@\"'(),:;]{1,64})@([\w.-]{1,255})")
 _PASSWORD_IN_URL = re.compile(r"(\w+://[^\s:/@]*):[^\s]+@")  # up to the last @: it may hold one
 _TOKEN = re.compile(r"\b[a-z2-7]{40}\b")  # one of ours: 40 characters of base32
+_KEY = re.compile(r"\b(dgk_\d+_|whsec_)[A-Za-z0-9_+/=-]+")  # of a program, of a webhook
 _SECRET_KEYS = frozenset({"password", "secret", "secret_key", "authorization", "cookie", "token"})
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 _CONTROLS |= {0x2028: "\\u2028", 0x2029: "\\u2029"}
@@ -56,6 +57,7 @@ def configure_logs(
         handlers=[handler], level="DEBUG" if level == "debug" else "WARNING", force=True
     )
     logging.getLogger("digest").setLevel(level.upper())
+    logging.getLogger("aiosqlite").setLevel("WARNING")  # it would log every value of a statement
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -102,5 +104,5 @@ def _clean(key: str, value: object, *, addresses: bool) -> object:
 
 def redact(text: str, *, addresses: bool = False) -> str:
     """``text`` without passwords in URLs, tokens and, unless asked, local parts of addresses."""
-    text = _TOKEN.sub("…", _PASSWORD_IN_URL.sub(r"\1:…@", text))
+    text = _TOKEN.sub("…", _KEY.sub(r"\1…", _PASSWORD_IN_URL.sub(r"\1:…@", text)))
     return text if addresses else _ADDRESS.sub(r"…@\2", text)
