@@ -189,6 +189,17 @@ class CheckSettings(BaseModel):
     """Whether SpamAssassin is asked for its points, where it is installed."""
 
 
+class WebhookSettings(BaseModel):
+    """Whom we tell of what happens."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
+
+    allow: Annotated[str, AfterValidator(_networks)] = ""
+    """Networks that webhooks may lead to beside the internet, separated by spaces, such as
+    `10.1.0.0/16` of an intranet; with it, also without TLS. Without it, no private or loopback
+    address is ever told anything."""
+
+
 class Settings(BaseSettings):
     """What an installation is told; nothing else is read from the environment."""
 
@@ -244,6 +255,7 @@ class Settings(BaseSettings):
     api: ApiSettings = ApiSettings()
     fetch: FetchSettings = FetchSettings()
     check: CheckSettings = CheckSettings()
+    webhooks: WebhookSettings = WebhookSettings()
 
     @property
     def dkim_folder(self) -> Path:

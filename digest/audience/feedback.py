@@ -28,12 +28,14 @@ from digest.rules import feedback as rules
 from digest.rules.delivery import DeliveryState
 from digest.rules.feedback import Bearing, Effect
 from digest.rules.subscription import SubscriptionState, SuppressionReason
+from digest.rules.webhooks import WebhookEvent
 from digest.store import feedback as store
 from digest.store.feedback import FeedbackRow, Subject
 from digest.store.mailbox_health import history_of, pause_for_bounces, settle_waiting
 from digest.store.preferences import subscriptions_of
-from digest.store.subscribers import leave_subscription
+from digest.store.subscribers import leave_subscription, list_subscriptions
 from digest.store.suppressions import suppress
+from digest.store.webhooks import announce
 
 if TYPE_CHECKING:
     from digest.clock import Clock
@@ -275,11 +277,29 @@ async def suppress_subject(session: Session, row: FeedbackRow, now: datetime) ->
         return []
     said = " ".join(part for part in (row.reply, row.status, row.evidence) if part)
     evidence = f"{row.kind} by {row.source}, {row.reason}: {said}"
-    await suppress(session, key, reason=reason, now=now, evidence=evidence)
+    new = await suppress(session, key, reason=reason, now=now, evidence=evidence)
     if subject.subscriber_id is None:
         return []
+    if new:
+        event = WebhookEvent.COMPLAINED if complained else WebhookEvent.BOUNCED
+        await _announce(session, subject.subscriber_id, event, now)
     await settle_waiting(session, subject.subscriber_id, DeliveryState.SUPPRESSED, now)
     return await subscriptions_of(session, subject.subscriber_id, _ALL_STATES)
+
+
+async def _announce(
+    session: Session, subscriber_id: int, event: WebhookEvent, now: datetime
+) -> None:
+    """Have it told for every newsletter that this reader gets no more."""
+    for one in await list_subscriptions(session, subscriber_id):
+        if one.state is not SubscriptionState.ENDED:
+            await announce(
+                session,
+                event,
+                newsletter_id=one.newsletter_id,
+                subscriber_id=subscriber_id,
+                now=now,
+            )
 
 
 async def take_given_up(

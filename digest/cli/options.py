@@ -31,6 +31,7 @@ GROUPS = {
     "dkim": "Keys that sign mail, and their DNS records: new, show-dns, rotate.",
     "message": "Messages as bytes: check.",
     "api-key": "Keys for programs that use the API: create, list, revoke.",
+    "webhook": "Other programs that are told of readers: add, list, remove, enable, test.",
     "db": "The database: upgrade, check.",
 }
 

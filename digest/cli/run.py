@@ -11,6 +11,7 @@ from digest.cli.connection import read_settings
 from digest.cli.options import Json
 from digest.cli.service import until_stopped
 from digest.delivery.sender import Sender
+from digest.jobs.outgoing import Outgoing, posting, telling
 from digest.jobs.sending import send_until
 from digest.jobs.upkeep import kept_up
 from digest.runtime import Runtime, open_runtime
@@ -39,7 +40,11 @@ async def run(*, host: str | None = None, port: int | None = None, as_json: Json
         listener = open_listener(host or settings.host, settings.port if port is None else port)
         async with until_stopped() as stopped, serving(create_app(site), listener) as url:
             output.tell_started({"url": url}, as_json=as_json, text=f"digest at {url}")
-            async with kept_up(runtime.db, runtime.clock):
+            async with (
+                kept_up(runtime.db, runtime.clock),
+                posting(settings) as post,
+                telling(Outgoing(runtime.db, runtime.clock, post)),
+            ):
                 await _work(runtime, stopped)
         await site.desk.settled()
     return 0

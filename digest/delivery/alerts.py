@@ -76,15 +76,29 @@ async def relay_refused(session: Session, *, relay: str, reason: str, now: datet
     ``relay`` is ``RelayConfig.name``, which holds no password, ``reason`` what it said. The mail
     goes out through another relay, or when this one lets us in again.
     """
+    key = f"relay_refused:{relay}:{now.date()}"
+    return await _tell_everyone(session, key, {"relay": relay}, reason=reason, now=now)
+
+
+async def webhook_disabled(
+    session: Session, *, webhook_id: int, host: str, reason: str, now: datetime
+) -> int:
+    """A webhook is told nothing any more: it did not hear for too long, or said "never again"."""
+    key = f"webhook_disabled:{webhook_id}:{now.date()}"
+    values = {"webhook": str(webhook_id), "host": host}
+    return await _tell_everyone(session, key, values, reason=reason, now=now)
+
+
+async def _tell_everyone(
+    session: Session, key: str, values: Mapping[str, Any], *, reason: str, now: datetime
+) -> int:
+    """Tell every operator of any newsletter once; how many mails were written."""
     written = 0
     told: set[str] = set()
     for newsletter in await list_newsletters(session):
         addresses = [one for one in await _operators(session, newsletter) if one not in told]
         told.update(addresses)
-        key = f"relay_refused:{relay}:{now.date()}"
-        mail = replace(
-            _alert(newsletter, key, {"relay": relay}, reason=reason, now=now), to=addresses
-        )
+        mail = replace(_alert(newsletter, key, values, reason=reason, now=now), to=addresses)
         written += await _write(session, newsletter, mail, now)
     return written
 

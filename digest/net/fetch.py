@@ -121,8 +121,24 @@ class Fetcher:
             url = _joined(request.url, target)
             hops.append(Hop(status, url))
 
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Give ``body`` to ``url``; the status of its answer, of which nothing else is read.
+
+        A redirect is an answer like any other: nothing is handed on to where it leads. FetchError
+        as ``fetch``.
+        """
+        request = self._request("POST", url, headers, httpx2.Cookies(), body)
+        async with self._in_turn(request.url.host):
+            status, _, _ = await self._ask(request, httpx2.Cookies(), 0)
+        return status
+
     def _request(
-        self, method: str, url: str, headers: Mapping[str, str], cookies: httpx2.Cookies
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        cookies: httpx2.Cookies,
+        body: bytes = b"",
     ) -> httpx2.Request:
         own = {"User-Agent": self._agent, "Accept": "*/*", "Accept-Encoding": "gzip"}
         # A connection is not kept: the next one is checked anew.
@@ -134,6 +150,7 @@ class Fetcher:
                 url,
                 headers=own | dict(headers),
                 cookies=cookies,
+                content=body or None,
                 extensions={"timeout": timeout},
             )
         except (httpx2.InvalidURL, UnicodeError, ValueError):
@@ -206,6 +223,7 @@ def _pinned(request: httpx2.Request, host: str, address: str) -> httpx2.Request:
         request.method,
         request.url.copy_with(host=address),
         headers=request.headers,
+        stream=request.stream,
         extensions={**request.extensions, "sni_hostname": host},
     )
 

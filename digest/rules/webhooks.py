@@ -33,3 +33,8 @@ _WAITS = tuple(
 def wait_after(failures: int) -> timedelta:
     """How long after the ``failures``-th failure in a row (from 1) the next try comes."""
     return _WAITS[min(max(failures, 1), len(_WAITS)) - 1]
+
+
+def heard(status: int | None) -> bool:
+    """Whether an answer says that it was heard; a redirect does not."""
+    return status is not None and 200 <= status < 300

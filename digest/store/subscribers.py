@@ -16,11 +16,13 @@ from digest.errors import RefusedError
 from digest.mail.address import address_key, clean_name, parse_address
 from digest.rules.delivery import DeliveryState, StateReason
 from digest.rules.subscription import SubscriptionState
+from digest.rules.webhooks import WebhookEvent
 from digest.store import schema
 from digest.store.destinations import destination_ids
 from digest.store.session import Session
 from digest.store.suppressions import suppression_of
 from digest.store.types import insert as upsert
+from digest.store.webhooks import announce
 
 _r = schema.subscribers
 _s = schema.subscriptions
@@ -314,6 +316,13 @@ async def leave_subscription(
     if row is None:
         return False
     await add_consent(session, subscription_id, kind="left", source=source, now=now)
+    await announce(
+        session,
+        WebhookEvent.LEFT,
+        newsletter_id=row.newsletter_id,
+        subscriber_id=row.subscriber_id,
+        now=now,
+    )
     await session.execute(
         update(_d)
         .where(
@@ -347,9 +356,18 @@ async def activate_subscription(
     }
     if kind == "confirmed":
         values["confirmed_at"] = now
-    if (await session.execute(change.values(**values))).rowcount == 0:
+    changed = change.values(**values).returning(_s.c.newsletter_id, _s.c.subscriber_id)
+    row = (await session.execute(changed)).one_or_none()
+    if row is None:
         return False
     await add_consent(session, subscription_id, kind=kind, source=source, now=now, proof=proof)
+    await announce(
+        session,
+        WebhookEvent.CONFIRMED,
+        newsletter_id=row.newsletter_id,
+        subscriber_id=row.subscriber_id,
+        now=now,
+    )
     return True
 
 

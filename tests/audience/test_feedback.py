@@ -19,14 +19,24 @@ from digest.rules.feedback import Effect
 from digest.rules.subscription import SubscriptionState
 from digest.rules.verdict import Blame
 from digest.rules.verdict import Reason as Verdict
+from digest.rules.webhooks import TOLD
 from digest.store.deliveries import plan_deliveries
 from digest.store.newsletters import Newsletter
 from digest.store.notices import SIGN_UP_LANE, Notice, write_notice
 from digest.store.preferences import end_pauses
-from digest.store.schema import deliveries, feedback, issues, notices, subscribers, suppressions
+from digest.store.schema import (
+    deliveries,
+    feedback,
+    issues,
+    notices,
+    subscribers,
+    suppressions,
+    webhook_deliveries,
+)
 from digest.store.session import Database
 from digest.store.subscribers import find_reader
-from tests.build import NOW, a_newsletter, an_installation, an_issue, readers
+from digest.store.webhooks import add_webhook
+from tests.build import NOW, a_newsletter, a_reader, an_installation, an_issue, readers
 from tests.delivery.stage import KEYS, Watch
 
 
@@ -227,6 +237,31 @@ async def test_a_relays_own_id_counts_from_a_webhook_only(scene):
         claim = Claim(relay_id="0100-abc", trusted=trusted)
         taken = await scene.desk.take(a_bounce(0, Reason.USER_UNKNOWN, claim=claim))
         assert taken.effect is effect
+
+
+async def test_other_programs_are_told_of_a_bounce_and_of_a_complaint_once(scene):
+    """Of each newsletter the reader still had, in the transaction that ends it."""
+    daily = await a_newsletter(scene.db, "daily")
+    await a_reader(scene.db, daily, "Anne")
+    async with scene.db.begin() as session:
+        await add_webhook(session, "https://crm.example.com/", TOLD, NOW)
+    sent = await scene.sent()
+    for _ in range(2):
+        await scene.bounce(sent[BART], Reason.USER_UNKNOWN)
+        await scene.desk.take(a_complaint(sent[ANNE]))
+        await scene.desk.take(a_complaint(sent[CRIS], "opt-out"))
+        await scene.bounce(sent[CRIS], Reason.MAILBOX_FULL)
+    table = webhook_deliveries.c
+    query = select(table.event, table.newsletter_id, table.subscriber_id).order_by(table.id)
+    async with scene.db.read() as session:
+        told = [tuple(row) for row in await session.execute(query)]
+    weekly = scene.newsletter.id
+    assert told == [
+        ("bounced", weekly, 2),
+        ("complained", daily.id, 1),
+        ("complained", weekly, 1),
+        ("left", weekly, 3),
+    ]
 
 
 async def test_a_complaint_suppresses_for_every_newsletter(scene):

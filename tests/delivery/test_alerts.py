@@ -10,7 +10,13 @@ import pytest
 from sqlalchemy import select, update
 
 from digest.clock import Clock
-from digest.delivery.alerts import issue_finished, relay_refused, tell_brake, tell_finished
+from digest.delivery.alerts import (
+    issue_finished,
+    relay_refused,
+    tell_brake,
+    tell_finished,
+    webhook_disabled,
+)
 from digest.delivery.notices import NoticeLetters
 from digest.errors import SettingsError
 from digest.rules.brakes import Action, Decision
@@ -53,6 +59,23 @@ async def sent(stage: Stage) -> list[EmailMessage]:
 def text_of(message: EmailMessage) -> str:
     part = next(part for part in message.walk() if part.get_content_type() == "text/plain")
     return " ".join(part.get_payload(decode=True).decode().replace("\r\n> ", " ").split())  # type: ignore[union-attr]  # there is one: it was just sent
+
+
+async def test_a_webhook_that_does_not_hear_is_told_of_with_the_way_back(
+    database: Database,
+) -> None:
+    stage = await set_stage(database)
+    await operator(stage, "ops@example.org")
+    for _ in range(2):  # one incident, one mail
+        async with database.begin() as session:
+            await webhook_disabled(
+                session, webhook_id=7, host="crm.example.com", reason=SAID, now=Clock().now()
+            )
+    [message] = await sent(stage)
+    assert "Webhook 7 to crm.example.com is told nothing any more" in message["subject"]
+    text = text_of(message)
+    assert "digest webhook enable 7" in text
+    assert "550 5.7.1 <script>no</script>" in text
 
 
 @pytest.mark.parametrize(
