@@ -5,16 +5,18 @@
     rules/      what we decide: states, verdicts, retries, relay profiles; pure tables
     content/    one issue file becomes one rendered version: parse, look, lint
     store/      the only SQL: functions(session, …) that never commit
-    audience/   who reads: import, leave
+    net/        what we ask the network beside sending
+    audience/   who reads: sign up, import, leave, what comes back
     access/     who may do what: keys of programs
     delivery/   publish → plan → sender (claim, compose, send, record) → session → smtp
+    inbound/    where bounces, complaints and answers come in: mail and webhooks
     jobs/       what runs by itself
     runtime     the one place that picks implementations
     web/        what readers, editors and operators see in a browser, and programs by the API
     cli/        one module per noun of the ``digest`` command
 
-Imports point down this list reversed: cli → web → runtime → jobs → delivery → audience,
-access → store, content → rules → mail → the ground (``./run check`` holds it).
+Imports point down this list reversed: cli → web → runtime → jobs → inbound → delivery →
+audience, access → store, content, net → rules → mail → the ground (``./run check`` holds it).
 
 One path to read first: ``cli/issue.py`` → ``delivery/publish.py`` → ``delivery/plan.py`` →
 ``delivery/sender.py`` → ``delivery/session.py``. The words are in docs/glossary.md, the files that

@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from digest.audience.feedback import FeedbackDesk
 from digest.audience.leave import Leavers
 from digest.clock import Clock
+from digest.delivery.alerts import tell_brake
 from digest.delivery.checks import Gate
 from digest.mail.tokens import KeyRing
 from digest.rules.relay import RelayConfig, parse_relays
@@ -31,6 +33,11 @@ class Runtime:
     def gate(self) -> Gate:
         """What must hold before an issue goes out."""
         return Gate(self.relays, self.keys, self.settings.public_url)
+
+    @property
+    def feedback_desk(self) -> FeedbackDesk:
+        """Where whatever comes back is taken in."""
+        return FeedbackDesk(self.db, self.keys, self.clock, self.leavers, tell_brake)
 
 
 @asynccontextmanager

@@ -200,6 +200,20 @@ class WebhookSettings(BaseModel):
     address is ever told anything."""
 
 
+class InboundSettings(BaseModel):
+    """Where bounces, complaints and answers come in; `digest run` listens and reads there."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
+
+    lmtp: str = ""
+    """Where mail is taken from an MTA by LMTP: `127.0.0.1:2424` or `unix:/run/digest/lmtp`."""
+    maildir: Path | None = None
+    """A Maildir that an MTA delivers bounces to."""
+    imap: SecretStr = SecretStr("")
+    """A mailbox for bounces: `imaps://user:password@mail.example.org/INBOX`. Needs the extra
+    `imap`."""
+
+
 class Settings(BaseSettings):
     """What an installation is told; nothing else is read from the environment."""
 
@@ -252,6 +266,7 @@ class Settings(BaseSettings):
     sender: SenderSettings = SenderSettings()
     dkim: DkimSettings = DkimSettings()
     signup: SignupSettings = SignupSettings()
+    inbound: InboundSettings = InboundSettings()
     api: ApiSettings = ApiSettings()
     fetch: FetchSettings = FetchSettings()
     check: CheckSettings = CheckSettings()

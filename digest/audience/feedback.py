@@ -11,10 +11,10 @@ webhook and a bounce mail about it are one, in whatever order they come and howe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -32,6 +32,8 @@ from digest.rules.webhooks import WebhookEvent
 from digest.store import feedback as store
 from digest.store.feedback import FeedbackRow, Subject
 from digest.store.mailbox_health import history_of, pause_for_bounces, settle_waiting
+from digest.store.newsletters import newsletter_by_id
+from digest.store.notices import OPERATOR_LANE, Notice, write_notice
 from digest.store.preferences import subscriptions_of
 from digest.store.subscribers import leave_subscription, list_subscriptions
 from digest.store.suppressions import suppress
@@ -47,6 +49,7 @@ log = structlog.get_logger(__name__)
 _TO_READERS = frozenset(
     {"confirmation", "already_subscribed", "address_change", "address_changed", "data_link"}
 )
+REPLY = "reply"  # the kind of a notice that hands on what a person wrote
 _ALL_STATES = tuple(SubscriptionState)
 
 
@@ -133,6 +136,30 @@ class FeedbackDesk:
                     self.db, one, clock=self.clock, own_worker=self.leavers.worker_id
                 )
         return taken
+
+    async def hand_on(self, feedback: Feedback, answer: Mapping[str, Any]) -> Taken:
+        """Mail a person's answer, once, to whom the newsletter's readers write."""
+        now = self.clock.now()
+        async with self.db.begin() as session:
+            subject = await find_subject(session, feedback.claim, self.keys)
+            if subject is None or subject.newsletter_id is None:
+                subject = subject or Subject()
+                return await _set_aside(session, feedback, subject, Effect.QUARANTINED, now)
+            row = _row(feedback, subject, f"reply:{feedback.key}", Effect.FORWARDED, now)
+            if await store.write_feedback(session, row) is None:
+                return Taken(Effect.FORWARDED, subject, new=False)
+            newsletter = await newsletter_by_id(session, subject.newsletter_id)
+            notice = Notice(
+                kind=REPLY,
+                lane=OPERATOR_LANE,
+                address=newsletter.reply_to or newsletter.from_address,
+                language=newsletter.language,
+                params=answer,
+                newsletter_id=newsletter.id,
+                dedupe_key=f"reply:{feedback.key}",
+            )
+            await write_notice(session, notice, now)
+        return Taken(Effect.FORWARDED, subject)
 
 
 async def apply(

@@ -24,6 +24,7 @@ GROUPS = {
     "issue": "Issues, from the file to the receipt.",
     "theme": "Looks of issues: new, check, preview.",
     "feedback": "What comes back: bounces, complaints, answers.",
+    "suppression": "Addresses that are never mailed: list, add, remove.",
     "reader": "Readers: add, import, export, list, show, leave, consent, data, erase.",
     "delivery": "Deliveries, one per reader and issue: list, show, reconcile.",
     "run": "Serve the pages and send, in one process.",

@@ -11,6 +11,7 @@ from digest.cli.connection import read_settings
 from digest.cli.options import Json
 from digest.cli.service import until_stopped
 from digest.delivery.sender import Sender
+from digest.jobs.inbox import received
 from digest.jobs.outgoing import Outgoing, posting, telling
 from digest.jobs.sending import send_until
 from digest.jobs.upkeep import kept_up
@@ -38,8 +39,13 @@ async def run(*, host: str | None = None, port: int | None = None, as_json: Json
     async with open_runtime(settings) as runtime:
         site = Site.of(runtime)
         listener = open_listener(host or settings.host, settings.port if port is None else port)
-        async with until_stopped() as stopped, serving(create_app(site), listener) as url:
-            output.tell_started({"url": url}, as_json=as_json, text=f"digest at {url}")
+        async with (
+            until_stopped() as stopped,
+            received(runtime.feedback_desk, settings.inbound) as doors,
+            serving(create_app(site), listener) as url,
+        ):
+            text = f"digest at {url}" + "".join(f"\n{door}: {at}" for door, at in doors.items())
+            output.tell_started({"url": url, **doors}, as_json=as_json, text=text)
             async with (
                 kept_up(runtime.db, runtime.clock),
                 posting(settings) as post,

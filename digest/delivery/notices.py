@@ -14,12 +14,14 @@ from pathlib import Path
 
 import structlog
 
+from digest.audience.feedback import REPLY
 from digest.content.notice import NoticeLook, render_notice, render_strip
 from digest.content.theme import Theme, load_theme
 from digest.delivery.identity import direction_of, theme_of
 from digest.delivery.publish import compile_version
 from digest.delivery.session import Letter
-from digest.errors import NotFoundError, ThemeError
+from digest.errors import AddressError, NotFoundError, ThemeError
+from digest.mail.address import parse_address
 from digest.mail.message import Recipient
 from digest.mail.single import SingleHead, compose_single
 from digest.mail.tokens import KeyRing, TokenKind
@@ -86,7 +88,7 @@ class NoticeLetters:
             from_name=newsletter.from_name,
             from_address=newsletter.from_address,
             to=notice.address,
-            reply_to=newsletter.reply_to if notice.kind in _FOR_READERS else None,
+            reply_to=_reply_to(notice, newsletter),
             subject=shown.subject,
             date=notice.first_claimed_at,
             token=token,
@@ -128,6 +130,16 @@ class NoticeLetters:
             recipient=notice.address,
             data=message.compose(recipient),
         )
+
+
+def _reply_to(notice: ClaimedNotice, newsletter: Newsletter) -> str | None:
+    """Who gets an answer to a notice; what a person wrote to us is answered to that person."""
+    if notice.kind != REPLY:
+        return newsletter.reply_to if notice.kind in _FOR_READERS else None
+    try:
+        return str(parse_address(str(notice.params.get("sender", ""))))
+    except AddressError:
+        return None
 
 
 async def _newsletter_of(session: Session, notice: ClaimedNotice) -> Newsletter:

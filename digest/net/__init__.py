@@ -1,1 +1,1 @@
-"""What we ask the network for: pages, politely, and never from inside it."""
+"""What we ask the network for: pages, politely, and never from inside it; and DNS."""

@@ -17,6 +17,7 @@ from digest.store.counts import COUNTING, counts_of
 from digest.store.rows import in_state
 from digest.store.schema import (
     deliveries,
+    destinations,
     feedback,
     issues,
     notices,
@@ -297,3 +298,44 @@ def _given_up(row: Any, bearing: Bearing) -> GivenUp:
         text=row.reply_text,
         settled_at=row.settled_at,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A bounce that says a domain is gone, which DNS has not confirmed yet."""
+
+    feedback_id: int
+    subscriber_id: int
+    address_key: str
+    domain: str
+    asked: int
+    evidence: str
+
+
+async def asking(session: Session, now: datetime, *, limit: int = 500) -> list[Asking]:
+    """Those whose domain is to be asked about now, the oldest first."""
+    query = (
+        select(feedback, subscribers.c.address_key, destinations.c.domain)
+        .join_from(feedback, subscribers, subscribers.c.id == feedback.c.subscriber_id)
+        .join(destinations, destinations.c.id == subscribers.c.destination_id)
+        .where(feedback.c.ask_at <= now, feedback.c.effect == Effect.ASKING)
+        .order_by(feedback.c.id)
+        .limit(limit)
+    )
+    return [
+        Asking(
+            feedback_id=row.id,
+            subscriber_id=row.subscriber_id,
+            address_key=row.address_key,
+            domain=row.domain,
+            asked=row.asked,
+            evidence=row.evidence or "",
+        )
+        for row in await session.execute(query)
+    ]
+
+
+async def asked_again(session: Session, feedback_id: int, asked: int, ask_at: datetime) -> None:
+    """Remember how often DNS said that a domain is gone, and ask again at ``ask_at``."""
+    change = update(feedback).where(feedback.c.id == feedback_id)
+    await session.execute(change.values(asked=asked, ask_at=ask_at))

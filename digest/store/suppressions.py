@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, insert, or_, select, update
+from sqlalchemy import ColumnElement, insert, or_, select, true, update
 
 from digest.errors import DatabaseError
 from digest.rules.subscription import SuppressionReason
@@ -20,6 +20,7 @@ from digest.store import schema
 from digest.store.session import Session
 
 _t = schema.suppressions
+_LASTING = (SuppressionReason.COMPLAINED, SuppressionReason.OPERATOR)  # no click lifts these
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +107,12 @@ async def suppress(
 ) -> bool:
     """Never mail this address again, from any newsletter; False when it was suppressed already."""
     hashed = address_hash(await read_pepper(session), address_key)
+    # A complaint is written beside a bounce, which a click lifts.
     already = select(_t.c.id).where(
-        _t.c.address_hash == hashed, _t.c.newsletter_id.is_(None), _t.c.lifted_at.is_(None)
+        _t.c.address_hash == hashed,
+        _t.c.newsletter_id.is_(None),
+        _t.c.lifted_at.is_(None),
+        _t.c.reason.in_(_LASTING) if reason in _LASTING else true(),
     )
     if (await session.execute(already.limit(1))).first() is not None:
         return False
@@ -126,7 +131,7 @@ async def lift_suppressions(
 
     A complaint, or the operator's word, is nothing a reader lifts by a click.
     """
-    liftable = _t.c.reason.not_in((SuppressionReason.COMPLAINED, SuppressionReason.OPERATOR))
+    liftable = _t.c.reason.not_in(_LASTING)
     return await _lift(session, address_key, in_force(newsletter_id) & liftable, now=now)
 
 
@@ -157,3 +162,42 @@ async def _lift(
         mark = update(readers).where(readers.c.address_key == address_key)
         await session.execute(mark.values(suppressed_at=None))
     return lifted.rowcount
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A suppression with why; ``address`` where somebody with this address is still known."""
+
+    id: int
+    address: str | None
+    newsletter: str | None
+    reason: SuppressionReason
+    evidence: str
+    created_at: datetime
+
+
+async def list_evidence(
+    session: Session, *, after: int = 0, limit: int = 1_000, address_key: str | None = None
+) -> list[Evidence]:
+    """What holds, with its evidence, oldest first; the next page is ``after`` the last id."""
+    page = await suppression_page(session, after=after, limit=limit, address_key=address_key)
+    pepper = await read_pepper(session)
+    readers = schema.subscribers
+    known = await session.execute(
+        select(readers.c.address, readers.c.address_key).where(readers.c.suppressed_at.is_not(None))
+    )
+    addresses = {address_hash(pepper, row.address_key): row.address for row in known}
+    query = select(_t.c.id, _t.c.address_hash, _t.c.evidence)
+    rows = await session.execute(query.where(_t.c.id.in_([one.id for one in page])))
+    more = {row.id: row for row in rows}
+    return [
+        Evidence(
+            id=one.id,
+            address=addresses.get(more[one.id].address_hash),
+            newsletter=one.newsletter,
+            reason=one.reason,
+            evidence=more[one.id].evidence or "",
+            created_at=one.created_at,
+        )
+        for one in page
+    ]

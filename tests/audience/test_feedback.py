@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, select, update
 
-from digest.audience.feedback import Claim, Feedback, FeedbackDesk, Taken
-from digest.audience.leave import Leavers
-from digest.delivery.alerts import tell_brake
+from digest.audience.feedback import Claim
 from digest.delivery.upkeep import take_refusals
 from digest.mail.bounce import Kind, Reason
 from digest.mail.tokens import KeyRing, TokenKind
@@ -20,118 +17,25 @@ from digest.rules.subscription import SubscriptionState
 from digest.rules.verdict import Blame
 from digest.rules.verdict import Reason as Verdict
 from digest.rules.webhooks import TOLD
-from digest.store.deliveries import plan_deliveries
-from digest.store.newsletters import Newsletter
 from digest.store.notices import SIGN_UP_LANE, Notice, write_notice
-from digest.store.preferences import end_pauses
 from digest.store.schema import (
     deliveries,
     feedback,
     issues,
     notices,
-    subscribers,
     suppressions,
     webhook_deliveries,
 )
 from digest.store.session import Database
-from digest.store.subscribers import find_reader
 from digest.store.webhooks import add_webhook
-from tests.build import NOW, a_newsletter, a_reader, an_installation, an_issue, readers
-from tests.delivery.stage import KEYS, Watch
-
-
-@dataclass
-class Scene:
-    """A newsletter whose issues are accepted, and what comes back of them."""
-
-    db: Database
-    newsletter: Newsletter
-    clock: Watch
-    desk: FeedbackDesk
-    number: int = 181
-
-    async def sent(self, *, state: str = "accepted", **values: Any) -> dict[str, int]:
-        """The next issue, handed over to everyone a moment ago: delivery ids by address."""
-        self.number += 1
-        stored = await an_issue(self.db, self.newsletter, self.number)
-        now = self.clock.now()
-        async with self.db.begin() as session:
-            await end_pauses(session, now)
-            await plan_deliveries(
-                session, issue_id=stored.issue.id, version_id=stored.version.id, now=now
-            )
-            change = update(issues).where(issues.c.id == stored.issue.id)
-            await session.execute(
-                change.values(state=IssueState.SENDING, canary_passed_at=now, planned_at=now)
-            )
-            settled = update(deliveries).where(deliveries.c.issue_id == stored.issue.id)
-            await session.execute(
-                settled.values(
-                    **{"state": state, "settled_at": now, "attempts": 1, "first_claimed_at": now}
-                    | values
-                )
-            )
-            rows = await session.execute(
-                select(subscribers.c.address, deliveries.c.id)
-                .join_from(deliveries, subscribers, subscribers.c.id == deliveries.c.subscriber_id)
-                .where(deliveries.c.issue_id == stored.issue.id)
-            )
-            return dict(tuple(row) for row in rows)
-
-    async def bounce(self, delivery_id: int, reason: Reason, **values: Any) -> Taken:
-        return await self.desk.take(a_bounce(delivery_id, reason, **values))
-
-    async def state(self, address: str) -> tuple[bool, SubscriptionState]:
-        """Whether an address is suppressed, and the state of its subscription."""
-        async with self.db.read() as session:
-            reader = await find_reader(session, address)
-        assert reader is not None
-        return reader.suppressed_at is not None, reader.subscriptions[0].state
-
-    async def suppressed(self) -> set[str]:
-        async with self.db.read() as session:
-            query = select(subscribers.c.address).where(subscribers.c.suppressed_at.is_not(None))
-            return set(await session.scalars(query))
-
-    async def rows(self) -> list[Any]:
-        async with self.db.read() as session:
-            return list(await session.execute(select(feedback).order_by(feedback.c.id)))
-
-
-def a_bounce(delivery_id: int, reason: Reason, **values: Any) -> Feedback:
-    token = KEYS.sign(TokenKind.DELIVERY, delivery_id)
-    given: dict[str, Any] = {
-        "source": "mail",
-        "kind": Kind.BOUNCE,
-        "claim": Claim((token,)),
-        "key": f"{delivery_id}{reason}",
-        "reason": reason,
-        "final": True,
-        "evidence": "550 5.1.1 said so",
-    }
-    return Feedback(**(given | values))
-
-
-def a_complaint(delivery_id: int, kind: str = "abuse") -> Feedback:
-    return a_bounce(delivery_id, Reason.FEEDBACK, kind=Kind.COMPLAINT, complaint=kind, final=False)
+from tests.audience.came_back import ANNE, BART, CRIS, Scene, a_bounce, a_complaint, a_scene
+from tests.build import NOW, a_newsletter, a_reader
+from tests.delivery.stage import KEYS
 
 
 @pytest.fixture
 async def scene(database: Database) -> Scene:
     return await a_scene(database)
-
-
-async def a_scene(database: Database, count: int = 3) -> Scene:
-    await an_installation(database, fingerprint=KEYS.fingerprint)
-    newsletter = await a_newsletter(database)
-    await readers(database, newsletter, count)
-    clock = Watch(NOW - Watch().now())
-    return Scene(
-        database, newsletter, clock, FeedbackDesk(database, KEYS, clock, Leavers(), tell_brake)
-    )
-
-
-ANNE, BART, CRIS = "anne@example.org", "bart@example.net", "cris@example.com"
 
 
 async def test_an_unknown_user_is_suppressed_at_once_and_nobody_else(scene):
@@ -237,31 +141,6 @@ async def test_a_relays_own_id_counts_from_a_webhook_only(scene):
         claim = Claim(relay_id="0100-abc", trusted=trusted)
         taken = await scene.desk.take(a_bounce(0, Reason.USER_UNKNOWN, claim=claim))
         assert taken.effect is effect
-
-
-async def test_other_programs_are_told_of_a_bounce_and_of_a_complaint_once(scene):
-    """Of each newsletter the reader still had, in the transaction that ends it."""
-    daily = await a_newsletter(scene.db, "daily")
-    await a_reader(scene.db, daily, "Anne")
-    async with scene.db.begin() as session:
-        await add_webhook(session, "https://crm.example.com/", TOLD, NOW)
-    sent = await scene.sent()
-    for _ in range(2):
-        await scene.bounce(sent[BART], Reason.USER_UNKNOWN)
-        await scene.desk.take(a_complaint(sent[ANNE]))
-        await scene.desk.take(a_complaint(sent[CRIS], "opt-out"))
-        await scene.bounce(sent[CRIS], Reason.MAILBOX_FULL)
-    table = webhook_deliveries.c
-    query = select(table.event, table.newsletter_id, table.subscriber_id).order_by(table.id)
-    async with scene.db.read() as session:
-        told = [tuple(row) for row in await session.execute(query)]
-    weekly = scene.newsletter.id
-    assert told == [
-        ("bounced", weekly, 2),
-        ("complained", daily.id, 1),
-        ("complained", weekly, 1),
-        ("left", weekly, 3),
-    ]
 
 
 async def test_a_complaint_suppresses_for_every_newsletter(scene):
@@ -422,3 +301,28 @@ async def test_complaints_pause_the_issue(database):
     assert row.state is IssueState.PAUSED
     assert "5 complaints" in row.paused_reason
     assert [one["incident"] for one in told] == ["issue_paused"]
+
+
+async def test_other_programs_are_told_of_a_bounce_and_of_a_complaint_once(scene):
+    """Of each newsletter the reader still had, in the transaction that ends it."""
+    daily = await a_newsletter(scene.db, "daily")
+    await a_reader(scene.db, daily, "Anne")
+    async with scene.db.begin() as session:
+        await add_webhook(session, "https://crm.example.com/", TOLD, NOW)
+    sent = await scene.sent()
+    for _ in range(2):
+        await scene.bounce(sent[BART], Reason.USER_UNKNOWN)
+        await scene.desk.take(a_complaint(sent[ANNE]))
+        await scene.desk.take(a_complaint(sent[CRIS], "opt-out"))
+        await scene.bounce(sent[CRIS], Reason.MAILBOX_FULL)
+    table = webhook_deliveries.c
+    query = select(table.event, table.newsletter_id, table.subscriber_id).order_by(table.id)
+    async with scene.db.read() as session:
+        told = [tuple(row) for row in await session.execute(query)]
+    weekly = scene.newsletter.id
+    assert told == [
+        ("bounced", weekly, 2),
+        ("complained", daily.id, 1),
+        ("complained", weekly, 1),
+        ("left", weekly, 3),
+    ]

@@ -1,0 +1,1 @@
+"""Where mail and events come in: mailboxes, LMTP, pipes, webhooks of providers."""
