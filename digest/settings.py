@@ -214,6 +214,23 @@ class InboundSettings(BaseModel):
     `imap`."""
 
 
+class HookSettings(BaseModel):
+    """Providers whose webhooks are believed; any other gets a 404 at `/hooks/…`."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
+
+    ses_topic: str = ""
+    """The ARN of the SNS topic that Amazon SES publishes to: `arn:aws:sns:eu-west-1:…:bounces`."""
+    postmark: SecretStr = SecretStr("")
+    """The `user:password` that Postmark sends (basic authentication, at `/hooks/postmark`)."""
+    mailgun: SecretStr = SecretStr("")
+    """Mailgun's HTTP webhook signing key."""
+    sendgrid: str = ""
+    """SendGrid's verification key of the signed event webhook (base64)."""
+    generic: SecretStr = SecretStr("")
+    """The key of webhooks in our own form, signed as docs/how-to/bounces.md says."""
+
+
 class Settings(BaseSettings):
     """What an installation is told; nothing else is read from the environment."""
 
@@ -267,6 +284,7 @@ class Settings(BaseSettings):
     dkim: DkimSettings = DkimSettings()
     signup: SignupSettings = SignupSettings()
     inbound: InboundSettings = InboundSettings()
+    hooks: HookSettings = HookSettings()
     api: ApiSettings = ApiSettings()
     fetch: FetchSettings = FetchSettings()
     check: CheckSettings = CheckSettings()

@@ -19,6 +19,7 @@ from digest.web import (
     archive,
     feeds,
     health,
+    hooks,
     newsletters,
     own_data,
     preferences,
@@ -52,6 +53,7 @@ def site_routes() -> tuple[BaseRoute, ...]:
         *preferences.ROUTES,
         *own_data.ROUTES,
         *api.ROUTES,
+        *hooks.ROUTES,
     )
 
 

@@ -103,14 +103,17 @@ class LoopbackOnly:
 
 
 class BodyLimit:
-    """Refuses a request that announces a body above ``limit`` bytes before reading any of it."""
+    """Refuses a request that announces a body above ``limit`` bytes before reading any of it.
+
+    ``/hooks/`` takes more, and says how much itself.
+    """
 
     def __init__(self, app: ASGIApp, limit: int = BODY_LIMIT) -> None:
         self.app = app
         self.limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and _announced(scope) > self.limit:
+        if scope["type"] == "http" and _announced(scope) > self.limit and not _is_hook(scope):
             raise HTTPException(413, headers={"connection": "close"})
         await self.app(scope, receive, send)
 
@@ -131,6 +134,11 @@ async def read_body(
     except TimeoutError:
         raise HTTPException(408, headers={"connection": "close"}) from None
     return b"".join(chunks)
+
+
+def _is_hook(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", "")).startswith("/hooks/")
 
 
 def _host(scope: Scope) -> str:

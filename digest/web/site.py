@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
+from digest.audience.feedback import FeedbackDesk
 from digest.audience.leave import Leavers
 from digest.audience.signup import SignupDesk
 from digest.clock import Clock
+from digest.inbound.webhooks import Hook
+from digest.inbound.webhooks.configured import hooks_of
 from digest.rules.signup import SignupLimits
 from digest.web.client import Networks, networks
 
@@ -39,6 +43,8 @@ class Site:
     refuse_disposable: bool = True
     proxies: Networks = ()
     api_per_minute: int = 600
+    hooks: Mapping[str, Hook] = field(default_factory=dict)
+    feedback: FeedbackDesk | None = None
     desk: SignupDesk = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -59,6 +65,8 @@ class Site:
             leavers=runtime.leavers,
             limits=SignupLimits(signup.per_network, signup.per_domain, signup.total),
             refuse_disposable=signup.refuse_disposable,
+            hooks=hooks_of(settings.hooks),
+            feedback=runtime.feedback_desk,
             proxies=networks(settings.trusted_proxies),
             api_per_minute=settings.api.per_minute,
         )

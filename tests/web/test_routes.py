@@ -89,13 +89,15 @@ _BODIES: dict[str, Any] = {
     "/subscriptions/{subscription}": {"cadence": "monthly"},
     "/suppressions/find": {"address": "anne@example.org"},
 }
+# Where the signature of a provider is the authority (tests/inbound/test_webhooks.py).
+SIGNED = {"/hooks/{provider}": "POST"}
 ONE_CLICK = {"List-Unsubscribe": "One-Click", "confirm": "yes", "sure": "yes"}
 UNKNOWN = "x" * 43
 
 
 def entries() -> dict[str, set[str]]:
     """Every path of the tables above, with its methods."""
-    found = {path: set(methods.split()) for path, methods in (PUBLIC | SECRET).items()}
+    found = {path: set(methods.split()) for path, methods in (PUBLIC | SECRET | SIGNED).items()}
     found |= {path: set(methods.split()) for path, (methods, _) in TOKEN.items()}
     for row in API:
         method, _, path = row.partition(" ")
@@ -140,6 +142,7 @@ def filled(path: str, **values: object) -> str:
         "secret": UNKNOWN,
         "reader": 1,
         "subscription": 1,
+        "provider": "postmark",
     }
     return path.format(**{**names, **values})
 
