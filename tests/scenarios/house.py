@@ -10,7 +10,7 @@ import json
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -164,23 +164,21 @@ class House:
     def let_pass(self, seconds: float, *, since_first: bool = False) -> None:
         """Let so much time pass: not the clock moves, what rows say of times does.
 
-        A relay's pause passes too.
-        ``since_first``: the first attempt moves too, from which rows expire, and with it the Date
-        of what is sent then.
+        A relay's pause passes too. ``since_first``: the first attempt moves too, from which rows
+        expire; not of what may have been sent, as its Date is that of a copy that may be out there.
         """
-        columns = ("not_before", "claimed_at", *(("first_claimed_at",) if since_first else ()))
-        self._earlier("deliveries", columns, seconds)
-        self._earlier("relays", ("backoff_until",), seconds)
+        self._earlier("deliveries", "not_before", seconds)
+        self._earlier("deliveries", "claimed_at", seconds)
+        self._earlier("relays", "backoff_until", seconds)
+        if since_first:
+            self._earlier("deliveries", "first_claimed_at", seconds, where="NOT maybe_sent")
 
-    def _earlier(self, table: str, columns: Sequence[str], seconds: float) -> None:
+    def _earlier(self, table: str, column: str, seconds: float, *, where: str = "true") -> None:
         if self.dialect == "sqlite":
-            moved = [
-                f"{name} = strftime('%Y-%m-%d %H:%M:%f000', {name}, '-{seconds} seconds')"
-                for name in columns
-            ]
+            moved = f"strftime('%Y-%m-%d %H:%M:%f000', {column}, '-{seconds} seconds')"
         else:
-            moved = [f"{name} = {name} - interval '{seconds} seconds'" for name in columns]
-        self.query(f"UPDATE {table} SET {', '.join(moved)}")
+            moved = f"{column} - interval '{seconds} seconds'"
+        self.query(f"UPDATE {table} SET {column} = {moved} WHERE {where}")
 
 
 _COMMON = {
