@@ -23,9 +23,9 @@ from tests.scenarios.prefork import Prefork
 from tests.scenarios.relays import RelayProcess
 
 READERS, CONNECTIONS, UNRECORDED = 50, 2, 10
-CLEAN_RUNS = 3
+CLEAN_RUNS = 2
 ATTEMPTS = 3  # runs until one comes as far as the call at which it is to be killed
-SAMPLE = 6  # kills in ./run test
+SAMPLE = 4  # kills in ./run test
 SHARDS = 2
 
 Point = tuple[str, int]  # a system call and its ordinal

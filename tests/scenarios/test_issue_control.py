@@ -15,11 +15,11 @@ from email import message_from_bytes
 from tests.cli.shell import ISSUE
 from tests.fakes.relay_plan import Plan
 from tests.scenarios import results
-from tests.scenarios.conftest import MakeHouse
+from tests.scenarios.conftest import ON_POSTGRESQL, ON_SQLITE, MakeHouse
 from tests.scenarios.house import House
 from tests.scenarios.oracle import judge
 
-READERS = 400
+READERS = 250
 SLOW = Plan(pause=0.02)
 OF_182 = ("182", "--newsletter", "weekly")
 
@@ -56,6 +56,7 @@ def test_paused_by_another_process_nothing_more_begins_and_resumed_nobody_is_los
     results.record("Pause and resume from another process", dialect, messages=READERS)
 
 
+@ON_SQLITE
 def test_cancelled_by_another_process_nothing_more_begins_and_the_sums_hold(
     make_house: MakeHouse, dialect: str
 ) -> None:
@@ -74,6 +75,7 @@ def test_cancelled_by_another_process_nothing_more_begins_and_the_sums_hold(
     assert cancelled["cancelled"] <= receipt["cancelled"]
 
 
+@ON_POSTGRESQL
 def test_an_amended_text_reaches_those_not_tried_and_the_receipt_says_who_got_which(
     make_house: MakeHouse, dialect: str
 ) -> None:
@@ -98,6 +100,7 @@ def test_an_amended_text_reaches_those_not_tried_and_the_receipt_says_who_got_wh
     results.record("Amended on its way", dialect, messages=READERS)
 
 
+@ON_SQLITE
 def test_a_worker_sends_what_was_started_and_ends_at_sigterm(
     make_house: MakeHouse, dialect: str
 ) -> None:
