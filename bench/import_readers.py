@@ -16,18 +16,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.databases import fresh_databases, the_newsletter
 from bench.result import Figure, Result
 from digest.audience.transfer import import_readers
+from digest.clock import Clock
 from digest.store.session import Database
 
 SECONDS = 60.0
 MEGABYTES = 200.0
 _ROWS = 1_000_000
-_NOW = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
 
 
 def run(args: Sequence[str]) -> Result:
@@ -75,7 +74,7 @@ async def _measured(url: str, file: Path) -> dict[str, float]:
         newsletter = await the_newsletter(db)
         begun = time.perf_counter()
         with file.open("rb") as data:
-            report = await import_readers(db, newsletter, data, consent="bench", now=_NOW)
+            report = await import_readers(db, newsletter, data, consent="bench", clock=Clock())
         seconds = time.perf_counter() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"imported": report.imported, "seconds": seconds, "megabytes": peak}

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from bench.databases import fresh_databases, the_newsletter
 from bench.result import Figure, Result
 from digest.rules.delivery import IssueState
-from digest.rules.subscription import SubscriptionState
 from digest.store.issues import move_issue
 from digest.store.planning import plan_issue
 from digest.store.reader_import import Consent, ImportedReader, import_chunk, open_batch
@@ -48,9 +47,7 @@ async def _make_readers(db: Database, rows: int) -> None:
     newsletter = await the_newsletter(db)
     async with db.begin() as session:
         consent = Consent("bench", None, None)
-        batch = await open_batch(
-            session, newsletter.id, consent, state=SubscriptionState.ACTIVE, now=NOW
-        )
+        batch = await open_batch(session, newsletter.id, consent, now=NOW)
     for start in range(0, rows, 10_000):
         numbers = range(start, min(start + 10_000, rows))
         chunk = [_reader(number) for number in numbers]

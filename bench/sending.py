@@ -16,7 +16,6 @@ from digest.delivery.plan import start_issue
 from digest.delivery.publish import approve_issue, prepare_issue, store_issue
 from digest.mail.tokens import KeyRing
 from digest.rules.relay import parse_relays
-from digest.rules.subscription import SubscriptionState
 from digest.store.newsletters import create_newsletter, get_newsletter
 from digest.store.reader_import import Consent, ImportedReader, import_chunk, open_batch
 from digest.store.session import Database
@@ -91,7 +90,6 @@ async def _make_readers(url: str, slug: str, readers: int) -> None:
                 session,
                 newsletter.id,
                 Consent("bench", None, None),
-                state=SubscriptionState.ACTIVE,
                 now=now,
             )
         for start in range(0, readers, _CHUNK):

@@ -21,6 +21,7 @@ from digest.store.passes import NewPass, find_pass, last_pass, write_pass
 from digest.store.preferences import Person, person, subscriptions_of
 from digest.store.subscribers import find_reader, get_subscription
 from digest.store.suppressions import suppress
+from digest.store.tags import tags_of
 
 if TYPE_CHECKING:
     from digest.clock import Clock
@@ -68,18 +69,21 @@ async def export_reader(session: Session, address: str) -> dict[str, Any] | None
     reader = await find_reader(session, address)
     if reader is None:
         return None
+    tags = await tags_of(session, [one.id for one in reader.subscriptions])
     return {
         "address": reader.address,
         "name": reader.name,
         "language": reader.language,
         "since": _at(reader.created_at),
         "suppressed_at": _at(reader.suppressed_at),
+        "attributes": dict(reader.attributes),
         "subscriptions": [
             {
                 "newsletter": one.newsletter,
                 "state": one.state.value,
                 "muted_sections": one.muted or [],
                 "cadence": one.cadence,
+                "tags": list(tags.get(one.id, ())),
                 "asked_at": _at(one.created_at),
                 "confirmed_at": _at(one.confirmed_at),
                 "paused_until": _at(one.paused_until),

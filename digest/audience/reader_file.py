@@ -12,11 +12,14 @@ import hashlib
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from datetime import datetime
 from typing import IO
 
-from digest.errors import AddressError, ReaderFileError
-from digest.mail.address import address_key, clean_name, parse_address
+from digest.audience.reader_formats import Field
+from digest.audience.reader_layout import Layout, Reading, lay_out
+from digest.audience.reader_rows import BadRow, RowReader
+from digest.errors import InputError, ReaderFileError
 from digest.store.reader_import import ImportedReader
 
 COLUMNS_MAX = 64
@@ -24,26 +27,8 @@ CELL_MAX = 64 * 1024  # characters
 _LINE_MAX = COLUMNS_MAX * CELL_MAX
 _BLOCK = 1 << 16
 _IN_MEMORY = 1 << 20
-_ADDRESS_COLUMNS = ("email", "e-mail", "email address", "address")
 _DELIMITERS = ",;\t"
 _UNCLOSED = "its quotation marks do not match, or a line breaks off in it"
-FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
-
-
-@dataclass(frozen=True, slots=True)
-class BadRow:
-    """A row that was left out: the line it starts on, and why."""
-
-    line: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    delimiter: str
-    columns: int
-    address: int
-    name: int | None
 
 
 class _Lines:
@@ -78,18 +63,19 @@ class _Lines:
 class ReaderFile:
     """A file of readers that was found to be one; iterate to get its rows, as often as needed."""
 
-    def __init__(self, data: IO[bytes], *, path: str) -> None:
+    def __init__(self, data: IO[bytes], *, path: str, now: datetime, reading: Reading) -> None:
         """Look through the whole of ``data`` (a binary file, read from where it stands).
 
         Raises ReaderFileError with the line for what is no CSV with an address column in UTF-8.
         """
         self.path = path
-        self._own = None if data.seekable() else _spooled(data)
+        self._own = None if data.seekable() else spooled(data)
         self._data = self._own or data
         self._start = self._data.tell()
         try:
             self.sha256 = self._look_at_bytes()
-            self._layout = self._read_header()
+            self._delimiter, self.layout = self._read_header(reading)
+            self._reader = RowReader(self.layout, now=now)
             self.rows = self._look_at_rows()
         except BaseException:
             self.close()
@@ -102,10 +88,8 @@ class ReaderFile:
 
     def __iter__(self) -> Iterator[ImportedReader | BadRow]:
         for line, cells in self._records():
-            if isinstance(cells, str):
-                yield BadRow(line, cells)
-            else:
-                yield _reader(line, cells, self._layout)
+            row = BadRow(line, cells) if isinstance(cells, str) else self._reader(line, cells)
+            yield replace(row, file=self.path) if isinstance(row, BadRow) else row
 
     def _look_at_bytes(self) -> str:
         """The hash; refuses what does not look like text in UTF-8."""
@@ -137,28 +121,28 @@ class ReaderFile:
                     number, "This line is not in UTF-8.", "Save the file as CSV in UTF-8."
                 ) from error
 
-    def _read_header(self) -> _Layout:
+    def _read_header(self, reading: Reading) -> tuple[str, Layout]:
         first = next(self._lines(), "")
         if "\r" in first.rstrip("\r\n"):
             raise self._error(
                 1, "The lines of this file end in CR alone.", "Save it as CSV in UTF-8."
             )
         for delimiter in _DELIMITERS:
-            cells = next(csv.reader([first], delimiter=delimiter), [])
-            names = [cell.strip().lower() for cell in cells]
-            found = [name for name in _ADDRESS_COLUMNS if name in names]
-            if not found:
+            names = next(csv.reader([first], delimiter=delimiter), [])
+            try:
+                layout = lay_out(names, reading, name=self.path)
+            except InputError as error:
+                raise self._error(1, error.message, error.fix) from None
+            if layout is None:
                 continue
             if len(names) > COLUMNS_MAX:
                 raise self._error(1, f"More than {COLUMNS_MAX} columns.")
-            if names.count(found[0]) > 1:
-                raise self._error(1, f"There are two columns called {found[0]!r}.")
-            name = names.index("name") if "name" in names else None
-            return _Layout(delimiter, len(names), names.index(found[0]), name)
+            return delimiter, layout
         raise self._error(
             1,
             "There is no column called email.",
-            "The first line names the columns: email, and name if there is one.",
+            "The first line names the columns: email, and name if there is one. "
+            "Another one is named with --map COLUMN=email.",
         )
 
     def _look_at_rows(self) -> int:
@@ -171,7 +155,7 @@ class ReaderFile:
         take the rows below into its cell: only its own line is left out, and the next ones count.
         """
         lines = _Lines(self._lines())
-        reader = csv.reader(lines, delimiter=self._layout.delimiter, strict=True)
+        reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
         while True:
             line = lines.next_row()
             try:
@@ -186,7 +170,7 @@ class ReaderFile:
                 flaw = _UNCLOSED
             if flaw:
                 lines.give_back()
-                reader = csv.reader(lines, delimiter=self._layout.delimiter, strict=True)
+                reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
                 yield line, flaw
             elif line > 1 and cells:
                 self._check_limits(line, cells)
@@ -194,15 +178,15 @@ class ReaderFile:
 
     def _took_rows(self, cells: Sequence[str]) -> bool:
         """Whether an address or a name holds a whole row: no person is called like that."""
-        columns = (self._layout.address, self._layout.name)
+        columns = (self.layout.at[Field.EMAIL], self.layout.at.get(Field.NAME))
         below = [
             text
             for column in columns
             if column is not None and column < len(cells)
             for text in cells[column].splitlines()[1:]
         ]
-        rows = csv.reader(below, delimiter=self._layout.delimiter)
-        return any(isinstance(_reader(0, row, self._layout), ImportedReader) for row in rows if row)
+        rows = csv.reader(below, delimiter=self._delimiter)
+        return any(isinstance(self._reader(0, row), ImportedReader) for row in rows if row)
 
     def _check_limits(self, line: int, cells: Sequence[str]) -> None:
         if len(cells) > COLUMNS_MAX:
@@ -218,7 +202,7 @@ class ReaderFile:
         return ReaderFileError(message, where=f"{self.path}:{line}", fix=fix)
 
 
-def _spooled(data: IO[bytes]) -> IO[bytes]:
+def spooled(data: IO[bytes]) -> IO[bytes]:
     """A copy that can be read twice, of what comes through a pipe."""
     # Lives as long as the ReaderFile that reads it, which closes it.
     copy = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 (see above)
@@ -226,27 +210,3 @@ def _spooled(data: IO[bytes]) -> IO[bytes]:
         copy.write(block)
     copy.seek(0)
     return copy
-
-
-def _reader(line: int, cells: list[str], layout: _Layout) -> ImportedReader | BadRow:
-    if len(cells) > layout.columns and any(cells[layout.columns :]):
-        return BadRow(line, f"{len(cells)} columns where the header has {layout.columns}")
-    text = _cell(cells, layout.address).strip()
-    if not text:
-        return BadRow(line, "no address")
-    try:
-        address = parse_address(text)
-    except AddressError as error:
-        return BadRow(line, error.message)
-    name = "" if layout.name is None else clean_name(_cell(cells, layout.name))
-    return ImportedReader(str(address), address_key(address), address.domain, name)
-
-
-def _cell(cells: list[str], column: int) -> str:
-    """A cell without the apostrophe that keeps a spreadsheet from running it as a formula."""
-    if column >= len(cells):
-        return ""
-    cell = cells[column]
-    if cell.startswith("'") and cell[1:].startswith(FORMULA_SIGNS):
-        return cell[1:]
-    return cell

@@ -15,7 +15,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from digest.audience.transfer import import_readers
+from digest.audience.transfer import ImportWatch, import_readers
 from digest.cli import output
 from digest.cli.demo_content import example_issue, readers_csv, sendable_text
 from digest.cli.demo_processes import (
@@ -135,9 +135,9 @@ async def _work(
             newsletter,
             readers_csv(stage.readers),
             consent="made up for a demo",
-            now=Clock().now(),
+            clock=Clock(),
             path="readers.csv",
-            progress=bar,
+            watch=ImportWatch(bar),
         )
     processes = DemoProcesses(
         stage.folder,

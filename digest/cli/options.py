@@ -25,7 +25,7 @@ GROUPS = {
     "theme": "Looks of issues: new, check, preview.",
     "feedback": "What comes back: bounces, complaints, answers.",
     "suppression": "Addresses that are never mailed: list, add, remove.",
-    "reader": "Readers: add, import, export, list, show, leave, consent, data, erase.",
+    "reader": "Readers: add, import, check, list, show, set, leave, consent, data, erase, export.",
     "delivery": "Deliveries, one per reader and issue: list, show, reconcile.",
     "run": "Serve the pages and send, in one process.",
     "worker": "Send, without pages.",

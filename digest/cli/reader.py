@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from cyclopts import Parameter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 from digest.audience.leave import leave as leave_newsletter
-from digest.audience.transfer import ImportReport, import_readers
 from digest.cli import output
 from digest.cli.connection import Connection, connected
-from digest.cli.files import open_file, unreadable
 from digest.cli.options import Json, OfNewsletter, group
-from digest.cli.reader_rights import consent, data, erase, export, resend_confirmation
-from digest.errors import InputError, NotFoundError
+from digest.cli.reader_check import check
+from digest.cli.reader_export import export
+from digest.cli.reader_import import import_file, without_consent
+from digest.cli.reader_rights import consent, data, erase, resend_confirmation
+from digest.cli.reader_tags import change, list_tags
+from digest.errors import NotFoundError
 from digest.rules.subscription import SubscriptionState
 from digest.rules.words import why
 from digest.store.delivery_rows import DeliveryRow, deliveries_of
 from digest.store.newsletters import Newsletter, get_newsletter
-from digest.store.subscribers import (
-    Reader,
-    add_reader,
-    find_reader,
-    list_readers,
-)
+from digest.store.reader_list import ReaderRow, list_readers
+from digest.store.subscribers import Reader, add_reader, find_reader
+from digest.store.tags import tags_of
 
 app = group("reader")
-
-PAGE = 1_000
-LEFT_ELSEWHERE = "left before, elsewhere"
-SHOWN_BAD_ROWS = 20  # for people; JSON has as many as the report keeps
 
 
 @app.command
@@ -56,7 +48,7 @@ async def add(
         How they agreed; it is kept.
     """
     if not consent.strip():
-        raise _without_consent("this reader")
+        raise without_consent("this reader")
     async with connected() as found, found.db.begin() as session:
         newsletter = await get_newsletter(session, slug)
         added = await add_reader(
@@ -73,108 +65,12 @@ async def add(
     return 0
 
 
-@app.command(name="import")
-async def import_file(
-    file: Path,
-    /,
-    *,
-    slug: OfNewsletter = None,
-    consent: str = "",
-    as_: Annotated[Literal["active", "ended"], Parameter(name="--as")] = "active",
-    as_json: Json = False,
-) -> int:
-    """Import readers from a CSV file with a column "email" and, if there is one, "name".
-
-    Rows that cannot be used are listed with their line and left out. Who left before is never
-    brought back.
-
-    Parameters
-    ----------
-    file
-        A CSV file in UTF-8.
-    consent
-        How these readers agreed, such as 'asked for it at the fair in May'; it is kept.
-    as_
-        Import them as readers (active), or as people who left elsewhere (ended).
-    """
-    if as_ == "active" and not consent.strip():
-        raise _without_consent("these readers")
-    async with connected() as found:
-        async with found.db.read() as session:
-            newsletter = await get_newsletter(session, slug)
-        agreed = consent or LEFT_ELSEWHERE
-        report = await _import(
-            found, newsletter, file, consent=agreed, state=SubscriptionState(as_)
-        )
-    output.result(_counts(newsletter, report), as_json=as_json, text=_in_words(report, file))
-    return 0
-
-
-def _without_consent(who: str) -> InputError:
-    return InputError(
-        f"It must be known how {who} agreed.",
-        where="--consent",
-        fix="Say it in a sentence: --consent 'asked for it at the fair in May'.",
-    )
-
-
-async def _import(
-    found: Connection, newsletter: Newsletter, file: Path, *, consent: str, state: SubscriptionState
-) -> ImportReport:
-    try:
-        with open_file(file) as data, output.progress_bar("Importing") as bar:
-            return await import_readers(
-                found.db,
-                newsletter,
-                data,
-                path=str(file),
-                consent=consent,
-                state=state,
-                now=found.clock.now(),
-                progress=bar,
-            )
-    except OSError as error:
-        raise unreadable(file, error) from None
-
-
-def _counts(newsletter: Newsletter, report: ImportReport) -> dict[str, object]:
-    return {
-        "newsletter": newsletter.slug,
-        "rows": report.rows,
-        "imported": report.imported,
-        "already": report.already,
-        "duplicates": report.duplicates,
-        "ended": report.ended,
-        "suppressed": report.suppressed,
-        "invalid_count": report.invalid_count,
-        "invalid": [{"line": bad.line, "reason": bad.reason} for bad in report.invalid],
-    }
-
-
-def _in_words(report: ImportReport, file: Path) -> str:
-    counts = {
-        "imported": report.imported,
-        "there already": report.already,
-        "twice in the file": report.duplicates,
-        "had left": report.ended,
-        "suppressed": report.suppressed,
-        "cannot be used": report.invalid_count,
-    }
-    told = ", ".join(f"{number:,} {words}" for words, number in counts.items() if number)
-    lines = [f"{report.rows:,} rows: {told or 'nothing in them'}"]
-    name = output.printable(file)
-    shown = report.invalid[:SHOWN_BAD_ROWS]
-    lines += [f"  {name}:{bad.line}: {output.printable(bad.reason)}" for bad in shown]
-    if report.invalid_count > SHOWN_BAD_ROWS:
-        lines.append(f"  and {report.invalid_count - SHOWN_BAD_ROWS:,} more; --json names them")
-    return "\n".join(lines)
-
-
 @app.command(name="list")
 async def list_all(
     *,
     slug: OfNewsletter = None,
     state: SubscriptionState | None = None,
+    tag: str | None = None,
     as_json: Json = False,
 ) -> int:
     """List the readers of a newsletter.
@@ -183,42 +79,48 @@ async def list_all(
     ----------
     state
         Only those who are pending, active, paused or ended.
+    tag
+        Only those with this tag.
     """
     async with connected() as found:
         async with found.db.read() as session:
             newsletter = await get_newsletter(session, slug)
-        async for rows in _pages(found, newsletter, state):
+        async for page in _pages(found, newsletter, state, tag):
             if as_json:
-                output.rows(rows, as_json=True, columns=())
+                output.rows([_row(row) for row in page], as_json=True, columns=())
             else:
-                for row in rows:
-                    name = f"  {output.printable(row['name'])}" if row["name"] else ""
-                    output.document(
-                        f"{row['state']:<8}  {output.printable(row['address'])}{name}\n"
-                    )
+                output.document("".join(_line(row) for row in page))
     return 0
 
 
 async def _pages(
-    found: Connection, newsletter: Newsletter, state: SubscriptionState | None
-) -> AsyncIterator[list[dict[str, Any]]]:
+    found: Connection, newsletter: Newsletter, state: SubscriptionState | None, tag: str | None
+) -> AsyncIterator[list[ReaderRow]]:
     """Page by page: a million readers fit into no table and into no list."""
     after = 0
     while True:
         async with found.db.read() as session:
-            page = await list_readers(session, newsletter.id, state=state, after=after, limit=PAGE)
+            page = await list_readers(session, newsletter.id, state=state, tag=tag, after=after)
         if not page:
             return
         after = page[-1].subscriber_id
-        yield [
-            {
-                "address": row.address,
-                "name": row.name,
-                "state": row.state.value,
-                "since": row.created_at,
-            }
-            for row in page
-        ]
+        yield page
+
+
+def _row(row: ReaderRow) -> dict[str, Any]:
+    return {
+        "address": row.address,
+        "name": row.name,
+        "state": row.state.value,
+        "since": row.created_at,
+        "tags": row.tags,
+    }
+
+
+def _line(row: ReaderRow) -> str:
+    name = f"  {output.printable(row.name)}" if row.name else ""
+    tags = f"  [{output.printable(', '.join(row.tags))}]" if row.tags else ""
+    return f"{row.state.value:<8}  {output.printable(row.address)}{name}{tags}\n"
 
 
 @app.command
@@ -233,17 +135,20 @@ async def show(address: str, /, *, as_json: Json = False) -> int:
     async with connected() as found, found.db.read() as session:
         reader = await _found(await find_reader(session, address), address)
         deliveries = await deliveries_of(session, reader.id)
+        tags = await tags_of(session, [one.id for one in reader.subscriptions])
     data = {
         "address": reader.address,
         "name": reader.name,
         "suppressed": reader.suppressed_at is not None,
         "since": reader.created_at,
+        "attributes": reader.attributes,
         "subscriptions": [
             {
                 "newsletter": one.newsletter,
                 "state": one.state,
                 "since": one.created_at,
                 "ended_at": one.ended_at,
+                "tags": tags.get(one.id, ()),
             }
             for one in reader.subscriptions
         ],
@@ -252,7 +157,7 @@ async def show(address: str, /, *, as_json: Json = False) -> int:
     if as_json:
         output.result(data, as_json=True)
     else:
-        _show(reader, deliveries)
+        _show(reader, deliveries, tags)
     return 0
 
 
@@ -280,13 +185,18 @@ def _words(row: DeliveryRow) -> str:
     return f"Issue {row.issue}{again}: {words}{reply}"
 
 
-def _show(reader: Reader, deliveries: list[DeliveryRow]) -> None:
+def _show(reader: Reader, deliveries: list[DeliveryRow], tags: Mapping[int, Sequence[str]]) -> None:
     name = f" ({output.printable(reader.name)})" if reader.name else ""
     output.document(f"{output.printable(reader.address)}{name}\n")
     if reader.suppressed_at is not None:
         output.document("  suppressed: no mail goes to this address\n")
+    for name, value in reader.attributes.items():
+        output.document(f"  {output.printable(name)}: {output.printable(value)}\n")
     for one in reader.subscriptions:
-        output.document(f"  {one.newsletter}: {one.state} since {one.created_at:%Y-%m-%d}\n")
+        mine = output.printable(", ".join(tags.get(one.id, ())))
+        tagged = f"  [{mine}]" if mine else ""
+        since = f"{one.state} since {one.created_at:%Y-%m-%d}"
+        output.document(f"  {one.newsletter}: {since}{tagged}\n")
     for delivery in deliveries:
         when = delivery.settled_at or delivery.first_claimed_at
         day = f"{when:%Y-%m-%d %H:%M}" if when else "–"
@@ -320,5 +230,8 @@ async def leave(address: str, /, *, slug: OfNewsletter = None, as_json: Json = F
     return 0
 
 
-for _verb in (consent, data, erase, export, resend_confirmation):
+app.command(import_file, name="import")
+app.command(change, name="set")
+app.command(list_tags, name="tags")
+for _verb in (check, consent, data, erase, export, resend_confirmation):
     app.command(_verb)

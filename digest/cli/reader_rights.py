@@ -1,14 +1,11 @@
-"""What a reader may ask an operator for: ``digest reader consent|data|erase|export|…``."""
+"""What a reader may ask an operator for: ``digest reader consent|data|erase|…``."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from typing import Any
 
 from digest.audience.own_data import erase_reader, export_reader
-from digest.audience.reader_file import FORMULA_SIGNS
 from digest.audience.signup import ConfirmationMail
 from digest.cli import output
 from digest.cli.connection import connected
@@ -18,7 +15,7 @@ from digest.rules.subscription import SubscriptionState
 from digest.store.newsletters import get_newsletter
 from digest.store.session import Session
 from digest.store.signups import Signup
-from digest.store.subscribers import Reader, find_reader, list_readers
+from digest.store.subscribers import Reader, find_reader
 
 
 async def consent(address: str, /, *, as_json: Json = False) -> int:
@@ -110,41 +107,6 @@ async def resend_confirmation(
     told = {"newsletter": newsletter.slug, "address": reader.address, "queued": True}
     output.result(told, as_json=as_json, text="A confirmation is on its way.")
     return 0
-
-
-async def export(*, slug: OfNewsletter = None, state: SubscriptionState | None = None) -> int:
-    """Write the readers of a newsletter as CSV: email, name, state, since.
-
-    A cell that a spreadsheet would run as a formula begins with an apostrophe; `reader import`
-    takes it off again.
-
-    Parameters
-    ----------
-    state
-        Only readers in this state.
-    """
-    async with connected() as found:
-        async with found.db.read() as session:
-            newsletter = await get_newsletter(session, slug)
-        output.document(_csv_line(("email", "name", "state", "since")))
-        after = 0
-        while True:
-            async with found.db.read() as session:
-                page = await list_readers(session, newsletter.id, state=state, after=after)
-            if not page:
-                return 0
-            for row in page:
-                since = row.created_at.isoformat(timespec="seconds")
-                output.document(_csv_line((row.address, row.name, row.state.value, since)))
-            after = page[-1].subscriber_id
-
-
-def _csv_line(cells: tuple[str, ...]) -> str:
-    """RFC 4180 §2, and safe to open: no cell begins as a formula does."""
-    line = io.StringIO()
-    safe = [f"'{cell}" if cell.startswith(FORMULA_SIGNS) else cell for cell in cells]
-    csv.writer(line, lineterminator="\n").writerow(safe)
-    return line.getvalue()
 
 
 async def _export(address: str) -> dict[str, Any]:

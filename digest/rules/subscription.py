@@ -25,6 +25,29 @@ class SuppressionReason(StrEnum):
     OPERATOR = "operator"
 
 
+class Standing(StrEnum):
+    """How a reader of another list stands there, which decides what an import makes of them.
+
+    Later ones win where a file has the same address twice.
+    """
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    UNCONFIRMED = "unconfirmed"  # asked, but never confirmed: nobody we may write to
+    ENDED = "ended"
+    BOUNCED = "bounced"
+    SUPPRESSED = "suppressed"
+    COMPLAINED = "complained"
+
+
+# An address with one of these is kept out, and not stored.
+KEPT_OUT = {
+    Standing.BOUNCED: SuppressionReason.BOUNCED,
+    Standing.SUPPRESSED: SuppressionReason.IMPORTED,
+    Standing.COMPLAINED: SuppressionReason.COMPLAINED,
+}
+
+
 class PassPurpose(StrEnum):
     """What a link with a secret, in a mail to one address, lets whoever got it do once."""
 

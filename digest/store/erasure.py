@@ -31,6 +31,7 @@ async def anonymise(session: Session, reader: Person, now: datetime) -> None:
     if session.dialect.name == "sqlite":
         await session.exec_driver_sql("PRAGMA secure_delete = ON")  # zeroes, not free pages
     await _forget_links(session, reader)
+    await _forget_tags(session, reader)
     await _forget_replies(session, reader)
     await _forget_notices(session, reader, now)
     hashed = address_hash(await read_pepper(session), reader.key)
@@ -62,6 +63,14 @@ async def _forget_links(session: Session, reader: Person) -> None:
     await session.execute(delete(passes).where(theirs))
     asked = or_(signups.c.address == reader.address, signups.c.address == reader.key)
     await session.execute(delete(signups).where(asked))
+
+
+async def _forget_tags(session: Session, reader: Person) -> None:
+    mine = select(schema.subscriptions.c.id).where(
+        schema.subscriptions.c.subscriber_id == reader.id
+    )
+    tags = schema.subscription_tags
+    await session.execute(delete(tags).where(tags.c.subscription_id.in_(mine)))
 
 
 async def _forget_replies(session: Session, reader: Person) -> None:

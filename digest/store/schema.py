@@ -18,6 +18,7 @@ from digest.store.tables.readers import (
     passes,
     signups,
     subscribers,
+    subscription_tags,
     subscriptions,
     suppressions,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "send_slots",
     "signups",
     "subscribers",
+    "subscription_tags",
     "subscriptions",
     "suppressions",
     "version_links",

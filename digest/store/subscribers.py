@@ -56,19 +56,8 @@ class Reader:
     language: str | None
     created_at: datetime
     suppressed_at: datetime | None
+    attributes: Mapping[str, Any]
     subscriptions: tuple[Subscription, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ReaderRow:
-    """A line of a newsletter's list of readers."""
-
-    subscriber_id: int
-    subscription_id: int
-    address: str
-    name: str
-    state: SubscriptionState
-    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +224,7 @@ async def find_reader(session: Session, address: str) -> Reader | None:
         language=row.language,
         created_at=row.created_at,
         suppressed_at=row.suppressed_at,
+        attributes=row.attributes or {},
         subscriptions=subscriptions,
     )
 
@@ -250,27 +240,6 @@ async def subscriber_key(session: Session, subscriber_id: int) -> str:
     """The address key of a reader, as ``suppressions`` are asked by; "" where there is none."""
     query = select(_r.c.address_key).where(_r.c.id == subscriber_id)
     return (await session.execute(query)).scalar_one_or_none() or ""
-
-
-async def list_readers(
-    session: Session,
-    newsletter_id: int,
-    *,
-    state: SubscriptionState | None = None,
-    after: int = 0,
-    limit: int = 1_000,
-) -> list[ReaderRow]:
-    """A page of a newsletter's readers; the next one is ``after`` the last ``subscriber_id``."""
-    query = (
-        select(_r.c.id, _s.c.id, _r.c.address, _r.c.name, _s.c.state, _s.c.created_at)
-        .join_from(_s, _r)
-        .where(_s.c.newsletter_id == newsletter_id, _s.c.subscriber_id > after)
-        .order_by(_s.c.subscriber_id)
-        .limit(limit)
-    )
-    if state is not None:
-        query = query.where(_s.c.state == state)
-    return [ReaderRow(*row) for row in await session.execute(query)]
 
 
 async def reader_deliveries(

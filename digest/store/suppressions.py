@@ -8,7 +8,7 @@ subscriber (``suppressed_at``), since planning cannot compute a hash in SQL.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -97,6 +97,19 @@ async def suppression_page(
     return [Suppression(*row) for row in await session.execute(query)]
 
 
+async def reasons_of(session: Session, address_keys: Collection[str]) -> dict[str, str]:
+    """Why each of these addresses is never mailed, whatever it subscribes to; the latest word."""
+    if not address_keys:
+        return {}
+    pepper = await read_pepper(session)
+    keys = {address_hash(pepper, key): key for key in address_keys}
+    query = select(_t.c.address_hash, _t.c.reason).where(
+        _t.c.address_hash.in_(keys), _t.c.newsletter_id.is_(None), _t.c.lifted_at.is_(None)
+    )
+    rows = await session.execute(query.order_by(_t.c.id))
+    return {keys[hashed]: reason.value for hashed, reason in rows}
+
+
 async def suppress(
     session: Session,
     address_key: str,
@@ -122,6 +135,33 @@ async def suppress(
     mark = update(readers).where(readers.c.address_key == address_key)
     await session.execute(mark.values(suppressed_at=now))
     return True
+
+
+async def suppress_many(
+    session: Session, reasons: Mapping[str, SuppressionReason], *, now: datetime
+) -> int:
+    """Never mail these address keys again; how many of them were not suppressed before."""
+    if not reasons:
+        return 0
+    pepper = await read_pepper(session)
+    hashes = {address_hash(pepper, key): key for key in sorted(reasons)}
+    held = select(_t.c.address_hash).where(
+        _t.c.address_hash.in_(hashes), _t.c.newsletter_id.is_(None), _t.c.lifted_at.is_(None)
+    )
+    there = set((await session.execute(held)).scalars())
+    rows = [
+        {"address_hash": hashed, "reason": reasons[key], "evidence": "import", "created_at": now}
+        for hashed, key in hashes.items()
+        if hashed not in there
+    ]
+    if rows:
+        await session.execute(insert(_t), rows)
+        readers = schema.subscribers
+        mark = update(readers).where(readers.c.address_key.in_(reasons))
+        await session.execute(
+            mark.where(readers.c.suppressed_at.is_(None)).values(suppressed_at=now)
+        )
+    return len(rows)
 
 
 async def lift_suppressions(

@@ -21,7 +21,6 @@ from digest.rules.delivery import CANARY_WAVE, REST_WAVE, IssueState, StateReaso
 from digest.rules.delivery import DeliveryState as S
 from digest.rules.ramp import Quota
 from digest.rules.relay import parse_relays
-from digest.rules.subscription import SubscriptionState
 from digest.store.counts import canary_counts
 from digest.store.deliveries import claim_deliveries
 from digest.store.issues import issue_by_id, move_issue
@@ -155,9 +154,7 @@ async def audience(stage: Stage, count: int) -> None:
     """More readers, going round three domains, as an import writes them."""
     consent = Consent("import", None, None)
     async with stage.db.begin() as session:
-        batch = await open_batch(
-            session, stage.newsletter.id, consent, state=SubscriptionState.ACTIVE, now=NOW
-        )
+        batch = await open_batch(session, stage.newsletter.id, consent, now=NOW)
         chunk = []
         for number in range(count):
             domain = ("example.org", "example.net", "example.com")[number % 3]

@@ -12,11 +12,11 @@ from digest.rules.delivery import DeliveryState, IssueState, StateReason
 from digest.rules.subscription import SubscriptionState
 from digest.store.deliveries import plan_deliveries
 from digest.store.issues import move_issue
+from digest.store.reader_list import list_readers
 from digest.store.subscribers import (
     find_reader,
     get_subscription,
     leave_subscription,
-    list_readers,
     reader_deliveries,
     sending_claims,
 )

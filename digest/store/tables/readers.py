@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Integer, String, Table, Text, UniqueConstraint, text
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 from digest.rules.signup import SignupOutcome
 from digest.rules.subscription import PassPurpose, SubscriptionState, SuppressionReason
 from digest.store.tables.columns import at, id_column, metadata, one_of, reference
-from digest.store.types import EnumText, Json
+from digest.store.types import EnumText, Id, Json
 
 subscribers = Table(
     "subscribers",
@@ -56,6 +67,18 @@ subscriptions = Table(
     one_of("state", SubscriptionState),
     one_of("cadence", ("every", "monthly")),
     sqlite_autoincrement=True,  # leave links name a subscription for ever
+)
+
+# Words an operator sorts readers by; they go with the subscription.
+subscription_tags = Table(
+    "subscription_tags",
+    metadata,
+    Column(
+        "subscription_id", Id, ForeignKey("subscriptions.id", ondelete="CASCADE"), nullable=False
+    ),
+    Column("tag", String(64), nullable=False),
+    PrimaryKeyConstraint("subscription_id", "tag"),
+    Index("ix_subscription_tags_tag", "tag", "subscription_id"),
 )
 
 consent_events = Table(
