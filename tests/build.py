@@ -11,7 +11,6 @@ from sqlalchemy import update
 
 from digest.delivery.publish import Stored, prepare_issue, store_issue
 from digest.mail.address import address_key, parse_address
-from digest.rules.subscription import SubscriptionState
 from digest.store.installation import Installation, ensure_installation
 from digest.store.newsletters import Newsletter, create_newsletter
 from digest.store.reader_import import Consent, ImportedReader, import_chunk, open_batch
@@ -107,9 +106,9 @@ async def crowd(db: Database, newsletter: Newsletter, count: int) -> None:
     for name, address in _people(count):
         parsed = parse_address(address)
         found.append(ImportedReader(address, address_key(parsed), parsed.domain, name))
-    consent, active = Consent("a list", None, None), SubscriptionState.ACTIVE
+    consent = Consent("a list", None, None)
     async with db.begin() as session:
-        batch = await open_batch(session, newsletter.id, consent, state=active, now=NOW)
+        batch = await open_batch(session, newsletter.id, consent, now=NOW)
         await import_chunk(session, batch, found, now=NOW)
 
 

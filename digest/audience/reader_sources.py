@@ -24,7 +24,8 @@ UNPACKED_MAX = 200 << 20
 _ENTRIES_MAX = 10_000
 _ZIP = b"PK\x03\x04"
 _UNPACK = "Unpack it and import its CSV files one by one, those of who left first."
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
+# RuntimeError: encrypted, or packed in a way Python does not know.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError)
 
 
 @contextmanager

@@ -27,7 +27,11 @@ async def check(*, slug: OfNewsletter = None, as_json: Json = False) -> int:
         async with found.db.read() as session:
             newsletter = await get_newsletter(session, slug)
         async for one in _suspects(found, newsletter):
-            row = {"address": one.address, "why": one.suspicion, "advice": one.advice}
+            row: dict[str, object] = {
+                "address": one.address,
+                "why": one.suspicion,
+                "advice": one.advice,
+            }
             counts[one.suspicion] += 1
             if as_json:
                 output.rows([row], as_json=True, columns=())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, exists, select
 
 from digest.rules.subscription import SubscriptionState
 from digest.rules.traits import Attributes
+from digest.store.reader_pages import ERASED
 from digest.store.schema import subscribers as _r
 from digest.store.schema import subscription_tags, subscriptions
 from digest.store.session import Session
@@ -48,8 +50,14 @@ async def list_readers(
     after: int = 0,
     limit: int = PAGE,
 ) -> list[ReaderRow]:
-    """A page of a newsletter's readers; the next one is ``after`` the last ``subscriber_id``."""
-    wanted = [_s.c.newsletter_id == newsletter_id, _s.c.subscriber_id > after]
+    """A page of a newsletter's readers but the erased; the next one is ``after`` its last
+    ``subscriber_id``.
+    """
+    wanted = [
+        _s.c.newsletter_id == newsletter_id,
+        _s.c.subscriber_id > after,
+        _r.c.address_key.not_like(f"{ERASED}%"),
+    ]
     if state is not None:
         wanted.append(_s.c.state == state)
     if tag is not None:
@@ -65,7 +73,8 @@ async def list_readers(
         .order_by(_s.c.subscriber_id)
         .limit(limit)
     )
-    rows = [ReaderRow(*row) for row in await session.execute(query)]
+    found: Any = await session.execute(query)
+    rows = [ReaderRow(*row) for row in found]
     tags = await tags_of(session, [row.subscription_id for row in rows])
     return [replace(row, tags=tags.get(row.subscription_id, ())) if tags else row for row in rows]
 

@@ -22,7 +22,7 @@ _r = schema.subscribers
 _s = schema.subscriptions
 _e = schema.consent_events
 _b = schema.consent_batches
-_ERASED = "erased:"  # how the key of an erased address begins
+ERASED = "erased:"  # how the key of an erased address begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ async def reader_page(
     session: Session, which: WhichReaders, *, after: int, limit: int
 ) -> list[Reader]:
     """The first ``limit`` readers with an id above ``after``."""
-    query = select(_r).where(_r.c.id > after, _r.c.address_key.not_like(f"{_ERASED}%"))
+    query = select(_r).where(_r.c.id > after, _r.c.address_key.not_like(f"{ERASED}%"))
     fitting = []
     if which.newsletter_id is not None:
         fitting.append(_s.c.newsletter_id == which.newsletter_id)
@@ -65,7 +65,7 @@ async def reader_page(
 
 async def reader_by_id(session: Session, reader_id: int) -> Reader | None:
     """The reader with this id, unless they were erased."""
-    query = select(_r).where(_r.c.id == reader_id, _r.c.address_key.not_like(f"{_ERASED}%"))
+    query = select(_r).where(_r.c.id == reader_id, _r.c.address_key.not_like(f"{ERASED}%"))
     found = await _with_subscriptions(session, (await session.execute(query)).all())
     return found[0] if found else None
 
@@ -84,6 +84,7 @@ async def _with_subscriptions(session: Session, rows: Any) -> list[Reader]:
             language=row.language,
             created_at=row.created_at,
             suppressed_at=row.suppressed_at,
+            attributes=row.attributes or {},
             subscriptions=tuple(theirs[row.id]),
         )
         for row in rows

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 
-from digest.audience import reader_sources, transfer
+from digest.audience import transfer
 from digest.audience.reader_layout import Reading, parse_map
 from digest.audience.reader_rows import cell_of, parse_moment, safe_cell
 from digest.audience.transfer import ImportReport, ImportWatch, import_readers
@@ -445,69 +445,3 @@ async def test_an_erased_reader_is_not_revived_by_any_tool(db: Database) -> None
     left = await everything(db)
     for gone in ("anne", "Anne", "early, bird"):
         assert gone not in left
-
-
-def a_bomb(size: int) -> bytes:
-    packed = io.BytesIO()
-    with (
-        zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive,
-        archive.open("subscribed_x.csv", "w") as member,
-    ):
-        for _ in range(size >> 20):
-            member.write(b"\n" * (1 << 20))
-    return packed.getvalue()
-
-
-async def test_a_zip_bomb_is_refused_unseen(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ReaderFileError, match="more than 200 MB"):
-        await imported(db, a_bomb(201 << 20), "mailchimp.zip")
-    monkeypatch.setattr(reader_sources, "ARCHIVE_MAX", 100)
-    with pytest.raises(ReaderFileError, match="is not read"):
-        await imported(db, zipped(subscribed_x=SUBSCRIBED), "mailchimp.zip")
-
-
-async def test_a_zip_that_lies_about_its_size_is_refused(db: Database) -> None:
-    content = zipped(subscribed_x=SUBSCRIBED * 100)
-    lying = bytearray(content)
-    at = lying.rindex(b"PK\x01\x02") + 24  # the uncompressed size in the central directory
-    lying[at : at + 4] = (100).to_bytes(4, "little")
-    with pytest.raises(ReaderFileError):
-        await imported(db, bytes(lying), "mailchimp.zip")
-    assert await count(db, "subscribers") == 0
-
-
-@pytest.mark.parametrize("broken", ["cut", "flipped", "empty", "no tables", "slip"])
-async def test_a_zip_that_is_none_is_refused_and_nothing_is_unpacked(
-    db: Database, broken: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    good = zipped(subscribed_x=SUBSCRIBED * 50)
-    middle = len(good) // 3
-    content = {
-        "cut": good[: len(good) // 2],
-        "flipped": good[:middle] + bytes([good[middle] ^ 255]) + good[middle + 1 :],
-        "empty": good[:4],
-        "no tables": _archive("readme.txt", "x"),
-        "slip": _archive("../../../evil.csv", "no,table\n"),
-    }[broken]
-    with pytest.raises(ReaderFileError):
-        await imported(db, content, "mailchimp.zip")
-    assert await count(db, "subscribers") == 0
-    assert list(folder.iterdir()) == []
-    assert not list(tmp_path.rglob("evil*"))
-
-
-def _archive(name: str, content: str) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr(name, content)
-    return packed.getvalue()
-
-
-async def test_the_batch_of_each_file_is_written_down(db: Database) -> None:
-    await imported(db, zipped(subscribed_x=SUBSCRIBED, unsubscribed_x=UNSUBSCRIBED), "m.zip")
-    async with db.read() as session:
-        rows = await session.execute(text("SELECT file_name, readers FROM consent_batches"))
-        assert sorted(map(tuple, rows)) == [("subscribed_x.csv", 1), ("unsubscribed_x.csv", 1)]
