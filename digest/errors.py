@@ -13,6 +13,7 @@
     ├── ConflictError                something else already has this name, number or state
     ├── DatabaseError                the database cannot be used as it is
     ├── FetchError                   a page could not be fetched: what the trouble is
+    ├── DnsError                     nobody could tell what the DNS says
     ├── RefusedError                 exit 1: the answer is "no"
     └── RelayError                   the relay gave no reply: phase and blame
 
@@ -84,6 +85,10 @@ class FetchError(DigestError):
     def __init__(self, message: str = "", *, trouble: str, where: str = "") -> None:
         super().__init__(message, where=where)
         self.trouble = trouble
+
+
+class DnsError(DigestError):
+    """Nobody could tell what the DNS says."""
 
 
 class RefusedError(DigestError):

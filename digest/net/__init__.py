@@ -1,1 +1,1 @@
-"""What we ask the network for: pages, politely, and never from inside it; and DNS."""
+"""What we ask the network for: names and pages, politely, and never from inside it."""

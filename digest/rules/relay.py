@@ -8,6 +8,7 @@ its own, its tracking off), and how its own id is read from the final 250.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -134,6 +135,9 @@ class RelayConfig:
     ramp: tuple[int, ...] = ()  # messages on each sending day of a warm-up
     weight: int = 1
     timeout: float | None = None  # seconds, of every phase; None: those of RFC 5321 §4.5.3.2
+    addresses: tuple[str, ...] = ()  # it delivers from these; () where nobody said
+    return_path: str | None = None  # the domain a provider puts into the envelope instead of ours
+    selectors: tuple[str, ...] = ()  # of the DKIM keys a provider signs with
     profile: RelayProfile = PROFILES["generic"]
 
     @property
@@ -318,6 +322,30 @@ def _called(key: str, value: str) -> str:
 
 _CALLED = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
+
+def _addresses(key: str, value: str) -> tuple[str, ...]:
+    try:
+        return tuple(str(ipaddress.ip_address(one.strip("[] "))) for one in value.split(","))
+    except ValueError:
+        raise _wrong(f"{key} is a list of IP addresses.", f"Write {key}=192.0.2.25.") from None
+
+
+def _domain_name(key: str, value: str) -> str:
+    name = value.strip().rstrip(".").lower()
+    if not _DNS_NAME.fullmatch(name) or "." not in name:
+        raise _wrong(f"{key} is no domain.", f"Write {key}=bounces.news.example.org.")
+    return name
+
+
+def _selectors(key: str, value: str) -> tuple[str, ...]:
+    names = tuple(one.strip().lower() for one in value.split(","))
+    if not all(_DNS_NAME.fullmatch(name) for name in names):
+        raise _wrong(f"{key} is a list of names before ._domainkey.", f"Write {key}=s1,s2.")
+    return names
+
+
+_DNS_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
+
 _READERS: dict[str, Callable[[str, str], Any]] = {
     "tls": _tls,
     "connections": _whole(1, 256),
@@ -331,4 +359,7 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "profile": _profile,
     "configuration_set": _called,
     "stream": _called,
+    "addresses": _addresses,
+    "return_path": _domain_name,
+    "selectors": _selectors,
 }
