@@ -110,6 +110,18 @@ def _networks(text: str) -> str:
     return text
 
 
+def _nameserver(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    alone = not (text.count(":") == 1 or host.endswith("]"))
+    try:
+        if text:
+            ipaddress.ip_address((text if alone else host).strip("[]"))
+            _ = int(port) if not alone else 0
+    except ValueError:
+        raise ValueError("is no address like 127.0.0.1 or 127.0.0.1:5353") from None
+    return text
+
+
 def _absent_if_empty(value: object) -> object:
     return None if value == "" else value
 
@@ -231,6 +243,33 @@ class HookSettings(BaseModel):
     """The key of webhooks in our own form, signed as docs/how-to/bounces.md says."""
 
 
+class DnsSettings(BaseModel):
+    """How the DNS is asked."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
+
+    nameserver: Annotated[str, AfterValidator(_nameserver)] = ""
+    """The name server that is asked, like `127.0.0.1` or `127.0.0.1:5353`; those of this machine
+    where nothing is set."""
+    timeout: Annotated[float, Field(gt=0, le=60)] = 5.0
+    """Seconds one question may take."""
+
+
+class DoctorSettings(BaseModel):
+    """What `digest doctor` makes of what it finds."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
+
+    ignore: str = ""
+    """Codes of `digest doctor`, separated by spaces, whose reds are yellow: they neither keep an
+    issue from going out nor fail the command. For whoever has looked, and knows better."""
+
+    @property
+    def ignored(self) -> frozenset[str]:
+        """The codes as a set."""
+        return frozenset(self.ignore.split())
+
+
 class Settings(BaseSettings):
     """What an installation is told; nothing else is read from the environment."""
 
@@ -253,7 +292,8 @@ class Settings(BaseSettings):
     """The SMTP server that takes our mail: `smtp://user:password@host:587?connections=8`; several
     are separated by spaces. Keys: tls (required, opportunistic, none), connections, per_connection,
     rate, per_hour, per_day, ramp, weight, timeout, profile, configuration_set (of Amazon SES),
-    stream (of Postmark). Empty: nothing can be sent."""
+    stream (of Postmark), and for `digest doctor`: addresses it delivers from, return_path (a
+    provider's domain for bounces), selectors (of a provider's keys). Empty: nothing can be sent."""
     public_url: Annotated[str, AfterValidator(_public_url)] = "http://127.0.0.1:8000"
     """Where readers reach the pages of this service. `http://` only on loopback addresses."""
     secret_key: Annotated[
@@ -289,6 +329,8 @@ class Settings(BaseSettings):
     fetch: FetchSettings = FetchSettings()
     check: CheckSettings = CheckSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    dns: DnsSettings = DnsSettings()
+    doctor: DoctorSettings = DoctorSettings()
 
     @property
     def dkim_folder(self) -> Path:

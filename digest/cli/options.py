@@ -29,6 +29,8 @@ GROUPS = {
     "delivery": "Deliveries, one per reader and issue: list, show, reconcile.",
     "run": "Serve the pages and send, in one process.",
     "worker": "Send, without pages.",
+    "doctor": "What keeps mail from arriving, and which record to write.",
+    "dns": "All DNS records to publish, as a zone file.",
     "dkim": "Keys that sign mail, and their DNS records: new, show-dns, rotate.",
     "message": "Messages as bytes: check.",
     "api-key": "Keys for programs that use the API: create, list, revoke.",

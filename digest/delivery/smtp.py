@@ -57,6 +57,36 @@ async def open_session(relay: RelayConfig, *, helo: str) -> SmtpSession:
     return SmtpSession(relay, take_over(client.transport), dict(client.esmtp_extensions))
 
 
+async def read_certificate(relay: RelayConfig, *, helo: str) -> bytes | None:
+    """The relay's certificate as it shows it, trusted or not (DER); None where it has no TLS.
+
+    Ends before any login: nothing of ours is sent. Raises RelayError where it cannot be reached.
+    """
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    client = aiosmtplib.SMTP(
+        hostname=relay.host,
+        port=relay.port,
+        local_hostname=helo,
+        timeout=relay.timeout or TIMEOUTS[Phase.CONNECT],
+        use_tls=relay.implicit_tls,
+        start_tls=False,
+        tls_context=context,
+    )
+    try:
+        await client.connect()
+        await client.ehlo()
+        if not relay.implicit_tls and client.supports_extension("starttls"):
+            await client.starttls()
+        spoken = client.transport.get_extra_info("ssl_object") if client.transport else None
+        return spoken.getpeercert(binary_form=True) if spoken else None
+    except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+        raise _explain(error, Phase.TLS, relay) from error
+    finally:
+        client.close()
+
+
 def _timeout(relay: RelayConfig, phase: Phase) -> float:
     return relay.timeout or TIMEOUTS[phase]
 

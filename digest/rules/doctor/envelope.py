@@ -11,8 +11,8 @@ from digest.mail.spf import Spf, SpfResult, amended, check_host
 from digest.rules.doctor.checkup import Check, Light, Record
 from digest.rules.doctor.records import (
     Provider,
-    SendsFrom,
     Sending,
+    SendsFrom,
     envelope_records,
     provider_of,
     sends_from,
@@ -37,9 +37,7 @@ def judge_spf(sending: Sending) -> Judgment[Check]:
     return _spf_row(domain, source, results)
 
 
-def _spf_row(
-    domain: str, source: SendsFrom, results: list[tuple[Address, SpfResult]]
-) -> Check:
+def _spf_row(domain: str, source: SendsFrom, results: list[tuple[Address, SpfResult]]) -> Check:
     failed = [(address, one) for address, one in results if one.result is not Spf.PASS]
     shown = ", ".join(str(address) for address in source.addresses)
     if not failed:
@@ -210,7 +208,7 @@ def judge_return_path(sending: Sending) -> Judgment[Check]:
         return Check("return-path", domain, bad, found, "Replace that record by:", records)
     if provider is not None:
         return _provider_mx(provider, domain, hosts, records)
-    return (yield from _judge_hosts(domain, hosts, records))
+    return (yield from _judge_hosts(domain, hosts))
 
 
 def _wanted_mx(sending: Sending, domain: str) -> tuple[Record, ...]:
@@ -230,9 +228,7 @@ def _provider_mx(
     return Check("return-path", domain, Light.YELLOW, found, "Replace that record by:", records)
 
 
-def _judge_hosts(
-    domain: str, hosts: tuple[str, ...], records: tuple[Record, ...]
-) -> Judgment[Check]:
+def _judge_hosts(domain: str, hosts: tuple[str, ...]) -> Judgment[Check]:
     lost = []
     for host in hosts:
         alias = yield Question(host, "CNAME")
@@ -246,7 +242,7 @@ def _judge_hosts(
         return Check("return-path", domain, Light.GREEN, f"bounces go to {', '.join(hosts)}")
     every = len(lost) == len(hosts)
     found = f"its MX {lost[0]} has no address"
-    better = (Record(lost[0], "A", "ADDRESS"),) if every else records
+    better = (Record(lost[0], "A", "ADDRESS"),)
     fix = "Publish its address (yours instead of ADDRESS):" if every else "Take it out."
     light = Light.RED if every else Light.YELLOW
     return Check("return-path", domain, light, found, fix, better if every else ())

@@ -118,10 +118,9 @@ def judge_dmarc(sending: Sending, signing_domains: Sequence[str]) -> Judgment[li
         if (yield from aligned(walk, one, strict=record.strict_dkim)):
             signed.append(one)
     envelope = sending.envelope_domain
-    mailed = envelope is not None and (
-        yield from aligned(walk, envelope, strict=record.strict_spf)
-    )
-    strict = [tag for tag, on in (("adkim=s", record.strict_dkim), ("aspf=s", record.strict_spf)) if on]
+    mailed = envelope is not None and (yield from aligned(walk, envelope, strict=record.strict_spf))
+    tags = (("adkim=s", record.strict_dkim), ("aspf=s", record.strict_spf))
+    strict = [tag for tag, on in tags if on]
     return [*checks, _alignment(sending, signed, mailed=mailed, strict=strict)]
 
 

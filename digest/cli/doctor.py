@@ -1,0 +1,124 @@
+"""``digest doctor``: what keeps mail from arriving, and which record to write."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from digest.cli import output
+from digest.cli.connection import read_settings
+from digest.cli.options import Json, OfNewsletter
+from digest.clock import Clock
+from digest.delivery.doctor import Patient, examine_machine, examine_outside
+from digest.errors import DigestError
+from digest.rules.doctor.checkup import Check, Light, in_order
+from digest.rules.relay import no_relay
+from digest.settings import Settings, keyring
+from digest.store.newsletters import Newsletter, get_newsletter, list_newsletters
+from digest.store.session import Database
+
+_COLOURS = {
+    Light.GREEN: "green",
+    Light.YELLOW: "yellow",
+    Light.RED: "bold red",
+    Light.SKIPPED: "dim",
+}
+
+
+async def doctor(*, slug: OfNewsletter = None, as_json: Json = False) -> int:
+    """Look at DNS, relay, pages and this machine, and say what to do. Sends nothing.
+
+    Exit 0: nothing is red. Exit 1: something is; an issue is not sent before that is settled.
+    """
+    checks = await examine(read_settings(), slug)
+    show(checks, as_json=as_json)
+    return 1 if any(check.light is Light.RED for check in checks) else 0
+
+
+async def examine(settings: Settings, slug: str | None = None) -> list[Check]:
+    """Every row of an examination that sends nothing."""
+    keys = keyring(settings) if settings.secret_key is not None else None
+    patient = Patient.of(settings, keys)
+    checks, newsletters, offset, file = await _database(settings, slug)
+    now = Clock(offset).now()
+    sendings = [
+        sending
+        for one in newsletters
+        for sending in patient.sendings(one.from_address, one.return_path)
+    ]
+    if not patient.relays:
+        error = no_relay()
+        checks.append(Check("relay-reach", "DIGEST_RELAY_URL", Light.RED, error.message, error.fix))
+    checks += await examine_outside(patient, sendings, now=now)
+    checks += examine_machine(patient, database_file=file, offset=offset, now=now)
+    return in_order(checks)
+
+
+async def _database(
+    settings: Settings, slug: str | None
+) -> tuple[list[Check], list[Newsletter], timedelta, Path | None]:
+    """The row about the database, and what is in it; nothing where it cannot be opened."""
+    try:
+        db = await Database.open(settings.database_url)
+    except DigestError as error:
+        row = Check("database", error.where, Light.RED, error.message, error.fix)
+        return [row, _no_newsletter("the database cannot be read")], [], timedelta(0), None
+    async with db:
+        offset = await db.clock_offset()
+        row = Check("database", str(db), Light.GREEN, "it answers, and its tables are up to date")
+        async with db.read() as session:
+            found: list[Newsletter] = await list_newsletters(session)
+            if slug is not None:
+                found = [await get_newsletter(session, slug)]
+        rows = [row] if found else [row, _no_newsletter("there is no newsletter yet")]
+        return rows, found, offset, db.path
+
+
+def _no_newsletter(why: str) -> Check:
+    found = f"{why}, so no domain could be looked at"
+    return Check("newsletter", "", Light.SKIPPED, found, "Make one: digest newsletter create.")
+
+
+def show(checks: list[Check], *, as_json: bool) -> None:
+    """A line of JSON per row, or a table whose records can be copied as they stand."""
+    if as_json:
+        output.rows([row_of(check) for check in checks], as_json=True, columns=())
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for check in checks:
+        said = Text(f"{output.printable(check.about)}: " if check.about else "", style="bold")
+        said.append(output.printable(check.found), style="not bold")
+        if check.fix and check.light is not Light.GREEN:
+            said.append(f"\n{output.printable(check.fix)}", style="not bold cyan")
+        table.add_row(Text(check.light.value, style=_COLOURS[check.light]), check.code, said)
+    console = Console(highlight=False, soft_wrap=False)
+    console.print(table)
+    # Below the table and never wrapped: a record is copied.
+    records = {r: None for check in checks if check.light is not Light.GREEN for r in check.records}
+    if records:
+        output.document("\nRecords to write:\n\n")
+        output.document("".join(f"{record.zone_line}\n" for record in records))
+
+
+def row_of(check: Check) -> dict[str, Any]:
+    """A row as JSON has it."""
+    return {
+        "code": check.code,
+        "area": check.area,
+        "about": check.about,
+        "state": check.light,
+        "found": check.found,
+        "fix": check.fix,
+        "records": [
+            {"name": record.name, "type": record.kind, "value": record.value}
+            for record in check.records
+        ],
+    }

@@ -1,0 +1,74 @@
+"""What of this machine could keep a send from working: keys, room, copies."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from digest.delivery.dkim_keys import KeyFolder, KeyState
+from digest.errors import DigestError
+from digest.rules.doctor.checkup import Check, Light, Record
+from digest.rules.doctor.signature import KeyUse, OwnKey
+
+_FULL, _LITTLE = 100 << 20, 1 << 30  # bytes: a send needs some, and its log
+_OLD = timedelta(days=2)
+_USES = {
+    KeyState.ACTIVE: KeyUse.SIGNS,
+    KeyState.NEXT: KeyUse.NEXT,
+    KeyState.RETIRED: KeyUse.UNDER_WAY,
+}
+
+
+def examine_keys(folder: Path, *, now: datetime) -> tuple[list[Check], list[OwnKey]]:
+    """The rows about the files of the keys, and the keys whose records are needed."""
+    keys = KeyFolder(folder)
+    checks: list[Check] = []
+    owned: list[OwnKey] = []
+    try:
+        domains = keys.domains()
+    except DigestError as error:
+        return [Check("dkim-key", str(folder), Light.RED, error.message, error.fix)], []
+    for domain in domains:
+        try:
+            found = keys.keys(domain)
+        except DigestError as error:
+            checks.append(Check("dkim-key", error.where, Light.RED, error.message, error.fix))
+            continue
+        owned += [
+            OwnKey(domain, Record(key.name, "TXT", key.record), _USES[key.state])
+            for key in found
+            if key.remove_at is None or key.remove_at > now
+        ]
+        said = "only this user can read it"
+        checks.append(Check("dkim-key", str(folder / domain), Light.GREEN, said))
+    return checks, owned
+
+
+def examine_room(paths: Iterable[Path]) -> list[Check]:
+    """The rows about the disks ``paths`` lie on, or will lie on."""
+    seen: dict[int, Check] = {}
+    for path in paths:
+        place = next(one for one in (path, *path.absolute().parents) if one.exists())
+        free = shutil.disk_usage(place).free
+        device = place.stat().st_dev
+        light = Light.RED if free < _FULL else Light.YELLOW if free < _LITTLE else Light.GREEN
+        fix = "" if light is Light.GREEN else "Make room: nothing is sent that cannot be recorded."
+        seen.setdefault(device, Check("disk", str(place), light, f"{free >> 20:,} MB free", fix))
+    return list(seen.values())
+
+
+def examine_backups(state_dir: Path, *, now: datetime) -> Check:
+    """How old the newest copy is: a file in the folder ``backups`` of the state folder."""
+    folder = state_dir / "backups"
+    files = [one for one in folder.glob("*") if one.is_file()] if folder.is_dir() else []
+    if not files:
+        fix = f"Copy the database regularly, and leave the copies (or a mark of them) in {folder}."
+        return Check("backup", str(folder), Light.YELLOW, "no copy of the database is known", fix)
+    newest = max(datetime.fromtimestamp(one.stat().st_mtime, UTC) for one in files)
+    found = f"the newest copy is of {newest:%Y-%m-%d %H:%M} UTC"
+    if now - newest > _OLD:
+        fix = "Look why there is no newer one."
+        return Check("backup", str(folder), Light.YELLOW, found, fix)
+    return Check("backup", str(folder), Light.GREEN, found)
