@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -11,9 +11,11 @@ from digest.audience.leave import Leavers
 from digest.clock import Clock
 from digest.delivery.alerts import tell_brake
 from digest.delivery.checks import Gate
+from digest.delivery.doctor import Patient, examine_outside
 from digest.mail.tokens import KeyRing
+from digest.rules.doctor.checkup import Check
 from digest.rules.relay import RelayConfig, parse_relays
-from digest.settings import Settings, keyring
+from digest.settings import Settings, is_loopback, keyring
 from digest.store.installation import ensure_installation
 from digest.store.session import Database
 
@@ -32,7 +34,19 @@ class Runtime:
     @property
     def gate(self) -> Gate:
         """What must hold before an issue goes out."""
-        return Gate(self.relays, self.keys, self.settings.public_url)
+        outside = self._outside if self._mails_others else None
+        return Gate(self.relays, self.keys, self.settings.public_url, outside)
+
+    @property
+    def _mails_others(self) -> bool:
+        """Whether real mail leaves this machine, with links others can open."""
+        away = any(not is_loopback(relay.host) for relay in self.relays)
+        return away and self.settings.public_url.startswith("https://")
+
+    async def _outside(self, from_address: str, return_path: str) -> Sequence[Check]:
+        patient = Patient(self.settings, self.relays, self.keys)
+        sendings = patient.sendings(from_address, return_path)
+        return await examine_outside(patient, sendings, now=self.clock.now())
 
     @property
     def feedback_desk(self) -> FeedbackDesk:

@@ -30,8 +30,11 @@ async def dns(*, slug: OfNewsletter = None, as_json: Json = False) -> int:
     if as_json:
         rows = [
             {
-                "name": one.name, "type": one.kind, "value": one.value,
-                "strings": list(one.strings) if one.kind == "TXT" else None, "why": why,
+                "name": one.name,
+                "type": one.kind,
+                "value": one.value,
+                "strings": list(one.strings) if one.kind == "TXT" else None,
+                "why": why,
             }
             for why, records in groups
             for one in records

@@ -12,7 +12,7 @@ from digest.cli.options import Json, OfNewsletter
 from digest.clock import Clock
 from digest.delivery.doctor import Patient, examine_machine, examine_outside
 from digest.errors import DigestError
-from digest.rules.doctor.checkup import Check, Light, in_order
+from digest.rules.doctor.checkup import Check, Light, Record, in_order
 from digest.rules.relay import no_relay
 from digest.settings import Settings, keyring
 from digest.store.newsletters import Newsletter, get_newsletter, list_newsletters
@@ -117,8 +117,10 @@ def row_of(check: Check) -> dict[str, Any]:
         "state": check.light,
         "found": check.found,
         "fix": check.fix,
-        "records": [
-            {"name": record.name, "type": record.kind, "value": record.value}
-            for record in check.records
-        ],
+        "records": [record_row(record) for record in check.records],
     }
+
+
+def record_row(record: Record) -> dict[str, str]:
+    """A record as JSON has it."""
+    return {"name": record.name, "type": record.kind, "value": record.value}

@@ -5,29 +5,38 @@ from __future__ import annotations
 import re
 import secrets
 import sys
+from dataclasses import replace
+from getpass import getpass
 from pathlib import Path
 from typing import Annotated, cast
+from urllib.parse import quote
 
 from cyclopts import Parameter
 
 from digest.cli import output
+from digest.cli.dns import Groups, records_of, zone
+from digest.cli.doctor import examine, record_row, show
 from digest.cli.files import write_text
 from digest.cli.newsletter import Traits, create_with_people, sender_fields
 from digest.cli.options import Json
 from digest.clock import Clock
+from digest.delivery.dkim_keys import KeyFolder
 from digest.errors import ConflictError, DigestError, InputError
-from digest.rules.relay import parse_relays
+from digest.rules.doctor.checkup import Check, Light
+from digest.rules.relay import PROFILES, parse_relays
 from digest.settings import ENV_FILE, Settings, keyring, load_settings
 from digest.store.installation import ensure_installation
-from digest.store.newsletters import Newsletter, NewsletterFields, list_newsletters
+from digest.store.newsletters import (
+    Newsletter,
+    NewsletterFields,
+    list_newsletters,
+    return_path_of_domain,
+)
 from digest.store.session import Database, upgrade
 
 _PRIVATE = 0o600  # the file holds the key and, in the relay's URL, a password
 _KEY_BYTES = 32
-_QUESTIONS = {
-    "DIGEST_RELAY_URL": "Relay that takes the mail, smtp://… (empty: later)",
-    "DIGEST_PUBLIC_URL": "Public URL of the pages, https://… (empty: this machine only)",
-}
+_PUBLIC = "Public URL of the pages, https://… (empty: this machine only)"
 _SLUG = re.compile(r"[^a-z0-9]+")
 
 
@@ -39,12 +48,14 @@ async def init(
     relay_url: str | None = None,
     public_url: str | None = None,
     yes: Annotated[bool, Parameter(name=("--yes", "-y"))] = False,
+    offline: Annotated[bool, Parameter(negative=())] = False,
     as_json: Json = False,
 ) -> int:
-    """Set up: write .env with a new key, create the database and the first newsletter.
+    """Set up: a .env with a new key, the database, the first newsletter and its DKIM key.
 
-    Asks for what is not given when it runs on a terminal. What is there already is kept: a .env, a
-    database, newsletters.
+    Prints the DNS records to publish, and how things stand; what is red there does not make it
+    fail, for records are published afterwards. Asks for what is not given when it runs on a
+    terminal. What is there already is kept: a .env, a database, newsletters.
 
     Parameters
     ----------
@@ -58,6 +69,8 @@ async def init(
         Where readers reach the pages, like https://news.example.org.
     yes
         Ask nothing.
+    offline
+        Do not look at DNS, relay and pages.
     """
     asks = sys.stdin.isatty() and sys.stderr.isatty() and not yes and not as_json
     traits = traits or Traits()
@@ -69,8 +82,28 @@ async def init(
     fresh = _write_env(given, asks=asks)
     settings = await _opened(fresh=fresh)
     created = await _set_up(settings, newsletter, traits, asks=asks)
-    _tell(settings, created, fresh=fresh, as_json=as_json)
+    key = _signing_key(settings, created) if created is not None else None
+    groups: Groups = []
+    if created is not None and settings.relay_url and not offline:
+        groups = await records_of(settings, created, Clock().now())
+    checks = [] if offline else await examine(settings)
+    _tell(settings, created, key=key, fresh=fresh, groups=groups, checks=checks, as_json=as_json)
     return 0
+
+
+def _signing_key(settings: Settings, newsletter: Newsletter) -> str | None:
+    """The name of the record of the key that signs the newsletter's mail, made where it is needed.
+
+    None where every relay signs itself.
+    """
+    relays = parse_relays(settings.relay_url)
+    needed = not relays or any(not relay.profile.signs_dkim for relay in relays)
+    if settings.dkim.sign == "never" or (settings.dkim.sign == "auto" and not needed):
+        return None
+    folder = KeyFolder(settings.dkim_folder)
+    if newsletter.from_domain in folder.domains():
+        return folder.keys(newsletter.from_domain)[0].name
+    return folder.create(newsletter.from_domain, now=Clock().now()).name
 
 
 def _write_env(given: dict[str, str | None], *, asks: bool) -> bool:
@@ -80,11 +113,26 @@ def _write_env(given: dict[str, str | None], *, asks: bool) -> bool:
         if any(given.values()):
             raise ConflictError("There is a .env already.", where=ENV_FILE, fix="Change it there.")
         return False
-    for name, question in _QUESTIONS.items():
-        given[name] = _or_ask(given[name], question, asks=asks)
+    if given["DIGEST_RELAY_URL"] is None and asks:
+        given["DIGEST_RELAY_URL"] = _ask_relay()
+    given["DIGEST_PUBLIC_URL"] = _or_ask(given["DIGEST_PUBLIC_URL"], _PUBLIC, asks=asks)
     text = _env_text({name: value for name, value in given.items() if value})
     write_text(path, text, mode=_PRIVATE)
     return True
+
+
+def _ask_relay() -> str | None:
+    """The relay's URL, asked for piece by piece; None where it is to be named later."""
+    host = _or_ask(None, "Relay that takes the mail, host or host:port (empty: later)", asks=True)
+    if host is None or "://" in host:
+        return host
+    kind = _or_ask(None, f"What it is: {', '.join(PROFILES)} (empty: generic)", asks=True)
+    user = _or_ask(None, "User there (empty: none)", asks=True)
+    login = ""
+    if user:
+        login = f"{quote(user, safe='')}:{quote(getpass('Password: '), safe='')}@"
+    scheme = "smtps" if host.endswith(":465") else "smtp"
+    return f"{scheme}://{login}{host}?profile={kind or 'generic'}"
 
 
 async def _opened(*, fresh: bool) -> Settings:
@@ -141,6 +189,9 @@ async def _set_up(
             return None
         fields = _asked(traits, asks=asks)
         slug = slug or _SLUG.sub("-", fields.get("name", "").lower()).strip("-")
+        if asks and not traits.operator:
+            operator = _or_ask(None, "Operator, told when something stops (an address)", asks=True)
+            traits = replace(traits, operator=(operator,)) if operator else traits
         async with db.begin() as session:
             return await create_with_people(session, slug, traits, fields, now=now)
 
@@ -152,21 +203,39 @@ def _asked(traits: Traits, *, asks: bool) -> NewsletterFields:
             ("name", "Name of the newsletter"),
             ("from_address", "From (hello@news.example.org)"),
             ("postal_address", "Postal address of the sender"),
-            ("return_path", "Bounces go to (bounces+{token}@example.org)"),
+            ("return_path", "Bounces go to (bounces+{token}@example.org; empty: a domain below)"),
+            ("timezone", "Time zone (Europe/Berlin; empty: UTC)"),
+            ("schedule", "Day and time it goes out (thu 09:00; empty: by hand)"),
         ):
             answer = None if fields.get(key) else _or_ask(None, question, asks=True)
             if answer:
                 fields |= sender_fields(answer) if key == "from_address" else {key: answer}
+    sender = str(fields.get("from_address") or "").rpartition("@")[2]
+    if sender and not fields.get("return_path"):
+        fields["return_path"] = return_path_of_domain(f"bounces.{sender}")
     return cast("NewsletterFields", fields)
 
 
-def _tell(settings: Settings, created: Newsletter | None, *, fresh: bool, as_json: bool) -> None:
+def _tell(
+    settings: Settings,
+    created: Newsletter | None,
+    *,
+    key: str | None,
+    fresh: bool,
+    groups: Groups,
+    checks: list[Check],
+    as_json: bool,
+) -> None:
+    red = [check.code for check in checks if check.light is Light.RED]
     data = {
         "env": ENV_FILE,
         "env_written": fresh,
         "database": "current",
         "relay": bool(settings.relay_url),
         "newsletter": created.slug if created is not None else None,
+        "dkim": key,
+        "records": [record_row(record) for _, records in groups for record in records],
+        "red": list(dict.fromkeys(red)),
     }
     lines = [
         f"{ENV_FILE}: {'written, mode 0600; keep its key' if fresh else 'kept as it is'}",
@@ -174,7 +243,15 @@ def _tell(settings: Settings, created: Newsletter | None, *, fresh: bool, as_jso
     ]
     if created is not None:
         lines.append(f"Newsletter: {created.slug}")
+    if key is not None:
+        lines.append(f"DKIM key: {key}")
     if not settings.relay_url:
         lines.append("No relay yet: set DIGEST_RELAY_URL in .env before sending.")
+    if groups:
+        lines.append(f"\nPublish these records (again: digest dns):\n\n{zone(groups)}")
+    if checks and not as_json:
+        output.document("\n".join([*lines, "How things stand (again: digest doctor):", ""]) + "\n")
+        show(checks, as_json=False)
+        lines = [""]
     lines.append("Next: digest reader import FILE --consent '…', digest issue new")
     output.result(data, as_json=as_json, text="\n".join(lines))

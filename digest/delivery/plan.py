@@ -46,10 +46,11 @@ async def start_issue(
 ) -> Started:
     """Plan an approved issue, once; an issue that is on its way or finished is left as it is.
 
-    Raises SettingsError and RefusedError of the gate, and RefusedError where the issue is not
-    approved, is paused or was cancelled, or, without ``accept_partial``, where it could not be
-    through before the newsletter's next issue is due.
+    Raises SettingsError and RefusedError of the gate, which may ask the network first, and
+    RefusedError where the issue is not approved, is paused or was cancelled, or, without
+    ``accept_partial``, where it could not be through before the newsletter's next issue is due.
     """
+    await gate.look_outside(db, issue_id)
     async with db.begin() as session:
         issue = await issue_by_id(session, issue_id)
         await gate.check(session, issue)

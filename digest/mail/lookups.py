@@ -41,7 +41,7 @@ def addresses_of(name: str) -> Judgment[tuple[Address, ...]]:
 
 
 def mail_hosts(domain: str) -> Judgment[tuple[str, ...]]:
-    """The hosts of a domain's MX records, most preferred first; ``""`` is the null MX (RFC 7505)."""
+    """The hosts of a domain's MX, most preferred first; ``""`` is the null MX (RFC 7505)."""
     pairs = [text.split(" ", 1) for text in (yield Question(domain, "MX"))]
     ordered = sorted(pairs, key=lambda pair: int(pair[0]))
     return tuple(host for _, host in ordered)

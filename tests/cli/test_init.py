@@ -11,18 +11,24 @@ ARGUMENTS = (
     *("init", "--newsletter", "weekly", "--name", "A Weekly", "--from", "hello@news.example.org"),
     *("--return-path", "bounces+{token}@news.example.org", "--postal-address", "Main Street 1"),
     *("--relay-url", "smtp://user:pass@relay.example.org:587", "--json"),
+    "--offline",
 )
 
 
 def test_one_command_sets_everything_up(shell: Shell) -> None:
     said = shell(*ARGUMENTS)
     assert said.code == 0
+    key = said.json["dkim"]
+    assert key.endswith("._domainkey.news.example.org")
     assert said.json == {
         "env": ".env",
         "env_written": True,
         "database": "current",
         "relay": True,
         "newsletter": "weekly",
+        "dkim": key,
+        "records": [],
+        "red": [],
     }
     env = shell.folder / ".env"
     assert env.stat().st_mode & 0o777 == 0o600
@@ -37,7 +43,7 @@ def test_one_command_sets_everything_up(shell: Shell) -> None:
 def test_what_is_there_is_kept(shell: Shell) -> None:
     shell(*ARGUMENTS)
     env = (shell.folder / ".env").read_text()
-    again = shell("init", "--json")
+    again = shell("init", "--offline", "--json")
     assert (again.code, again.json["env_written"], again.json["newsletter"]) == (0, False, None)
     assert (shell.folder / ".env").read_text() == env
     refused = shell("init", "--relay-url", "smtp://other.example.org")
@@ -63,11 +69,11 @@ def test_a_value_that_cannot_work_leaves_nothing_behind(
 
 
 def test_two_installations_have_two_keys(shell: Shell) -> None:
-    shell("init", "--json")
+    shell("init", "--offline", "--json")
     first = (shell.folder / ".env").read_text()
     (shell.folder / ".env").unlink()
     (shell.folder / "digest.db").unlink()
-    shell("init", "--json")
+    shell("init", "--offline", "--json")
     assert (shell.folder / ".env").read_text() != first
 
 

@@ -32,6 +32,7 @@ class NameServer:
     def __init__(self, zone: Zone) -> None:
         self.zone = dict(zone)
         self.asked: list[tuple[str, str]] = []
+        self.fails = ""  # the code every question is answered with instead
         self._tcp = _Tcp(("127.0.0.1", 0), _TcpHandler)
         self.port: int = self._tcp.server_address[1]
         self._udp = _Udp(("127.0.0.1", self.port), _UdpHandler)
@@ -63,10 +64,23 @@ class NameServer:
         query = dns.message.from_wire(wire)
         response = dns.message.make_response(query, recursion_available=True)
         response.flags |= dns.flags.AA
+        if self.fails:
+            response.set_rcode(dns.rcode.from_text(self.fails))
+            return response.to_wire()
         for question in query.question:
             name = question.name.to_text(omit_final_dot=True).lower()
             kind = dns.rdatatype.to_text(question.rdtype)
             self.asked.append((name, kind))
+            alias = self.zone.get((name, "CNAME"), ())
+            if alias and kind != "CNAME":  # as a recursive server, with what stands behind it
+                first = dns.rrset.from_text_list(question.name, 60, "IN", "CNAME", list(alias))
+                response.answer.append(first)
+                target = alias[0].rstrip(".")
+                behind = self.zone.get((target, kind), ())
+                if behind:
+                    rrset = dns.rrset.from_text_list(alias[0], 60, "IN", kind, list(behind))
+                    response.answer.append(rrset)
+                continue
             values = self.zone.get((name, kind), ())
             if values:
                 answer = dns.rrset.from_text_list(question.name, 60, "IN", kind, list(values))

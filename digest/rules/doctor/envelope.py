@@ -33,7 +33,8 @@ def judge_spf(sending: Sending) -> Judgment[Check]:
         return (yield from _judge_unknown(sending))
     results = []
     for address in source.addresses:
-        results.append((address, (yield from check_host(domain, address))))
+        result = yield from check_host(domain, address)
+        results.append((address, result))
     return _spf_row(domain, source, results)
 
 

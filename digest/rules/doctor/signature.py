@@ -115,8 +115,8 @@ def judge_dmarc(sending: Sending, signing_domains: Sequence[str]) -> Judgment[li
     record = walk.records[walk.found_at]
     signed = []
     for one in signing_domains:
-        if (yield from aligned(walk, one, strict=record.strict_dkim)):
-            signed.append(one)
+        goes_with = yield from aligned(walk, one, strict=record.strict_dkim)
+        signed += [one] if goes_with else []
     envelope = sending.envelope_domain
     mailed = envelope is not None and (yield from aligned(walk, envelope, strict=record.strict_spf))
     tags = (("adkim=s", record.strict_dkim), ("aspf=s", record.strict_spf))
