@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from cyclopts import Parameter
 
 from digest.cli import output
 from digest.cli.connection import read_settings
+from digest.cli.doctor_mail import send_and_read, send_and_wait
 from digest.cli.options import Json, OfNewsletter
 from digest.clock import Clock
 from digest.delivery.doctor import Patient, examine_machine, examine_outside
-from digest.errors import DigestError
+from digest.errors import AddressError, DigestError, InputError
+from digest.mail.address import parse_address
 from digest.rules.doctor.checkup import Check, Light, Record, in_order
 from digest.rules.relay import no_relay
+from digest.runtime import open_runtime
 from digest.settings import Settings, keyring
 from digest.store.newsletters import Newsletter, get_newsletter, list_newsletters
 from digest.store.session import Database
@@ -26,14 +31,55 @@ _COLOURS = {
 }
 
 
-async def doctor(*, slug: OfNewsletter = None, as_json: Json = False) -> int:
-    """Look at DNS, relay, pages and this machine, and say what to do. Sends nothing.
+async def doctor(
+    *,
+    send: str | None = None,
+    headers: str | None = None,
+    bounce: Annotated[bool, Parameter(negative=())] = False,
+    patience: float = 120.0,
+    slug: OfNewsletter = None,
+    as_json: Json = False,
+) -> int:
+    """Look at DNS, relay, pages and this machine, and say what to do.
 
-    Exit 0: nothing is red. Exit 1: something is; an issue is not sent before that is settled.
+    Without --send and --bounce nothing is sent. Exit 0: nothing is red. Exit 1: something is; an
+    issue to readers elsewhere is not sent before what is red of DNS, TLS and one-click is settled.
+
+    Parameters
+    ----------
+    send
+        Send a test mail to this address, and read what its receiver's checks said.
+    headers
+        The source of the mail as it arrived: a file, or - for standard input. Without it, it is
+        asked for on a terminal.
+    bounce
+        Mail a mailbox of the newsletter's domain that nobody has, and wait until the bounce is
+        understood; `digest run` (or whatever takes bounces) has to run.
+    patience
+        Seconds to wait for the bounce.
     """
-    checks = await examine(read_settings(), slug)
+    address = _address(send) if send is not None else None
+    settings = read_settings()
+    checks = await examine(settings, slug)
+    if address is not None or bounce:
+        async with open_runtime(settings) as runtime:
+            if not runtime.relays:
+                raise no_relay()
+            async with runtime.db.read() as session:
+                newsletter = await get_newsletter(session, slug)
+            if address is not None:
+                checks += await send_and_read(runtime, newsletter, address, headers=headers)
+            if bounce:
+                checks += await send_and_wait(runtime, newsletter, patience=patience)
     show(checks, as_json=as_json)
     return 1 if any(check.light is Light.RED for check in checks) else 0
+
+
+def _address(text: str) -> str:
+    try:
+        return str(parse_address(text.strip()))
+    except AddressError as error:
+        raise InputError(error.message, where="--send", fix=error.fix) from error
 
 
 async def examine(settings: Settings, slug: str | None = None) -> list[Check]:

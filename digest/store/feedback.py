@@ -339,3 +339,22 @@ async def asked_again(session: Session, feedback_id: int, asked: int, ask_at: da
     """Remember how often DNS said that a domain is gone, and ask again at ``ask_at``."""
     change = update(feedback).where(feedback.c.id == feedback_id)
     await session.execute(change.values(asked=asked, ask_at=ask_at))
+class NoticeFeedback:
+    """What came back of a notice: by which way, and what it was."""
+
+    source: str
+    kind: str
+    status: str
+    reason: str
+
+
+async def feedback_of_notice(session: Session, notice_id: int) -> NoticeFeedback | None:
+    """What came back of a notice, beside the relay's own answer; None where nothing has yet."""
+    query = (
+        select(feedback.c.source, feedback.c.kind, feedback.c.status, feedback.c.reason)
+        .where(feedback.c.notice_id == notice_id, feedback.c.source != SESSION)
+        .order_by(feedback.c.id)
+        .limit(1)
+    )
+    row = (await session.execute(query)).one_or_none()
+    return None if row is None else NoticeFeedback(*(str(one or "") for one in row))
