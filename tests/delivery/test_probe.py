@@ -12,7 +12,7 @@ from digest.delivery.probe import probe
 from digest.rules.doctor.checkup import Check, Light
 from digest.rules.relay import parse_relay
 from tests.fakes.certificates import Authority
-from tests.fakes.relay import FakeRelay
+from tests.fakes.relay import FakeRelay, Fault
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,8 @@ async def test_a_wrong_password_is_red_and_not_repeated(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.trusted))
     tls = context(authority.certificate())
-    async with FakeRelay(certificate=tls, login=("anne", "secret")) as relay:
+    refuses = Fault("AUTH", "535 5.7.8 hunter2 is no password of anne", times=None)
+    async with FakeRelay(refuses, certificate=tls, login=("anne", "secret")) as relay:
         found = await rows(f"smtp://anne:hunter2@127.0.0.1:{relay.port}")
     assert found["relay-login"].light is Light.RED
     assert "hunter2" not in str(found)
