@@ -97,7 +97,7 @@ async def examine(settings: Settings, slug: str | None = None) -> list[Check]:
         error = no_relay()
         checks.append(Check("relay-reach", "DIGEST_RELAY_URL", Light.RED, error.message, error.fix))
     checks += await examine_outside(patient, sendings, now=now)
-    checks += examine_machine(patient, database_file=file, offset=offset, now=now)
+    checks += await examine_machine(patient, database_file=file, offset=offset, now=now)
     return in_order(checks)
 
 

@@ -13,7 +13,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from digest.delivery.machine import examine_backups, examine_keys, examine_room
+from digest.delivery.machine import (
+    examine_backups,
+    examine_inbound,
+    examine_keys,
+    examine_room,
+)
 from digest.delivery.own_pages import clock_row, examine_pages
 from digest.delivery.probe import PORTS, probe
 from digest.errors import DnsError
@@ -160,13 +165,14 @@ async def examine_outside(
     return in_order(forgiven([*key_checks, *found], patient.settings.doctor.ignored))
 
 
-def examine_machine(
+async def examine_machine(
     patient: Patient, *, database_file: Path | None, offset: timedelta, now: datetime
 ) -> list[Check]:
     """What only this machine knows. ``offset`` is how far the database's clock is ahead."""
     state_dir = patient.settings.state_dir
     paths = [state_dir, *([database_file] if database_file else [])]
     checks = [*examine_room(paths), examine_backups(state_dir, now=now)]
+    checks.append(await examine_inbound(patient.settings, patient.relays))
     if database_file is None:
         checks.append(clock_row("database", abs(offset)))
     return forgiven(checks, patient.settings.doctor.ignored)

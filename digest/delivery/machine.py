@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from digest.delivery.dkim_keys import KeyFolder, KeyState
 from digest.errors import DigestError
+from digest.net.dns import split_server
 from digest.rules.doctor.checkup import Check, Light, Record
 from digest.rules.doctor.signature import KeyUse, OwnKey
+from digest.rules.relay import RelayConfig
+from digest.settings import Settings
 
 _FULL, _LITTLE = 100 << 20, 1 << 30  # bytes: a send needs some, and its log
 _OLD = timedelta(days=2)
+_PATIENCE = 3.0  # seconds
 _USES = {
     KeyState.ACTIVE: KeyUse.SIGNS,
     KeyState.NEXT: KeyUse.NEXT,
@@ -57,6 +62,50 @@ def examine_room(paths: Iterable[Path]) -> list[Check]:
         fix = "" if light is Light.GREEN else "Make room: nothing is sent that cannot be recorded."
         seen.setdefault(device, Check("disk", str(place), light, f"{free >> 20:,} MB free", fix))
     return list(seen.values())
+
+
+async def examine_inbound(settings: Settings, relays: Sequence[RelayConfig]) -> Check:
+    """Whether something takes in what comes back."""
+    inbound = settings.inbound
+    if inbound.lmtp:
+        return await _examine_lmtp(inbound.lmtp)
+    if inbound.maildir is not None:
+        if inbound.maildir.is_dir():
+            return Check("inbound", str(inbound.maildir), Light.GREEN, "bounces come by Maildir")
+        fix = "Have the mail server deliver there, or correct DIGEST_INBOUND__MAILDIR."
+        return Check("inbound", str(inbound.maildir), Light.RED, "there is no such folder", fix)
+    if inbound.imap.get_secret_value():
+        return Check(
+            "inbound", "IMAP", Light.GREEN, "a mailbox is set; --bounce shows that it works"
+        )
+    hooks = {one.profile.feedback for one in relays if one.profile.feedback.startswith("webhook")}
+    if hooks:
+        fix = "digest doctor --bounce shows whether it is set up there."
+        found = f"what comes back is told by {', '.join(sorted(hooks))}"
+        return Check("inbound", "", Light.SKIPPED, found, fix)
+    found = "nothing takes bounces in, so addresses that are gone are mailed again and again"
+    fix = "Set one of DIGEST_INBOUND__LMTP, __MAILDIR, __IMAP."
+    return Check("inbound", "", Light.YELLOW, found, fix)
+
+
+async def _examine_lmtp(address: str) -> Check:
+    """Whether our LMTP server greets (RFC 2033 §4: 220)."""
+    unix = address.removeprefix("unix:")
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            if unix != address:
+                reader, writer = await asyncio.open_unix_connection(unix)
+            else:
+                host, port = split_server(address)
+                reader, writer = await asyncio.open_connection(host, port)
+            greeting = await reader.readline()
+            writer.close()
+    except (OSError, TimeoutError, ValueError) as error:
+        found = f"nothing listens there ({str(error) or 'no answer in time'})"
+        return Check("inbound", address, Light.YELLOW, found, "Start it: digest run.")
+    if greeting.startswith(b"220"):
+        return Check("inbound", address, Light.GREEN, "LMTP answers")
+    return Check("inbound", address, Light.RED, "what listens there is not LMTP", "Free the port.")
 
 
 def examine_backups(state_dir: Path, *, now: datetime) -> Check:

@@ -284,19 +284,21 @@ def amended(records: Answers, wanted: Sequence[str]) -> str:
     """One record that says what ``records`` say, and that ``wanted`` may send too.
 
     What is new stands first: it matches before any limit is reached. Terms nobody can read go, and
-    so does ``+all``, which lets everybody send.
+    so does ``+all``, which lets everybody send. Of several endings the mildest stays; the DNS gives
+    records in any order.
     """
     kept: list[str] = []
-    ending = ""
-    for word in (word for record in records for word in record.split()[1:]):
+    endings: set[str] = set()
+    for word in (word for record in sorted(records) for word in record.split()[1:]):
         try:
-            term = parse_spf(f"{_VERSION} {word}").terms
+            terms = parse_spf(f"{_VERSION} {word}").terms
         except SpfSyntaxError:
             continue
-        if term and term[0].name == "all":
-            ending = ending or (word if term[0].result is not Spf.PASS else "~all")
-        elif word.lower().startswith("redirect="):
-            ending = ending or word
+        if word.lower().startswith("redirect="):
+            endings.add(word)
+        elif terms and terms[0].name == "all":
+            endings.add("~all" if terms[0].result is Spf.PASS else word.lower())
         elif word.lower() not in {one.lower() for one in (*kept, *wanted)}:
             kept.append(word)
-    return " ".join((_VERSION, *wanted, *kept, ending or "~all"))
+    mildest = [one for one in ("?all", "~all", "-all") if one in endings]
+    return " ".join((_VERSION, *wanted, *kept, *(mildest or sorted(endings) or ["~all"])[:1]))

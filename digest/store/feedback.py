@@ -339,6 +339,9 @@ async def asked_again(session: Session, feedback_id: int, asked: int, ask_at: da
     """Remember how often DNS said that a domain is gone, and ask again at ``ask_at``."""
     change = update(feedback).where(feedback.c.id == feedback_id)
     await session.execute(change.values(asked=asked, ask_at=ask_at))
+
+
+@dataclass(frozen=True, slots=True)
 class NoticeFeedback:
     """What came back of a notice: by which way, and what it was."""
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from digest.errors import SettingsError
+
 STRING_MAX = 255  # octets of one string of a TXT record (RFC 1035 §3.3)
 TTL = 3600
 
@@ -51,6 +53,7 @@ CODES: dict[str, tuple[Area, str]] = {
     "dkim-key": (Area.MACHINE, "the private keys can be read, by us only"),
     "disk": (Area.MACHINE, "there is room to write"),
     "backup": (Area.MACHINE, "there is a recent copy of the database"),
+    "inbound": (Area.MACHINE, "something takes bounces in"),
     "newsletter": (Area.MACHINE, "there is a newsletter to look at"),
     "sent": (Area.MAIL, "the relay took a test mail"),
     "received": (Area.MAIL, "what the receiver's checks said of it (RFC 8601)"),
@@ -125,8 +128,17 @@ def in_order(checks: Iterable[Check]) -> list[Check]:
 
 
 def forgiven(checks: Sequence[Check], codes: Iterable[str]) -> list[Check]:
-    """The rows with reds of ``codes`` made yellow: somebody has looked, and knows better."""
+    """The rows with reds of ``codes`` made yellow: somebody has looked, and knows better.
+
+    SettingsError for a code there is not.
+    """
     known = frozenset(codes)
+    if unknown := sorted(known - CODES.keys()):
+        raise SettingsError(
+            f"doctor has no code {unknown[0]!r}.",
+            where="DIGEST_DOCTOR__IGNORE",
+            fix=f"Codes are: {', '.join(CODES)}.",
+        )
     return [
         Check(
             check.code,
