@@ -300,5 +300,5 @@ def amended(records: Answers, wanted: Sequence[str]) -> str:
             endings.add("~all" if terms[0].result is Spf.PASS else word.lower())
         elif word.lower() not in {one.lower() for one in (*kept, *wanted)}:
             kept.append(word)
-    mildest = [one for one in ("?all", "~all", "-all") if one in endings]
+    mildest: list[str] = [one for one in ("?all", "~all", "-all") if one in endings]
     return " ".join((_VERSION, *wanted, *kept, *(mildest or sorted(endings) or ["~all"])[:1]))
