@@ -249,8 +249,7 @@ class DnsSettings(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
 
     nameserver: Annotated[str, AfterValidator(_nameserver)] = ""
-    """The name server that is asked, like `127.0.0.1` or `127.0.0.1:5353`; those of this machine
-    where nothing is set."""
+    """The name server that is asked, like `127.0.0.1:5353`. Empty: those of this machine."""
     timeout: Annotated[float, Field(gt=0, le=60)] = 5.0
     """Seconds one question may take."""
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from digest.delivery.dkim_keys import KeyFolder, KeyState
 from digest.errors import DigestError
 from digest.net.dns import split_server
@@ -19,6 +21,8 @@ from digest.settings import Settings
 _FULL, _LITTLE = 100 << 20, 1 << 30  # bytes: a send needs some, and its log
 _OLD = timedelta(days=2)
 _PATIENCE = 3.0  # seconds
+# The setting that has a provider's webhook believed.
+_HOOKS = {"ses": "ses_topic", "postmark": "postmark", "mailgun": "mailgun", "sendgrid": "sendgrid"}
 _USES = {
     KeyState.ACTIVE: KeyUse.SIGNS,
     KeyState.NEXT: KeyUse.NEXT,
@@ -78,14 +82,23 @@ async def examine_inbound(settings: Settings, relays: Sequence[RelayConfig]) -> 
         return Check(
             "inbound", "IMAP", Light.GREEN, "a mailbox is set; --bounce shows that it works"
         )
-    hooks = {one.profile.feedback for one in relays if one.profile.feedback.startswith("webhook")}
-    if hooks:
-        fix = "digest doctor --bounce shows whether it is set up there."
-        found = f"what comes back is told by {', '.join(sorted(hooks))}"
-        return Check("inbound", "", Light.SKIPPED, found, fix)
+    told_by = [name for name in _HOOKS if any(one.profile.name == name for one in relays)]
+    unset = [name for name in told_by if not _secret(getattr(settings.hooks, _HOOKS[name]))]
+    if unset:
+        name = f"DIGEST_HOOKS__{_HOOKS[unset[0]].upper()}"
+        found = f"what {unset[0]} tells of bounces is not believed: {name} is not set"
+        fix = "Set it up, as docs/how-to/bounces.md says."
+        return Check("inbound", unset[0], Light.YELLOW, found, fix)
+    if told_by:
+        found = f"bounces are told by the webhook of {' and '.join(told_by)}"
+        return Check("inbound", "", Light.GREEN, found)
     found = "nothing takes bounces in, so addresses that are gone are mailed again and again"
     fix = "Set one of DIGEST_INBOUND__LMTP, __MAILDIR, __IMAP."
     return Check("inbound", "", Light.YELLOW, found, fix)
+
+
+def _secret(value: SecretStr | str) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 async def _examine_lmtp(address: str) -> Check:

@@ -6,6 +6,7 @@ import pytest
 
 from digest.settings import load_settings
 from tests.cli.shell import Shell
+from tests.fakes.names import NameServer
 
 ARGUMENTS = (
     *("init", "--newsletter", "weekly", "--name", "A Weekly", "--from", "hello@news.example.org"),
@@ -91,3 +92,34 @@ def test_a_file_of_secrets_that_everybody_can_read_is_warned_of(shell: Shell) ->
     said = shell("newsletter", "list", "--json")
     assert (said.code, len(said.rows)) == (0, 1)
     assert "chmod 600 .env" in said.err
+
+
+def test_the_first_hour_ends_with_the_records_and_how_things_stand(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with NameServer({}) as names:
+        monkeypatch.setenv("DIGEST_DNS__NAMESERVER", f"127.0.0.1:{names.port}")
+        said = shell(
+            *("init", "--newsletter", "weekly", "--name", "A Weekly"),
+            *("--from", "hello@news.example.org", "--postal-address", "Main Street 1"),
+            *("--timezone", "Europe/Berlin", "--schedule", "thu 09:00"),
+            *("--operator", "bart@example.org"),
+            *("--relay-url", "smtp://127.0.0.1:9?tls=none&addresses=192.0.2.25"),
+        )
+    assert said.code == 0  # what is red is yet to be published
+    key = shell("dkim", "show-dns", "--json").rows[0]
+    assert f"{key['name']}. 3600 IN TXT (" in said.out
+    assert '3600 IN TXT "v=spf1 ip4:192.0.2.25 -all"' in said.out
+    assert "red" in said.out.partition("How things stand")[2]
+    shown = shell("newsletter", "show", "--json").json
+    assert shown["return_path"] == "b-{token}@bounces.news.example.org"
+    assert (shown["schedule"], shown["operators"]) == ("thu 09:00", ["bart@example.org"])
+
+
+def test_a_relay_that_signs_itself_needs_no_key(shell: Shell) -> None:
+    said = shell(*ARGUMENTS[:-2], "--json", "--offline")
+    assert said.json["dkim"]
+    (shell.folder / ".env").unlink()
+    (shell.folder / "digest.db").unlink()
+    ses = [one.replace(":587", ":587?profile=ses") for one in ARGUMENTS]
+    assert shell(*ses).json["dkim"] is None
