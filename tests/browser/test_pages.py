@@ -209,9 +209,11 @@ async def test_nothing_hostile_runs_in_the_preview(browser: Browser, tmp_path: P
         page.on("requestfailed", watch.on_request)
         page.on("console", watch.on_console)
         for number, payload in enumerate(PAYLOADS):
+            await page.goto("about:blank")  # an open preview loads itself anew after a save
             _save(file, _hostile_text(number + 1, payload))
             await _visit(page, watch, "/")
             assert await page.locator("iframe").count() == 2
+            await page.goto("about:blank")
             _save(file, _hostile_text(number + 1, payload, words=payload))
             await _visit(page, watch, "/")
         await page.close()

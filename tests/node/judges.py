@@ -5,6 +5,7 @@ Development only: what a mail program, a browser or another project's compiler t
 
 from __future__ import annotations
 
+import fcntl
 import json
 import re
 import shutil
@@ -32,15 +33,21 @@ def installed() -> Path:
     if found < _OLDEST:
         missing(f"node {version.strip()} is too old: the judges need 20.19")
     modules, lock = _FOLDER / "node_modules", _FOLDER / "package-lock.json"
-    stamp = modules / ".lock-installed"
-    if not stamp.is_file() or stamp.read_bytes() != lock.read_bytes():
-        done = subprocess.run(
-            [npm, *_INSTALL], cwd=_FOLDER, capture_output=True, text=True, timeout=300, check=False
-        )
-        if done.returncode:
-            missing(f"npm ci failed: {done.stderr.strip()[-300:]}")
-        stamp.write_bytes(lock.read_bytes())
+    with lock.open("rb") as wanted:
+        fcntl.flock(wanted, fcntl.LOCK_EX)  # tests run in several processes
+        stamp = modules / ".lock-installed"
+        if not stamp.is_file() or stamp.read_bytes() != lock.read_bytes():
+            _install(npm)
+            stamp.write_bytes(lock.read_bytes())
     return modules
+
+
+def _install(npm: str) -> None:
+    done = subprocess.run(
+        [npm, *_INSTALL], cwd=_FOLDER, capture_output=True, text=True, timeout=300, check=False
+    )
+    if done.returncode:
+        missing(f"npm ci failed: {done.stderr.strip()[-300:]}")
 
 
 def judge(name: str, texts: Sequence[str]) -> list[Any]:
