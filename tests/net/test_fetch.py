@@ -95,6 +95,7 @@ PLAIN = b"x" * 1000
 @pytest.mark.parametrize(
     "body, packed",
     [(PLAIN, ""), (gzip.compress(PLAIN), "gzip"), (zlib.compress(PLAIN), "deflate")],
+    ids=["plain", "gzip", "deflate"],
 )
 async def test_a_body_is_read_up_to_its_limit(body: bytes, packed: str) -> None:
     fields = {"Content_Encoding": packed} if packed else {}
