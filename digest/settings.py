@@ -312,6 +312,9 @@ class Settings(BaseSettings):
     """Networks of the proxies in front of us, separated by spaces, such as `127.0.0.1 10.0.0.0/8`:
     only what these say in X-Forwarded-For is believed. Without it, all who come through a proxy
     are one client to us, and share what one may do."""
+    metrics_token: SecretStr = SecretStr("")
+    """What Prometheus has to show at `/metrics` (`Authorization: Bearer …`); without it, that page
+    does not exist."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important log line that is written."""
     log_format: Literal["auto", "text", "json"] = "auto"

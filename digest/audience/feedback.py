@@ -20,24 +20,20 @@ import structlog
 
 from digest.audience.feedback_brakes import Tell, brake
 from digest.audience.leave import Leavers, until_nothing_can_start
+from digest.audience.suppression import Unwanted, stop_mailing
 from digest.errors import AddressError
 from digest.mail.address import address_key, parse_address
 from digest.mail.bounce import Kind, Reason
 from digest.mail.tokens import KeyRing, TokenKind
 from digest.rules import feedback as rules
-from digest.rules.delivery import DeliveryState
 from digest.rules.feedback import Bearing, Effect
-from digest.rules.subscription import SubscriptionState, SuppressionReason
-from digest.rules.webhooks import WebhookEvent
+from digest.rules.subscription import SuppressionReason
 from digest.store import feedback as store
 from digest.store.feedback import FeedbackRow, Subject
-from digest.store.mailbox_health import history_of, pause_for_bounces, settle_waiting
+from digest.store.mailbox_health import history_of, pause_for_bounces
 from digest.store.newsletters import newsletter_by_id
 from digest.store.notices import OPERATOR_LANE, Notice, write_notice
-from digest.store.preferences import subscriptions_of
-from digest.store.subscribers import leave_subscription, list_subscriptions
-from digest.store.suppressions import suppress
-from digest.store.webhooks import announce
+from digest.store.subscribers import leave_subscription
 
 if TYPE_CHECKING:
     from digest.clock import Clock
@@ -50,7 +46,6 @@ _TO_READERS = frozenset(
     {"confirmation", "already_subscribed", "address_change", "address_changed", "data_link"}
 )
 REPLY = "reply"  # the kind of a notice that hands on what a person wrote
-_ALL_STATES = tuple(SubscriptionState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,29 +299,8 @@ async def suppress_subject(session: Session, row: FeedbackRow, now: datetime) ->
         return []
     said = " ".join(part for part in (row.reply, row.status, row.evidence) if part)
     evidence = f"{row.kind} by {row.source}, {row.reason}: {said}"
-    new = await suppress(session, key, reason=reason, now=now, evidence=evidence)
-    if subject.subscriber_id is None:
-        return []
-    if new:
-        event = WebhookEvent.COMPLAINED if complained else WebhookEvent.BOUNCED
-        await _announce(session, subject.subscriber_id, event, now)
-    await settle_waiting(session, subject.subscriber_id, DeliveryState.SUPPRESSED, now)
-    return await subscriptions_of(session, subject.subscriber_id, _ALL_STATES)
-
-
-async def _announce(
-    session: Session, subscriber_id: int, event: WebhookEvent, now: datetime
-) -> None:
-    """Have it told for every newsletter that this reader gets no more."""
-    for one in await list_subscriptions(session, subscriber_id):
-        if one.state is not SubscriptionState.ENDED:
-            await announce(
-                session,
-                event,
-                newsletter_id=one.newsletter_id,
-                subscriber_id=subscriber_id,
-                now=now,
-            )
+    who = Unwanted(key, subject.subscriber_id, reason, evidence)
+    return await stop_mailing(session, who, now)
 
 
 async def take_given_up(

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from digest.rules.delivery import DeliveryState
+from digest.audience.suppression import Unwanted, stop_mailing
 from digest.rules.feedback import Effect
 from digest.rules.subscription import SuppressionReason
 from digest.store.destinations import destination_ids
 from digest.store.feedback_counts import Place, dead_of, move_effect
-from digest.store.mailbox_health import settle_waiting
-from digest.store.suppressions import suppress
 
 if TYPE_CHECKING:
     from digest.store.session import Session
@@ -36,14 +34,9 @@ async def settle_held_suppressions(
         place = Place(domain, tuple((await destination_ids(session, [domain])).values()))
     dead = await dead_of(session, held.issue_id, Effect.HELD, place)
     for one in dead if believe else ():
-        await suppress(
-            session,
-            one.address_key,
-            reason=SuppressionReason.BOUNCED,
-            now=now,
-            evidence=f"{one.evidence} (believed by the operator)",
-        )
-        await settle_waiting(session, one.subscriber_id, DeliveryState.SUPPRESSED, now)
+        evidence = f"{one.evidence} (believed by the operator)"
+        who = Unwanted(one.address_key, one.subscriber_id, SuppressionReason.BOUNCED, evidence)
+        await stop_mailing(session, who, now)
     effect = Effect.SUPPRESSED if believe else Effect.DROPPED
     await move_effect(session, [one.feedback_id for one in dead], effect)
     return len(dead)

@@ -10,13 +10,11 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from digest.audience.suppression import Unwanted, stop_mailing
 from digest.net.hosts import HostState
-from digest.rules.delivery import DeliveryState
 from digest.rules.feedback import ASK_HOST_AGAIN, HOST_SURE, Effect
 from digest.rules.subscription import SuppressionReason
 from digest.store.feedback import Asking, asked_again, asking, set_effect
-from digest.store.mailbox_health import settle_waiting
-from digest.store.suppressions import suppress
 
 if TYPE_CHECKING:
     from digest.store.session import Database
@@ -46,8 +44,6 @@ async def _conclude(db: Database, one: Asking, state: HostState, now: datetime) 
             return False
         await set_effect(session, one.feedback_id, Effect.SUPPRESSED)
         evidence = f"{one.evidence} (DNS said twice that there is no {one.domain})"
-        await suppress(
-            session, one.address_key, reason=SuppressionReason.BOUNCED, now=now, evidence=evidence
-        )
-        await settle_waiting(session, one.subscriber_id, DeliveryState.SUPPRESSED, now)
+        who = Unwanted(one.address_key, one.subscriber_id, SuppressionReason.BOUNCED, evidence)
+        await stop_mailing(session, who, now)
         return True

@@ -28,6 +28,7 @@ from digest.store.newsletters import (
     people,
     return_path_of_domain,
     set_newsletter,
+    token_address,
 )
 from digest.store.session import Session
 
@@ -54,6 +55,8 @@ class Traits:
     """A domain that receives nothing but bounces."""
     return_path: str | None = None
     """Or a mailbox for them: 'bounces+{token}@example.org'."""
+    leave_by_mail: str | None = None
+    """Where readers may leave by mail, too: 'leave+{token}@example.org'. Empty: nowhere."""
     list_id: str | None = None
     """The List-Id header; NEWSLETTER.<domain of --from>, when not given."""
     description: str | None = None
@@ -115,6 +118,11 @@ class Traits:
 
     def _settings(self) -> dict[str, Any]:
         settings: dict[str, Any] = {}
+        if self.leave_by_mail is not None:
+            address = self.leave_by_mail
+            settings["leave_mailto"] = (
+                token_address("--leave-by-mail", address) if address else None
+            )
         if self.logo is not None:
             settings["logo_url"] = looks.logo_url(self.logo) if self.logo else None
         if self.logo_size is not None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from digest.audience.held import Held, settle_held_suppressions
+from digest.audience.suppression import Unwanted, stop_mailing
 from digest.cli import output
 from digest.cli.connection import connected
 from digest.cli.issue_publish import find_issue
 from digest.cli.options import Json, OfNewsletter, group
 from digest.errors import InputError
 from digest.mail.address import address_key, parse_address
-from digest.rules.delivery import DeliveryState
 from digest.rules.subscription import SuppressionReason
 from digest.store.feedback_counts import held_places
-from digest.store.mailbox_health import settle_waiting
 from digest.store.subscribers import find_reader
-from digest.store.suppressions import list_evidence, suppress, unsuppress
+from digest.store.suppressions import list_evidence, unsuppress
 
 app = group("suppression")
 
@@ -77,13 +76,10 @@ async def add(
         return await _settle(held, domain, slug, believe=True, as_json=as_json)
     key = _key(address)
     async with connected() as connection, connection.db.begin() as session:
-        now = connection.clock.now()
-        added = await suppress(
-            session, key, reason=SuppressionReason.OPERATOR, now=now, evidence=evidence
-        )
         reader = await find_reader(session, str(address))
-        if reader is not None:
-            await settle_waiting(session, reader.id, DeliveryState.SUPPRESSED, now)
+        added = not await list_evidence(session, limit=1, address_key=key)
+        who = Unwanted(key, reader.id if reader else None, SuppressionReason.OPERATOR, evidence)
+        await stop_mailing(session, who, connection.clock.now())
     said = "is not mailed any more" if added else "was suppressed already"
     output.result({"address": address, "added": added}, as_json=as_json, text=f"{address} {said}.")
     return 0

@@ -1,7 +1,8 @@
 """A mail that came in: a report, somebody who leaves, or a person's answer; then what follows.
 
 The envelope's recipient is asked for a token first (VERP), then the recipients a mailbox wrote down
-(``Delivered-To``, ``X-Original-To``, To), then the returned headers (Message-ID, List-Unsubscribe)
+(``Delivered-To``, ``X-Original-To``, To, the
+``for`` of Received), then the returned headers (Message-ID, List-Unsubscribe)
 and tags of providers. Out-of-office mail goes to the envelope sender, so a token alone is no
 bounce. What a person wrote is handed on to the newsletter's Reply-To, never to whom it came from;
 mail from the null sender, from machines (RFC 3834) and from lists (RFC 2919) is never handed on, so
@@ -28,6 +29,7 @@ from digest.store.feedback_rules import taught
 
 _TOKEN = re.compile(rf"(?<![a-zA-Z2-7])[a-zA-Z2-7]{{{TOKEN_LENGTH}}}(?![a-zA-Z2-7])")
 _TOKENS_MAX = 20
+_TRACES = 5  # Received headers that are looked at
 _RECIPIENTS = ("x-original-to", "delivered-to", "envelope-to", "x-envelope-to", "to")
 _RETURNED = ("return-path", "message-id", "x-original-message-id", "list-unsubscribe")
 # Where the profiles of rules.relay put our token.
@@ -82,7 +84,9 @@ def read_mails(data: bytes, *, recipients: Sequence[str] = ()) -> list[Read]:
 
 def _read(data: bytes, recipients: Sequence[str]) -> Read:
     report, mail = read_report(data), read_mail(data)
-    named = [*recipients, *(v for name in _RECIPIENTS for v in mail.headers.all(name))]
+    named = [*recipients, *_texts(mail.headers, _RECIPIENTS)]
+    # RFC 5321 §4.4: "for <…>" of the last server, the only place where Dovecot's LMTP says it.
+    named += [one.rpartition(" for ")[2] for one in mail.headers.all("received")[:_TRACES]]
     returned = _texts(report.returned, (*_RETURNED, *_TAGS))
     return Read(
         report=report,

@@ -231,11 +231,12 @@ def _text(name: str, value: str) -> str:
     return text
 
 
-def _return_path(name: str, value: str) -> str:
+def token_address(name: str, value: str) -> str:
+    """An address with one ``{token}`` in its local part; InputError names the field."""
     local, _, domain = value.strip().rpartition("@")
     advice = "Write it like 'bounces+{token}@example.org'."
     if local.count("{token}") != 1 or "{" in domain:
-        raise InputError("The return path needs one {token} before the @.", where=name, fix=advice)
+        raise InputError("The address needs one {token} before the @.", where=name, fix=advice)
     address = _address(name, f"{local.replace('{token}', 'a' * TOKEN_LENGTH)}@{domain}")
     if len(address.rpartition("@")[0]) > LOCAL_MAX:
         raise InputError(f"It is longer than {LOCAL_MAX} with a token.", where=name, fix=advice)
@@ -291,7 +292,7 @@ _CHECKS: dict[str, Any] = {
     "from_name": _name,
     "from_address": _address,
     "reply_to": _optional_address,
-    "return_path": _return_path,
+    "return_path": token_address,
     "postal_address": _text,
     "list_id": _list_id,
     "language": _pattern(_LANGUAGE, "en, de-AT"),

@@ -1,7 +1,8 @@
 """The web application of ``digest run``.
 
 Rooms: ``health``; ``newsletters``, ``archive`` and ``feeds`` (what anyone may see); ``signup``;
-``public``, ``preferences`` and ``own_data`` (what the links in a mail open); ``api`` (programs).
+``public``, ``preferences`` and ``own_data`` (what the links in a mail open); ``api`` (programs);
+``hooks`` (what providers post) and ``metrics`` (Prometheus).
 Layers, outermost first: headers on every answer, faults made into pages, a limit for bodies.
 """
 
@@ -20,6 +21,7 @@ from digest.web import (
     feeds,
     health,
     hooks,
+    metrics,
     newsletters,
     own_data,
     preferences,
@@ -54,6 +56,7 @@ def site_routes() -> tuple[BaseRoute, ...]:
         *own_data.ROUTES,
         *api.ROUTES,
         *hooks.ROUTES,
+        *metrics.ROUTES,
     )
 
 

@@ -45,6 +45,7 @@ class Site:
     api_per_minute: int = 600
     hooks: Mapping[str, Hook] = field(default_factory=dict)
     feedback: FeedbackDesk | None = None
+    metrics_token: str = field(default="", repr=False)
     desk: SignupDesk = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -67,6 +68,7 @@ class Site:
             refuse_disposable=signup.refuse_disposable,
             hooks=hooks_of(settings.hooks),
             feedback=runtime.feedback_desk,
+            metrics_token=settings.metrics_token.get_secret_value(),
             proxies=networks(settings.trusted_proxies),
             api_per_minute=settings.api.per_minute,
         )

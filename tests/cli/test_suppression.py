@@ -128,3 +128,16 @@ def test_reading_nothing_is_wrong_use(on_sqlite: Shell) -> None:
     for words in ((), ("--maildir", "nowhere"), ("a", "--imap")):
         result = on_sqlite("feedback", "read", *words, "--json")
         assert (result.code, result.out) == (2, ""), words
+
+
+def test_an_address_to_leave_at_stands_in_the_header(out: Shell, tmp_path: Path) -> None:
+    words = ("newsletter", "set", "weekly", "--leave-by-mail")
+    assert out(*words, "leave@example.org").code == 2
+    assert out(*words, "leave+{token}@example.org").code == 0
+    assert out("issue", "fmt", "182.md").code in (0, 1)
+    out.write("183.md", Path(out.folder, "182.md").read_text().replace("182", "183"))
+    assert out("issue", "add", "183.md").code == 0
+    rendered = out("issue", "render", "183.md", "--out", "r", "--newsletter", "weekly")
+    assert rendered.code == 0
+    raw = (out.folder / "r" / "issue.eml").read_bytes().replace(b"\r\n ", b" ")
+    assert b"<mailto:leave+" in raw
