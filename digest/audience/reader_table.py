@@ -14,7 +14,8 @@ from datetime import datetime
 
 from digest.audience.reader_rows import safe_cell
 from digest.rules.subscription import SubscriptionState
-from digest.store.reader_list import ReaderRow, list_readers
+from digest.store.own_data import consent_histories
+from digest.store.reader_list import ReaderRow, list_readers, list_suppressed
 from digest.store.session import Database
 from digest.store.suppressions import reasons_of
 
@@ -45,6 +46,40 @@ async def reader_table(
             return
         after = page[-1].subscriber_id
         yield _lines([_cells(row, reasons.get(row.address_key, "")) for row in page], raw=raw)
+
+
+async def consent_lines(db: Database, newsletter_id: int) -> AsyncIterator[str]:
+    """How every reader agreed, and every change since: a line of JSON each."""
+    after = 0
+    while True:
+        async with db.read() as session:
+            page = await list_readers(session, newsletter_id, after=after)
+            events = await consent_histories(session, [row.subscription_id for row in page])
+        if not page:
+            return
+        after = page[-1].subscriber_id
+        told = [
+            {"email": row.address, "state": row.state.value, "consent": events[row.subscription_id]}
+            for row in page
+        ]
+        yield "".join(f"{json.dumps(one, ensure_ascii=False)}\n" for one in told)
+
+
+async def suppressed_table(db: Database, *, raw: bool = False) -> AsyncIterator[str]:
+    """The addresses that are never mailed and still known; of the others there is only a hash."""
+    yield _lines([("email", "reason", "since")], raw=raw)
+    after = 0
+    while True:
+        async with db.read() as session:
+            page = await list_suppressed(session, after=after)
+            reasons = await reasons_of(session, [row.address_key for row in page])
+        if not page:
+            return
+        after = page[-1].id
+        rows = [
+            (row.address, reasons.get(row.address_key, ""), _day(row.suppressed_at)) for row in page
+        ]
+        yield _lines(rows, raw=raw)
 
 
 def _cells(row: ReaderRow, suppressed: str) -> Sequence[str]:

@@ -35,6 +35,7 @@ GROUPS = {
     "message": "Messages as bytes: check.",
     "api-key": "Keys for programs that use the API: create, list, revoke.",
     "webhook": "Other programs that are told of readers: add, list, remove, enable, test.",
+    "export": "Everything that is yours, as files to move away with.",
     "db": "The database: upgrade, check.",
 }
 

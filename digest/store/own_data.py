@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import select
@@ -17,26 +18,29 @@ _d = schema.deliveries
 
 async def consent_history(session: Session, subscription_id: int) -> list[dict[str, Any]]:
     """How a subscription came to be, and every change since, oldest first."""
+    return (await consent_histories(session, [subscription_id]))[subscription_id]
+
+
+async def consent_histories(
+    session: Session, subscription_ids: Collection[int]
+) -> dict[int, list[dict[str, Any]]]:
+    """The same of many subscriptions at once, by their ids."""
     batch = (
-        select(_b.c.source, _b.c.file_name, _b.c.created_at)
+        select(_s.c.id, _b.c.source, _b.c.file_name, _b.c.created_at)
         .join_from(_s, _b, _b.c.id == _s.c.consent_batch_id)
-        .where(_s.c.id == subscription_id)
+        .where(_s.c.id.in_(subscription_ids))
     )
-    found: list[dict[str, Any]] = [
-        {
-            "at": _text(row.created_at),
-            "kind": "imported",
-            "source": row.source,
-            "file": row.file_name,
-        }
-        for row in await session.execute(batch)
-    ]
+    found: dict[int, list[dict[str, Any]]] = {one: [] for one in subscription_ids}
+    for row in await session.execute(batch):
+        said = {"kind": "imported", "source": row.source, "file": row.file_name}
+        found[row.id].append({"at": _text(row.created_at), **said})
     columns = (_e.c.at, _e.c.kind, _e.c.source, _e.c.text_version, _e.c.origin, _e.c.detail)
-    query = select(*columns).where(_e.c.subscription_id == subscription_id).order_by(_e.c.id)
-    for row in await session.execute(query):
+    query = select(_e.c.subscription_id, *columns).where(_e.c.subscription_id.in_(subscription_ids))
+    for row in await session.execute(query.order_by(_e.c.id)):
         known = {"wording": row.text_version, "from": row.origin, "detail": row.detail}
         said = {name: value for name, value in known.items() if value}
-        found.append({"at": _text(row.at), "kind": row.kind, "source": row.source, **said})
+        told = {"at": _text(row.at), "kind": row.kind, "source": row.source, **said}
+        found[row.subscription_id].append(told)
     return found
 
 

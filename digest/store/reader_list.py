@@ -41,6 +41,16 @@ class ReaderRow:
     tags: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class SuppressedRow:
+    """A subscriber whose address is never mailed."""
+
+    id: int
+    address: str
+    address_key: str
+    suppressed_at: datetime
+
+
 async def list_readers(
     session: Session,
     newsletter_id: int,
@@ -77,6 +87,17 @@ async def list_readers(
     rows = [ReaderRow(*row) for row in found]
     tags = await tags_of(session, [row.subscription_id for row in rows])
     return [replace(row, tags=tags.get(row.subscription_id, ())) if tags else row for row in rows]
+
+
+async def list_suppressed(
+    session: Session, *, after: int = 0, limit: int = PAGE
+) -> list[SuppressedRow]:
+    """A page of the subscribers no newsletter mails any more, but the erased."""
+    query = select(_r.c.id, _r.c.address, _r.c.address_key, _r.c.suppressed_at).where(
+        _r.c.id > after, _r.c.suppressed_at.is_not(None), _r.c.address_key.not_like(f"{ERASED}%")
+    )
+    found: Any = await session.execute(query.order_by(_r.c.id).limit(limit))
+    return [SuppressedRow(*row) for row in found]
 
 
 def _tagged(tag: str) -> ColumnElement[bool]:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, func, insert, or_, select, true, update
 
 from digest.errors import DatabaseError
 from digest.rules.subscription import SuppressionReason
@@ -108,6 +108,14 @@ async def reasons_of(session: Session, address_keys: Collection[str]) -> dict[st
     )
     rows = await session.execute(query.order_by(_t.c.id))
     return {keys[hashed]: reason.value for hashed, reason in rows}
+
+
+async def count_suppressed(session: Session) -> int:
+    """How many addresses are never mailed, whatever they subscribe to."""
+    hashes = select(func.count(_t.c.address_hash.distinct()))
+    query = hashes.where(_t.c.newsletter_id.is_(None), _t.c.lifted_at.is_(None))
+    count: int = (await session.execute(query)).scalar_one()
+    return count
 
 
 async def suppress(
