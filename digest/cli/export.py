@@ -166,7 +166,8 @@ async def _archive(
     into.write(f"{folder}/index.html", static_index(newsletter, entries).encode())
     into.write(f"{folder}/{STYLE}", static_style())
     names = {str(issue.name) for issue in issues}
-    pages, written = 0, set()
+    pages = 0
+    written: set[tuple[str, str]] = set()
     for name in sorted(names):
         async with found.db.read() as session:
             shown = await show_issue(session, newsletter.id, name)

@@ -42,7 +42,12 @@ class Written:
     pictures: dict[str, Media]
 
     def prepared(
-        self, newsletter: Newsletter, settings: Settings, *, known: Known | None = None
+        self,
+        newsletter: Newsletter,
+        settings: Settings,
+        *,
+        known: Known | None = None,
+        page: bool = True,
     ) -> Prepared:
         """The next version of its issue, not stored yet; IssueFileError."""
         return prepare_issue(
@@ -53,6 +58,7 @@ class Written:
             public_url=settings.public_url,
             themes=settings.themes,
             known=known,
+            page=page,
         )
 
 

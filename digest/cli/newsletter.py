@@ -14,6 +14,7 @@ from cyclopts import Parameter
 
 from digest.cli import looks, output
 from digest.cli.connection import connected
+from digest.cli.newsletter_welcome import welcome
 from digest.cli.options import Json, Many, OfNewsletter, group
 from digest.errors import InputError
 from digest.mail.headers import clean_line
@@ -271,3 +272,6 @@ async def _row(session: Session, newsletter: Newsletter) -> dict[str, object]:
 
 def _having(role: str, everyone: Sequence[Any]) -> list[str]:
     return [person.address for person in everyone if person.role == role]
+
+
+app.command(welcome)

@@ -20,7 +20,7 @@ Many = Parameter(consume_multiple=True)
 GROUPS = {
     "demo": "Send a whole issue to made-up readers through a relay that keeps everything.",
     "init": "Set up: a .env with a new key, the database, the first newsletter.",
-    "newsletter": "Newsletters: create, show, list, set.",
+    "newsletter": "Newsletters: create, show, list, set, welcome.",
     "issue": "Issues, from the file to the receipt.",
     "theme": "Looks of issues: new, check, preview.",
     "feedback": "What comes back: bounces, complaints, answers.",

@@ -22,7 +22,7 @@ from digest.delivery.publish import compile_version
 from digest.delivery.session import Letter
 from digest.errors import AddressError, NotFoundError, ThemeError
 from digest.mail.address import parse_address
-from digest.mail.message import Recipient
+from digest.mail.message import CompiledMessage, Recipient
 from digest.mail.single import SingleHead, compose_single
 from digest.mail.tokens import KeyRing, TokenKind
 from digest.rules.relay import PROFILES, RelayProfile
@@ -33,7 +33,7 @@ from digest.store.session import Database, Session
 
 log = structlog.get_logger(__name__)
 
-TEST = "test"
+TEST, WELCOME = "test", "welcome"
 # Kinds that answer a reader; the others are for operators, who have nobody to reply to.
 _FOR_READERS = frozenset(
     {"confirmation", "already_subscribed", "address_change", "address_changed", "data_link"}
@@ -63,9 +63,11 @@ class NoticeLetters:
         async with self._db.read() as session:
             newsletter = await _newsletter_of(session, notice)
             version = None
-            if notice.kind == TEST:
+            if notice.kind in (TEST, WELCOME):
                 version = await get_version(session, int(notice.params["version_id"]))
         token = self._keys.sign(TokenKind.NOTICE, notice.row_id)
+        if version is not None and notice.kind == WELCOME:
+            return self._welcome(notice, version, token, profile)
         if version is not None:
             return self._of_version(notice, version, token, profile)
         return Letter(
@@ -117,19 +119,41 @@ class NoticeLetters:
         )
         message = compile_version(tested, extra=profile.headers + profile.issue_headers)
         harmless = self._keys.sign(TokenKind.TEST, notice.row_id)
-        recipient = Recipient(
-            address=notice.address,
-            name=str(notice.params.get("name") or ""),
-            token=token,
-            leave=harmless,
-            preferences=harmless,
-            date=notice.first_claimed_at,
-        )
-        return Letter(
-            sender=version.identity["return_path"].replace("{token}", token),
-            recipient=notice.address,
-            data=message.compose(recipient),
-        )
+        return _letter(notice, version, message, (token, harmless, harmless))
+
+    def _welcome(
+        self, notice: ClaimedNotice, version: StoredVersion, token: str, profile: RelayProfile
+    ) -> Letter:
+        """A version with the links of its reader, who can leave by it as by any issue."""
+        if notice.subscription_id is None:
+            raise NotFoundError("A welcome has a reader.")
+        message = compile_version(version, extra=profile.headers + profile.issue_headers)
+        leave = self._keys.sign(TokenKind.LEAVE, notice.subscription_id)
+        preferences = self._keys.sign(TokenKind.PREFERENCES, notice.subscription_id)
+        return _letter(notice, version, message, (token, leave, preferences))
+
+
+def _letter(
+    notice: ClaimedNotice,
+    version: StoredVersion,
+    message: CompiledMessage,
+    tokens: tuple[str, str, str],
+) -> Letter:
+    """``message`` for whom ``notice`` is for; the tokens: its own, to leave, to preferences."""
+    token, leave, preferences = tokens
+    recipient = Recipient(
+        address=notice.address,
+        name=str(notice.params.get("name") or ""),
+        token=token,
+        leave=leave,
+        preferences=preferences,
+        date=notice.first_claimed_at,
+    )
+    return Letter(
+        sender=version.identity["return_path"].replace("{token}", token),
+        recipient=notice.address,
+        data=message.compose(recipient),
+    )
 
 
 def _reply_to(notice: ClaimedNotice, newsletter: Newsletter) -> str | None:

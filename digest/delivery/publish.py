@@ -80,19 +80,22 @@ def prepare_issue(
     public_url: str,
     themes: Path | None = None,
     known: Known | None = None,
+    page: bool = True,
 ) -> Prepared:
     """Everything of a version that needs no database.
 
     ``media`` maps the paths of its pictures, as written, to their bytes; ``themes`` is the folder
-    of themes of one's own; ``known`` is for the findings. Raises IssueFileError for a text that
+    of themes of one's own; ``known`` is for the findings; what will have no ``page`` links to none.
+    Raises IssueFileError for a text that
     cannot be used; a placeholder or a dead link is no error before the approval.
     """
     issue = parse_issue(text, path=path)
     pictures = {name: read_media(data, path=name) for name, data in media.items()}
     name = str(issue.name)
+    top = masthead(newsletter, public_url=public_url, issue=name)
     rendered = render_issue(
         issue,
-        masthead(newsletter, public_url=public_url, issue=name),
+        top if page else replace(top, issue_url=""),
         theme_of(newsletter, themes=themes),
         media=pictures,
         utm=newsletter.settings.get("utm"),

@@ -40,6 +40,16 @@ def addresses_of(name: str) -> Judgment[tuple[Address, ...]]:
         return tuple(ip_address(text) for text in found)
 
 
+def takes_mail(domain: str) -> Judgment[bool]:
+    """Whether mail to a domain has anywhere to go: a host of its MX that is not null, or without
+    MX the address it has itself (RFC 5321 §5.1, RFC 7505).
+    """
+    hosts = yield from mail_hosts(domain)
+    if hosts:
+        return any(hosts)
+    return bool((yield from addresses_of(domain)))
+
+
 def mail_hosts(domain: str) -> Judgment[tuple[str, ...]]:
     """The hosts of a domain's MX, most preferred first; ``""`` is the null MX (RFC 7505)."""
     pairs = [text.split(" ", 1) for text in (yield Question(domain, "MX"))]

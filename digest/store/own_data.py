@@ -31,9 +31,9 @@ async def consent_histories(
         .where(_s.c.id.in_(subscription_ids))
     )
     found: dict[int, list[dict[str, Any]]] = {one: [] for one in subscription_ids}
-    for row in await session.execute(batch):
-        said = {"kind": "imported", "source": row.source, "file": row.file_name}
-        found[row.id].append({"at": _text(row.created_at), **said})
+    for subscription_id, source, file, at in await session.execute(batch):
+        said = {"kind": "imported", "source": source, "file": file}
+        found[subscription_id].append({"at": _text(at), **said})
     columns = (_e.c.at, _e.c.kind, _e.c.source, _e.c.text_version, _e.c.origin, _e.c.detail)
     query = select(_e.c.subscription_id, *columns).where(_e.c.subscription_id.in_(subscription_ids))
     for row in await session.execute(query.order_by(_e.c.id)):

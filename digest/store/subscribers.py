@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, text, update
 
 from digest.errors import RefusedError
 from digest.mail.address import address_key, clean_name, parse_address
@@ -21,6 +21,7 @@ from digest.store import schema
 from digest.store.destinations import destination_ids
 from digest.store.session import Session
 from digest.store.suppressions import suppression_of
+from digest.store.types import Id, UtcDateTime
 from digest.store.types import insert as upsert
 from digest.store.webhooks import announce
 
@@ -285,6 +286,7 @@ async def leave_subscription(
     if row is None:
         return False
     await add_consent(session, subscription_id, kind="left", source=source, now=now)
+    await session.execute(_STOP_NOTICES, {"subscription": subscription_id, "now": now})
     await announce(
         session,
         WebhookEvent.LEFT,
@@ -302,6 +304,13 @@ async def leave_subscription(
         .values(state=DeliveryState.CANCELLED, reason=StateReason.LEFT, settled_at=now)
     )
     return True
+
+
+# Written out, so that the index of what is to do serves: no leave may look through all notices.
+_STOP_NOTICES = text("""
+UPDATE notices SET state = 'cancelled', reason = 'left', settled_at = :now
+WHERE state IN ('queued', 'deferred') AND kind = 'welcome' AND subscription_id = :subscription
+""").bindparams(bindparam("now", type_=UtcDateTime), bindparam("subscription", type_=Id))
 
 
 async def activate_subscription(

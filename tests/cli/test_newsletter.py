@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cli.shell import KEY, Shell
+from tests.cli.shell import ISSUE, KEY, Shell
 
 
 def test_a_newsletter_is_what_was_said_of_it(installed: Shell) -> None:
@@ -118,3 +118,15 @@ def test_without_a_database_the_first_step_is_named(
     assert (said.code, said.error["error"]) == (2, "database")
     assert "digest db upgrade" in said.error["message"]
     assert list(shell.folder.iterdir()) == []
+
+
+def test_a_welcome_is_set_from_a_file_and_taken_away(on_sqlite: Shell) -> None:
+    text = ISSUE.replace("number: 182", "slug: welcome")
+    on_sqlite.write("welcome.md", text)
+    said = on_sqlite("newsletter", "welcome", "weekly", "welcome.md", "--json").json
+    assert (said["welcome"], len(said["hash"])) == ("welcome", 64)
+    assert "welcome" in on_sqlite("newsletter", "show", "weekly", "--json").json["settings"]
+    assert on_sqlite("newsletter", "welcome", "weekly").code == 2
+    assert on_sqlite("newsletter", "welcome", "weekly", "welcome.md", "--off").code == 2
+    assert on_sqlite("newsletter", "welcome", "weekly", "--off").code == 0
+    assert on_sqlite("newsletter", "show", "weekly", "--json").json["settings"] == {}

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 
 import pytest
 
 from tests.audience.test_reader_formats import SUBSCRIBED, UNSUBSCRIBED, zipped
 from tests.cli.shell import Shell
+from tests.fakes.names import NameServer
 
 CONSENT = ("--consent", "signed up at weekly.example.org")
 ANNE = "anne@example.org"
@@ -100,6 +102,32 @@ def test_a_look_before_the_first_send_lists_what_is_odd_and_changes_nothing(
     assert installed("reader", "export").out == before
 
 
+def test_the_dns_is_asked_on_demand_and_once_for_each_domain(
+    on_sqlite: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = "anne@there.example bart@there.example cris@nullmx.example dora@gone.example".split()
+    on_sqlite.write("readers.csv", "\n".join(["email", *people, "emil@host.example"]))
+    on_sqlite("reader", "import", "readers.csv", *CONSENT)
+    zone = {
+        ("there.example", "MX"): ["10 mx.there.example."],
+        ("nullmx.example", "MX"): ["0 ."],
+        ("host.example", "A"): ["192.0.2.1"],
+    }
+    with NameServer(zone) as names:
+        monkeypatch.setenv("DIGEST_DNS__NAMESERVER", f"127.0.0.1:{names.port}")
+        assert on_sqlite("reader", "check", "--json").rows == []
+        assert names.asked == []
+        rows = on_sqlite("reader", "check", "--check-domains", "--json").rows
+        assert {row["address"]: row["why"] for row in rows} == {
+            "cris@nullmx.example": "dead domain",
+            "dora@gone.example": "dead domain",
+        }
+        assert names.asked.count(("there.example", "MX")) == 1
+        names.fails = "SERVFAIL"
+        said = on_sqlite("reader", "check", "--check-domains", "--json")
+        assert (said.rows, "4 domains" in said.err) == ([], True)
+
+
 def test_tags_and_attributes_are_kept_shown_and_erased(installed: Shell) -> None:
     for name in ("anne", "bart"):
         installed("reader", "add", f"{name}@example.org")
@@ -147,3 +175,32 @@ def test_what_cannot_be_kept_is_named(on_sqlite: Shell, given: tuple[str, ...], 
         on_sqlite("reader", "set", "nobody@example.org", "--tag", "x").error["error"] == "not_found"
     )
     assert on_sqlite("reader", "tags", "--json").rows == []
+
+
+def test_an_erased_reader_is_in_no_file_and_no_log(
+    on_sqlite: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIGEST_LOG_LEVEL", "debug")
+    content = zipped(subscribed_x=SUBSCRIBED, unsubscribed_x=UNSUBSCRIBED)
+    said = []
+
+    def run(*tokens: str) -> None:
+        done = on_sqlite(*tokens)
+        assert done.code == 0, done.err
+        said.append(done.err)
+
+    on_sqlite.write("audience.zip", content)
+    run("reader", "import", "audience.zip", *CONSENT)
+    (on_sqlite.folder / "audience.zip").unlink()  # the operator's own file
+    run("reader", "set", ANNE, "--tag", "secret-tag", "--attribute", "company=Secretcorp")
+    run("reader", "leave", ANNE)
+    before = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"anne@" in before.lower()
+    run("reader", "erase", ANNE)
+    for path in tmp_path.rglob("*"):
+        found = path.read_bytes().lower() if path.is_file() else b""
+        for gone in (b"anne", b"smith", b"secret-tag", b"secretcorp", b"early, bird"):
+            assert gone not in found, (path, gone)
+    assert "anne" not in "".join(said).lower()
+    kept = on_sqlite("suppression", "list", "--json").rows
+    assert [row["reason"] for row in kept].count("erased") == 1
