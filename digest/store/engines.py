@@ -187,7 +187,12 @@ def migration_engine(place: Place) -> Engine:
     return engine
 
 
-_COMMON = (f"busy_timeout = {BUSY_TIMEOUT}", "journal_mode = WAL", "synchronous = FULL")
+_COMMON = (
+    f"busy_timeout = {BUSY_TIMEOUT}",
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "secure_delete = ON",  # what a row was before stays in no free space: a reader may be erased
+)
 _WRITER = (*_COMMON, "foreign_keys = ON", "journal_size_limit = 67108864")
 _READER = (f"busy_timeout = {BUSY_TIMEOUT}", "query_only = ON")
 _MIGRATION = (*_COMMON, "foreign_keys = OFF")

@@ -28,8 +28,6 @@ _OPEN = (DeliveryState.QUEUED, DeliveryState.DEFERRED)
 
 async def anonymise(session: Session, reader: Person, now: datetime) -> None:
     """Forget who ``reader`` is, everywhere. Their subscriptions have ended before."""
-    if session.dialect.name == "sqlite":
-        await session.exec_driver_sql("PRAGMA secure_delete = ON")  # zeroes, not free pages
     await _forget_links(session, reader)
     await _forget_tags(session, reader)
     await _forget_replies(session, reader)

@@ -266,3 +266,8 @@ async def test_a_process_that_stands_still_frees_its_rows_before_others_give_up(
             )
         }
     assert 0 < limits["idle_in_transaction_session_timeout"] < limits["lock_timeout"]
+
+
+async def test_sqlite_writes_over_what_it_deletes(sqlite_url: str) -> None:
+    async with await Database.open(sqlite_url) as database, database.begin() as session:
+        assert (await session.exec_driver_sql("PRAGMA secure_delete")).scalar_one() == 1
