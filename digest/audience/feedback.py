@@ -11,14 +11,14 @@ webhook and a bounce mail about it are one, in whatever order they come and howe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from digest.audience.feedback_brakes import Tell, brake
+from digest.audience.feedback_brakes import Tell, Where, brake, where_of
 from digest.audience.leave import Leavers, until_nothing_can_start
 from digest.audience.suppression import Unwanted, stop_mailing
 from digest.errors import AddressError
@@ -175,20 +175,35 @@ async def apply(
     class_ = bearing if feedback.kind in rules.ACTING_KINDS else feedback.kind
     own = "" if subject.delivery_id or subject.notice_id else f":{feedback.key}"
     row = _row(feedback, subject, f"{subject.name}:{class_}{own}", Effect.NOTHING, now)
-    return await act(session, row, now=now, tell=tell)
+    (taken,) = await act(session, [row], now=now, tell=tell)
+    return taken
 
 
 async def act(
-    session: Session, row: FeedbackRow, *, now: datetime, tell: Tell | None = None
+    session: Session, rows: Sequence[FeedbackRow], *, now: datetime, tell: Tell | None = None
+) -> list[Taken]:
+    """Write down what is attributed, and do what follows from it; nothing where it was known.
+
+    Of rows that come together the brakes see all before anybody is suppressed for one of them.
+    """
+    ids = [await store.write_feedback(session, row) for row in rows]
+    news = [row for row, feedback_id in zip(rows, ids, strict=True) if feedback_id is not None]
+    held = await brake(session, {(one.subject, one.bearing) for one in news}, now=now, tell=tell)
+    taken = []
+    for row, feedback_id in zip(rows, ids, strict=True):
+        if feedback_id is None:
+            taken.append(Taken(Effect.NOTHING, row.subject, new=False))
+        else:
+            taken.append(await _act_on(session, row, feedback_id, held=held, now=now))
+    return taken
+
+
+async def _act_on(
+    session: Session, row: FeedbackRow, feedback_id: int, *, held: Collection[Where], now: datetime
 ) -> Taken:
-    """Write down what is attributed, and do what follows from it; nothing where it was known."""
     subject = row.subject
-    feedback_id = await store.write_feedback(session, row)
-    if feedback_id is None:
-        return Taken(Effect.NOTHING, subject, new=False)
-    held = await brake(session, subject, row.bearing, now=now, tell=tell)
     effect = rules.effect_of(row.bearing, await _history(session, row, now))
-    if effect is Effect.SUPPRESSED and held:
+    if effect is Effect.SUPPRESSED and row.bearing is Bearing.HARD and where_of(subject) in held:
         effect = Effect.HELD
     stopped = await _do(session, row, effect, now)
     ask_at = now if effect is Effect.ASKING else None
@@ -310,9 +325,8 @@ async def take_given_up(
 
     The same table as for bounces: a 550 5.1.1 in our session suppresses as a bounce would.
     """
-    new = 0
-    for one in await store.given_up(session, issue_id):
-        row = FeedbackRow(
+    rows = [
+        FeedbackRow(
             dedupe_key=f"{one.subject.name}:{one.bearing}",
             source=store.SESSION,
             kind=Kind.BOUNCE,
@@ -327,5 +341,6 @@ async def take_given_up(
             hard=one.bearing is Bearing.HARD,
             evidence=one.text or "",
         )
-        new += (await act(session, row, now=now, tell=tell)).new
-    return new
+        for one in await store.given_up(session, issue_id)
+    ]
+    return sum(one.new for one in await act(session, rows, now=now, tell=tell))

@@ -123,12 +123,15 @@ async def answered(
     return int((await session.execute(counted)).scalar_one())
 
 
-async def accepted(session: Session, issue_id: int, since: datetime | None) -> int:
-    """How many rows of an issue were accepted since then."""
-    query = select(func.count()).where(
+async def accepted(
+    session: Session, issue_id: int, since: datetime | None, *, most: int | None = None
+) -> int:
+    """How many rows of an issue were accepted since then; stops counting at ``most``."""
+    found = select(deliveries.c.id).where(
         deliveries.c.issue_id == issue_id, in_state(DeliveryState.ACCEPTED), *_since(since)
     )
-    return int((await session.execute(query)).scalar_one())
+    counted = select(func.count()).select_from(found.limit(most).subquery())
+    return int((await session.execute(counted)).scalar_one())
 
 
 async def canary_counts(session: Session, issue_id: int) -> CanaryCounts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -288,6 +289,24 @@ async def test_many_dead_addresses_at_once_at_one_place_are_not_believed(databas
     async with scene.db.read() as session:
         told = list(await session.scalars(select(notices.c.params)))
     assert [one["incident"] for one in told] == ["suppressions_held"]
+
+
+async def test_refusals_that_come_together_are_seen_together(database):
+    scene = await a_scene(database, 90)
+    sent = await scene.sent()
+    refused = {"state": DeliveryState.REJECTED, "blame": Blame.RECIPIENT, "reply_code": 550}
+    refused |= {"verdict": Verdict.USER_UNKNOWN, "reply_status": "5.1.1"}
+    there = [sent[address] for address in sorted(sent) if address.endswith("@example.org")]
+    async with scene.db.begin() as session:
+        rows = update(deliveries).where(deliveries.c.id.in_([*there[:25], sent[BART]]))
+        await session.execute(rows.values(**refused))
+        issue_id = (await session.execute(select(deliveries.c.issue_id).limit(1))).scalar_one()
+    await take_refusals(scene.db, issue_id, scene.clock.now())
+    assert await scene.suppressed() == {BART}
+    assert Counter(row.effect for row in await scene.rows()) == {
+        Effect.HELD: 25,
+        Effect.SUPPRESSED: 1,
+    }
 
 
 async def test_complaints_pause_the_issue(database):
