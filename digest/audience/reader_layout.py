@@ -123,11 +123,13 @@ def _standing(
     if tool is PLAIN:
         return Standing.ACTIVE
     column = tool.columns[Field.STATE][0]
-    where = " nor its name" if tool.files else ""
+    nothing = (
+        f"Neither a column {column!r} nor its name says"
+        if tool.files
+        else (f"No column {column!r} says")
+    )
     raise InputError(
-        f"Neither a column {column!r}{where} says which of these readers have left {tool.title}."
-        if where
-        else f"No column {column!r} says which of these readers have left {tool.title}.",
+        f"{nothing} which of these readers have left {tool.title}.",
         fix="Export it again with everything in it, or say it: --as active, ended or suppressed.",
     )
 
