@@ -200,6 +200,10 @@ def test_who_was_missed_is_queued_again_and_who_left_is_not(
     on_its_way: Shell, capture: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(on_its_way, capture, monkeypatch, "--rejected", "10000", "--deferred", "0")
+    suppressed = on_its_way("issue", "resend", "182", "--missed", "--json")
+    assert (suppressed.code, suppressed.json["refused"]) == (1, {"suppressed": 3})
+    for name in ("anne", "bart", "cris"):  # the relay was wrong
+        assert on_its_way("suppression", "remove", f"{name}@example.org").code == 0
     on_its_way("reader", "leave", "cris@example.org")
     again = on_its_way("issue", "resend", "182", "--missed", "--json")
     assert (again.code, again.json["queued"], again.json["refused"]) == (0, 2, {"left": 1})
