@@ -71,6 +71,9 @@ class Job(Protocol):
     def may_start(self) -> bool:
         """Asked right before its MAIL is written, with nothing awaited in between."""
 
+    def may_end(self) -> bool:
+        """Asked right before its body is written: whether the message is still ours to send."""
+
     def finish(self, result: Answer | Exception | None) -> None:
         """Told once: the relay's answer, a RelayError where none came, None where it was not begun.
 
@@ -161,6 +164,9 @@ class SmtpSession:
         lines = self._lines(job.letter) if job is not None else ()
         owed, self._dot_owed = self._dot_owed, False
         try:
+            if begun is not None and not begun.may_end():
+                self._stream.abort()  # a body that was asked for can be kept back in no other way
+                raise ConnectionClosedError("cut before the message, which another worker may send")
             self._write_group(begun, lines, dot_owed=owed)
         except ConnectionClosedError as error:  # nothing of it was written
             if begun is not None:

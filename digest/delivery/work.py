@@ -253,6 +253,10 @@ class LetterJob:
             desk.at_provider[provider] += 1
         return True
 
+    def may_end(self) -> bool:
+        """Asked right before the body: a process that slept may have lost its rows meanwhile."""
+        return self._desk.lease.held
+
     def finish(self, result: Answer | Exception | None) -> None:
         """Record what became of it."""
         row, desk = self._claim.row, self._desk

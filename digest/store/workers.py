@@ -30,6 +30,7 @@ from digest.store.session import Database, Session
 
 BEAT = timedelta(seconds=5)
 DEAD_AFTER = timedelta(seconds=15)
+_DEAD_SECONDS = DEAD_AFTER.total_seconds()
 _LOCK_SPACE = 0x64696765  # the upper half of our advisory lock numbers: "dige"
 
 # The advisory locks of living workers: a bigint key shows as classid (upper) and objid (lower
@@ -50,6 +51,10 @@ class Lease(Protocol):
 
     worker_id: int  # the owner of its rows
     lost: bool  # others may think this worker dead: claim nothing more under it
+
+    @property
+    def held(self) -> bool:
+        """Whether nobody can have taken our rows by now, as far as a look at the time tells."""
 
     async def beat(self, now: datetime) -> None:
         """Show that we live, or find out that it is ``lost``."""
@@ -99,6 +104,10 @@ class _FileLease:
         self.lost = False
         self._db = db
         self._descriptor = descriptor
+
+    @property
+    def held(self) -> bool:
+        return not self.lost  # the kernel keeps the lock of a process that sleeps
 
     @classmethod
     async def take(cls, db: Database, path: Path, clock: Clock) -> _FileLease:
@@ -155,6 +164,11 @@ class _SessionLease:
         self.worker_id = worker_id
         self.lost = False
         self._connection = connection
+        self._seen_at = Clock.monotonic()
+
+    @property
+    def held(self) -> bool:
+        return not self.lost and Clock.monotonic() - self._seen_at < _DEAD_SECONDS
 
     @classmethod
     async def take(cls, db: Database, clock: Clock) -> _SessionLease:
@@ -173,6 +187,7 @@ class _SessionLease:
 
     async def beat(self, now: datetime) -> None:
         beat = update(workers).where(workers.c.id == self.worker_id).values(heartbeat_at=now)
+        began = Clock.monotonic()
         try:
             async with self._connection.begin():
                 seen = (await self._connection.execute(beat)).rowcount
@@ -180,6 +195,7 @@ class _SessionLease:
             seen = 0
         if seen == 0:
             self.lost = True
+        self._seen_at = began
 
     async def dead_owners(self, session: Session, now: datetime) -> set[int]:
         found = await handover.owners(session) - {self.worker_id}

@@ -18,10 +18,14 @@ class Scripted:
     allowed: bool = True
     results: list[Result] = field(default_factory=list)
     asked: Callable[[], None] = lambda: None
+    ours: bool = True  # until its body is written
 
     def may_start(self) -> bool:
         self.asked()
         return self.allowed
+
+    def may_end(self) -> bool:
+        return self.ours
 
     def finish(self, result: Result) -> None:
         self.results.append(result)

@@ -243,6 +243,17 @@ async def test_whoever_may_not_start_is_left_out_right_before_mail() -> None:
     assert list(relay.recipients) == [ANNE, CRIS]
 
 
+async def test_a_message_that_is_not_ours_any_more_is_cut_before_its_body() -> None:
+    jobs = [Scripted(LETTERS[0]), Scripted(LETTERS[1], ours=False), Scripted(LETTERS[2])]
+    async with FakeRelay() as relay:
+        session = await dial(relay)
+        await session.run(Script(jobs))
+        assert not session.usable
+        await session.quit()
+    assert [taken.data for taken in relay.ledger] == [LETTERS[0].data]
+    assert short([job.result for job in jobs]) == ["dot 250", "data lost", "mail lost"]
+
+
 async def test_the_last_message_a_connection_takes_goes_out_whole() -> None:
     async with FakeRelay() as relay:
         assert short(await send(relay, per_connection=2)) == ["dot 250", "dot 250"]

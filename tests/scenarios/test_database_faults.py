@@ -178,6 +178,28 @@ def test_a_worker_that_sleeps_past_its_lease_writes_nothing_when_it_wakes(
     )
 
 
+@pytest.mark.long
+@ON_POSTGRESQL_ONLY
+def test_a_worker_that_sleeps_for_longer_than_its_lease_sends_nothing_when_it_wakes(
+    make_house: MakeHouse, dialect: str
+) -> None:
+    house = make_house(READERS, Plan(pause=0.02), connections=CONNECTIONS)
+    sleeper = begin(house)
+    with asleep(sleeper):
+        assert house.send()["accepted"] == READERS  # the other waits until it counts as dead
+        taken = house.relay.taken_so_far
+    assert sleeper.wait() == 0, sleeper.err[-2000:]
+    assert house.relay.taken_so_far == taken, "it sent what was no longer its own"
+    duplicates = judge(house).duplicates
+    results.record(
+        "F18 worker sleeps past its lease",
+        dialect,
+        messages=READERS,
+        duplicates=duplicates,
+        bound=UNRECORDED,
+    )
+
+
 def _until(fits: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
     while not fits():
