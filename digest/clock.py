@@ -21,7 +21,5 @@ class Clock:
     def now(self) -> datetime:
         return datetime.now(UTC) + self.offset
 
-    @staticmethod
-    def monotonic() -> float:
-        """Seconds that never jump; only differences mean anything."""
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)
+    """Seconds that never jump; only differences mean anything."""

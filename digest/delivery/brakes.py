@@ -114,7 +114,10 @@ class Brakes:
             watch.alarm |= watch.policy >= _ISSUE_STOPS_AT
 
     def _watch(self, issue_id: int) -> _Watch:
-        return self._watches.setdefault(issue_id, _Watch())
+        watch = self._watches.get(issue_id)
+        if watch is None:
+            watch = self._watches[issue_id] = _Watch()
+        return watch
 
     # With the database.
 

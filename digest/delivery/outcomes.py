@@ -42,9 +42,12 @@ def of_answer(
     """The relay said something: accepted, deferred with the time of the next try, or rejected."""
     reply = answer.reply
     state, not_before = verdict.state, None
+    if state is DeliveryState.ACCEPTED:  # in the order of the fields, which takes half as long
+        name = relay.config.profile.read_message_id(reply)
+        said = (reply.code, reply.status, reply.text, relay.relay_id, name)
+        return Outcome(row.row_id, row.attempts, state, None, None, answer.phase, None, *said)
     if state is DeliveryState.DEFERRED:
         state, not_before = _retry(row, verdict, now, asked=retry_after(reply))
-    accepted = state is DeliveryState.ACCEPTED
     return Outcome(
         row_id=row.row_id,
         attempts=row.attempts,
@@ -57,7 +60,6 @@ def of_answer(
         status=reply.status,
         text=reply.text,
         relay_id=relay.relay_id,
-        relay_message_id=relay.config.profile.read_message_id(reply) if accepted else None,
     )
 
 

@@ -19,7 +19,7 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, Self, TypeVar
 
@@ -151,7 +151,7 @@ class SigningRoom(Generic[Row]):
 
 def signed(letter: Letter, signature: bytes) -> Letter:
     """``letter`` with its signature before it."""
-    return replace(letter, data=signature + letter.data) if signature else letter
+    return letter._replace(data=signature + letter.data) if signature else letter
 
 
 def processors() -> int:

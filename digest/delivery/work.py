@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import NamedTuple
 
 import structlog
 
@@ -39,8 +40,7 @@ _NAP = 0.25  # seconds of waiting before everything is looked at anew
 _LATER = timedelta(seconds=0.5)  # until a row is due again whose provider has enough under way
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """A row and what became of it; ``issue_id`` of a row of an issue."""
 
     row: Row

@@ -9,8 +9,8 @@ elsewhere (``rules.verdict``).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 from digest.mail.headers import clean_line
 
@@ -35,9 +35,11 @@ _UNITS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What the relay answered: the code, one line of text, the enhanced status without the text."""
+class Reply(NamedTuple):
+    """What the relay answered: the code, one line of text, the enhanced status without the text.
+
+    A tuple, since one is made for every message.
+    """
 
     code: int
     text: str

@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from digest.errors import DatabaseError, SettingsError
+from digest.store.sqlite_driver import DRIVER
 
 SETTING = "DIGEST_DATABASE_URL"
 WHAT_TO_WRITE = "Write sqlite:///digest.db or postgresql://user:password@host/name."
@@ -151,6 +152,7 @@ def write_engine(place: Place) -> AsyncEngine:
     engine = create_async_engine(
         place.url,
         execution_options=_OPTIONS,
+        module=DRIVER,
         connect_args={"isolation_level": None},
         pool_size=1,
         max_overflow=0,
@@ -164,7 +166,11 @@ def read_engine(place: Place, writer: AsyncEngine) -> AsyncEngine:
     if place.path is None:
         return writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     engine = create_async_engine(
-        place.url, connect_args={"isolation_level": None}, pool_size=READERS, max_overflow=READERS
+        place.url,
+        module=DRIVER,
+        connect_args={"isolation_level": None},
+        pool_size=READERS,
+        max_overflow=READERS,
     )
     _prepare_sqlite(engine.sync_engine, begin="BEGIN", pragmas=_READER)
     return engine

@@ -62,21 +62,6 @@ class Reader:
 
 
 @dataclass(frozen=True, slots=True)
-class ReaderDelivery:
-    """One mail to a reader, for showing."""
-
-    newsletter: str
-    issue: str
-    ordinal: int
-    state: DeliveryState
-    reason: StateReason | None
-    reply_code: int | None
-    reply_text: str | None
-    first_claimed_at: datetime | None
-    settled_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
 class Proof:
     """How somebody agreed: to which wording, from which network, and what else there is to say."""
 
@@ -241,31 +226,6 @@ async def subscriber_key(session: Session, subscriber_id: int) -> str:
     """The address key of a reader, as ``suppressions`` are asked by; "" where there is none."""
     query = select(_r.c.address_key).where(_r.c.id == subscriber_id)
     return (await session.execute(query)).scalar_one_or_none() or ""
-
-
-async def reader_deliveries(
-    session: Session, subscriber_id: int, *, limit: int = 10
-) -> list[ReaderDelivery]:
-    """The last mails to a reader, newest first."""
-    issues, newsletters = schema.issues, schema.newsletters
-    columns = (newsletters.c.slug, issues.c.number, issues.c.slug, _d.c.ordinal, _d.c.state)
-    reply = (_d.c.reason, _d.c.reply_code, _d.c.reply_text, _d.c.first_claimed_at, _d.c.settled_at)
-    subscribed = select(_s.c.newsletter_id).where(_s.c.subscriber_id == subscriber_id)
-    query = (
-        select(*columns, *reply)
-        .join_from(_d, issues, issues.c.id == _d.c.issue_id)
-        .join(newsletters, newsletters.c.id == issues.c.newsletter_id)
-        # Through the issues: (issue, subscriber, ordinal) is the index there is.
-        .where(issues.c.newsletter_id.in_(subscribed), _d.c.subscriber_id == subscriber_id)
-        .order_by(_d.c.id.desc())
-        .limit(limit)
-    )
-    return [_delivery(row) for row in await session.execute(query)]
-
-
-def _delivery(row: Any) -> ReaderDelivery:
-    newsletter, number, slug, *rest = row
-    return ReaderDelivery(newsletter, slug if number is None else str(number), *rest)
 
 
 async def leave_subscription(

@@ -11,13 +11,13 @@ from digest.errors import AddressError, RefusedError
 from digest.rules.delivery import DeliveryState, IssueState, StateReason
 from digest.rules.subscription import SubscriptionState
 from digest.store.deliveries import plan_deliveries
+from digest.store.delivery_rows import deliveries_of
 from digest.store.issues import move_issue
 from digest.store.reader_list import list_readers
 from digest.store.subscribers import (
     find_reader,
     get_subscription,
     leave_subscription,
-    reader_deliveries,
     sending_claims,
 )
 from tests.build import NOW, a_newsletter, a_reader, an_issue, readers
@@ -160,8 +160,8 @@ async def test_leaving_ends_the_subscription_and_cancels_what_waits(database):
         assert await leave_subscription(session, anne.subscription_id, LATER, source="one-click")
     async with database.read() as session:
         subscription = await get_subscription(session, anne.subscription_id)
-        mails = await reader_deliveries(session, anne.subscriber_id)
-        others = await reader_deliveries(session, bart.subscriber_id)
+        mails = await deliveries_of(session, anne.subscriber_id)
+        others = await deliveries_of(session, bart.subscriber_id)
     assert subscription is not None
     assert (subscription.state, subscription.ended_at) == (ENDED, LATER)
     assert [(one.state, one.reason, one.settled_at) for one in mails] == [
@@ -170,7 +170,7 @@ async def test_leaving_ends_the_subscription_and_cancels_what_waits(database):
     assert [one.state for one in others] == [DeliveryState.QUEUED]
     assert (await consent(database))[-1] == ("left", "one-click")
     assert newsletter.slug == mails[0].newsletter
-    assert mails[0].issue == "182"
+    assert mails[0].issue == 182
 
 
 async def test_leaving_twice_is_leaving_once(database):
@@ -210,7 +210,7 @@ async def test_what_was_settled_stays_as_it_is_when_its_reader_leaves(database):
         await session.execute(text("UPDATE deliveries SET state = 'accepted'"))
         await leave_subscription(session, anne.subscription_id, LATER)
     async with database.read() as session:
-        mails = await reader_deliveries(session, anne.subscriber_id)
+        mails = await deliveries_of(session, anne.subscriber_id)
     assert [one.state for one in mails] == [DeliveryState.ACCEPTED]
 
 
