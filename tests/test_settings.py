@@ -48,7 +48,7 @@ def test_every_setting_has_a_meaning() -> None:
     for line in env_example().splitlines():
         if line.startswith("#DIGEST_"):
             assert len(comment) > 20, line
-        comment = line if line.startswith("# ") else ""
+        comment = comment + line if line.startswith("# ") else ""
 
 
 def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
