@@ -2,7 +2,7 @@
 
 Every test that takes ``database`` or ``database_url`` runs on SQLite and on PostgreSQL. A server of
 PostgreSQL is started once a session from the system's binaries or those of a wheel; each test gets
-a fresh database, copied from one that was migrated once.
+a database with all tables and no row.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import pytest
 
 from digest.store.session import Database, upgrade
 from tests.fakes.postgres import PostgresServer, find_binaries
+from tests.fakes.postgres_pool import DatabasePool
 
 _ROOT = Path(__file__).resolve().parent.parent
 _numbers = itertools.count(1)
@@ -79,11 +80,11 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-async def postgres_template(postgres_server: PostgresServer) -> str:
-    """The name of a database that was migrated once, to be copied."""
+async def postgres_databases(postgres_server: PostgresServer) -> DatabasePool:
+    """Databases with all tables, copied from one that was migrated once."""
     postgres_server.create_database("template_migrated")
     await upgrade(postgres_server.url("template_migrated"))
-    return "template_migrated"
+    return DatabasePool(postgres_server, "template_migrated")
 
 
 @pytest.fixture(scope="session")
@@ -103,12 +104,10 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: PostgresServer, postgres_template: str) -> Iterator[str]:
-    """A fresh PostgreSQL database with all tables."""
-    name = f"test_{next(_numbers)}"
-    postgres_server.create_database(name, template=postgres_template)
-    yield postgres_server.url(name)
-    postgres_server.drop_database(name)
+def postgres_url(postgres_databases: DatabasePool) -> Iterator[str]:
+    """A PostgreSQL database with all tables, and nothing in them."""
+    with postgres_databases.database() as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
