@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from dataclasses import replace
 from datetime import timedelta
+from getpass import getpass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,11 +14,12 @@ from cyclopts import Parameter
 
 from digest.cli import output
 from digest.cli.connection import read_settings
-from digest.cli.doctor_mail import send_and_read, send_and_wait
+from digest.cli.doctor_mail import Arrived, send_and_read, send_and_wait
 from digest.cli.options import Json, OfNewsletter
 from digest.clock import Clock
 from digest.delivery.doctor import Patient, examine_machine, examine_outside
 from digest.errors import AddressError, DigestError, InputError
+from digest.inbound.imap import parse_imap
 from digest.mail.address import parse_address
 from digest.rules.doctor.checkup import Check, Light, Record, in_order
 from digest.rules.relay import no_relay
@@ -35,6 +40,7 @@ async def doctor(
     *,
     send: str | None = None,
     headers: str | None = None,
+    mailbox: str | None = None,
     bounce: Annotated[bool, Parameter(negative=())] = False,
     patience: float = 120.0,
     slug: OfNewsletter = None,
@@ -52,13 +58,17 @@ async def doctor(
     headers
         The source of the mail as it arrived: a file, or - for standard input. Without it, it is
         asked for on a terminal.
+    mailbox
+        The mailbox of that address, like imaps://anne@mail.example.net/INBOX: the mail is looked
+        for there instead. The password is asked for, or DIGEST_MAILBOX_PASSWORD.
     bounce
         Mail a mailbox of the newsletter's domain that nobody has, and wait until the bounce is
         understood; `digest run` (or whatever takes bounces) has to run.
     patience
-        Seconds to wait for the bounce.
+        Seconds to wait for the bounce, or for the mail in the mailbox.
     """
     address = _address(send) if send is not None else None
+    arrived = _arrived(headers, mailbox, patience)
     settings = read_settings()
     checks = await examine(settings, slug)
     if address is not None or bounce:
@@ -68,11 +78,30 @@ async def doctor(
             async with runtime.db.read() as session:
                 newsletter = await get_newsletter(session, slug)
             if address is not None:
-                checks += await send_and_read(runtime, newsletter, address, headers=headers)
+                checks += await send_and_read(runtime, newsletter, address, arrived)
             if bounce:
                 checks += await send_and_wait(runtime, newsletter, patience=patience)
     show(checks, as_json=as_json)
     return 1 if any(check.light is Light.RED for check in checks) else 0
+
+
+def _arrived(headers: str | None, mailbox: str | None, patience: float) -> Arrived:
+    """Where the test mail is read when it has arrived."""
+    if mailbox is None:
+        return Arrived(headers)
+    if headers is not None:
+        raise InputError("The mail is read from one place.", fix="Give --headers or --mailbox.")
+    place = parse_imap(mailbox, where="--mailbox")
+    if not place.password:
+        place = replace(place, password=_password(place.user))
+    return Arrived(mailbox=place, patience=patience)
+
+
+def _password(user: str) -> str:
+    known = os.environ.get("DIGEST_MAILBOX_PASSWORD")
+    if known is not None or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return known or ""
+    return getpass(f"Password of {user}: ")
 
 
 def _address(text: str) -> str:

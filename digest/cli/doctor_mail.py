@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from digest.cli import output
 from digest.cli.service import until_stopped
 from digest.delivery.checkup_mail import nobody_at, write_checkup
 from digest.delivery.sender import Sender
-from digest.errors import InputError, RefusedError
+from digest.errors import InputError, RefusedError, SettingsError
+from digest.inbound.imap import ImapPlace, find_mail
 from digest.mail.auth_results import read_received
 from digest.mail.tokens import TokenKind
 from digest.rules.delivery import DeliveryState
@@ -28,22 +30,38 @@ _UNTRIED = frozenset({DeliveryState.QUEUED, DeliveryState.SENDING})
 _MOST = 1 << 20  # characters of a pasted source
 
 
-async def send_and_read(
-    runtime: Runtime, newsletter: Newsletter, address: str, *, headers: str | None
-) -> list[Check]:
-    """Send a test mail to ``address``; read its source from ``headers`` (``-``: standard input), or
-    ask for it on a terminal.
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Where the source of the mail is read: a file (``-``: standard input), or a mailbox, which is
+    waited for ``patience`` seconds; else it is asked for on a terminal.
     """
+
+    file: str | None = None
+    mailbox: ImapPlace | None = None
+    patience: float = 0.0
+
+
+async def send_and_read(
+    runtime: Runtime, newsletter: Newsletter, address: str, arrived: Arrived
+) -> list[Check]:
+    """Send a test mail to ``address``, and judge what its receiver's checks said of it."""
     result = await _handed_over(runtime, newsletter, address, bounce=False)
     sent = _sent_row(result)
     if sent.light is not Light.GREEN:
         return [sent]
-    text = _source(headers)
+    token = runtime.keys.sign(TokenKind.NOTICE, result.id)
+    if arrived.mailbox is not None:
+        text = await _in_mailbox(arrived.mailbox, token, arrived.patience)
+        if text is None:
+            found = f"it has not arrived in the mailbox within {arrived.patience:g} s"
+            fix = "Look into the folder for spam, and at the relay's log; --patience waits longer."
+            return [sent, Check("received", address, Light.RED, found, fix)]
+    else:
+        text = _source(arrived.file)
     if text is None:
         found = "whether the receiver's checks passed was not looked at"
         fix = "Save the mail's source in the mailbox, and run it with --headers FILE."
         return [sent, Check("received", address, Light.SKIPPED, found, fix)]
-    token = runtime.keys.sign(TokenKind.NOTICE, result.id)
     return [sent, *judge_received(read_received(text), token=token, address=address)]
 
 
@@ -105,6 +123,17 @@ async def _handed_over(
                 return result
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopped.wait(), _LOOK)
+
+
+async def _in_mailbox(place: ImapPlace, token: str, patience: float) -> str | None:
+    try:
+        data = await find_mail(place, token, patience=patience)
+    except SettingsError as error:
+        raise InputError(error.message, where="--mailbox", fix=error.fix) from None
+    except (OSError, TimeoutError) as error:
+        reason = str(error) or "it does not answer"
+        raise InputError(f"{place.host} cannot be read: {reason}.", where="--mailbox") from None
+    return None if data is None else data.decode("utf-8", "replace")
 
 
 def _sent_row(result: NoticeResult) -> Check:

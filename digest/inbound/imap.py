@@ -29,6 +29,7 @@ SETTING = "DIGEST_INBOUND__IMAP"
 IDLE_SECONDS = 10 * 60  # a server may end an idle connection after 30 minutes (RFC 2177 §3)
 AGAIN = 30.0  # seconds until a lost connection is tried again
 _ANSWER = 60.0  # seconds a server may take
+_LOOK = 1.0  # seconds between two looks for one mail
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +44,20 @@ class ImapPlace:
     folder: str = "INBOX"
 
 
-def parse_imap(url: str) -> ImapPlace:
-    """Read ``imaps://user:password@host:993/INBOX``; SettingsError, which never repeats the URL."""
+def parse_imap(url: str, *, where: str = SETTING) -> ImapPlace:
+    """Read ``imaps://user:password@host:993/INBOX``, which stands ``where``; SettingsError, which
+    never repeats it.
+    """
     parts = urlsplit(url)
     try:
         port = parts.port
     except ValueError:
         port = -1
     if parts.scheme not in ("imap", "imaps") or not parts.hostname or port == -1:
-        raise _wrong("This is no address of a mailbox.")
+        raise _wrong("This is no address of a mailbox.", where)
     tls = parts.scheme == "imaps"
     if not tls and not is_loopback(parts.hostname):
-        raise _wrong("A password would be sent in clear text.")
+        raise _wrong("A password would be sent in clear text.", where)
     return ImapPlace(
         host=parts.hostname,
         port=port or (993 if tls else 143),
@@ -63,6 +66,29 @@ def parse_imap(url: str) -> ImapPlace:
         password=unquote(parts.password or ""),
         folder=unquote(parts.path.strip("/")) or "INBOX",
     )
+
+
+async def find_mail(place: ImapPlace, message_id: str, *, patience: float) -> bytes | None:
+    """The beginning of the mail in whose Message-ID these characters stand, once it has arrived;
+    None when it has not within ``patience`` seconds. Nothing is marked.
+    """
+    async with _opened(place) as client:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while (data := await _found(client, message_id)) is None:
+                    await asyncio.sleep(_LOOK)
+                    _check(await client.noop(), "a look")  # else it may not see what is new
+                return data
+    return None
+
+
+async def _found(client: Any, message_id: str) -> bytes | None:
+    found = await client.uid_search(f'HEADER "Message-ID" "{message_id}"', charset=None)
+    _check(found, "a search")
+    for number in found.lines[0].split() if found.lines else ():
+        if number.isdigit() and (data := await _fetch(client, number.decode("ascii"))):
+            return data
+    return None
 
 
 async def take_imap(desk: FeedbackDesk, place: ImapPlace) -> list[Intake]:
@@ -155,7 +181,7 @@ def _check(answer: Any, what: str) -> None:
         raise SettingsError(f"The mail server refused {what}.", where=SETTING)
 
 
-def _wrong(message: str) -> SettingsError:
+def _wrong(message: str, where: str) -> SettingsError:
     return SettingsError(
-        message, where=SETTING, fix="Write it like imaps://user:password@mail.example.org/INBOX."
+        message, where=where, fix="Write it like imaps://user:password@mail.example.org/INBOX."
     )

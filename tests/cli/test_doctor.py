@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import smtplib
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.cli.shell import Shell
+from tests.fakes.dovecot import PASSWORD, Dovecot
 from tests.fakes.names import NameServer
 from tests.scenarios.processes import capture_relay
 
@@ -117,6 +121,46 @@ def test_a_test_mail_goes_the_real_way_and_its_source_is_read(
         ("received", "yellow"),
     ]
     assert b"a test mail" in (capture / "messages").read_bytes()
+
+
+def test_a_test_mail_is_found_in_its_mailbox(
+    on_sqlite: Shell, names: NameServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capture = tmp_path / "capture"
+    with (
+        capture_relay(capture, "--rejected", "0", "--deferred", "0") as url,
+        Dovecot(tmp_path / "dovecot") as mailbox,
+        ThreadPoolExecutor(1) as postman,
+    ):
+        monkeypatch.setenv("DIGEST_RELAY_URL", url)
+        monkeypatch.setenv("DIGEST_MAILBOX_PASSWORD", PASSWORD)
+        delivered = postman.submit(_deliver, capture / "messages", mailbox)
+        place = f"imap://anne%40example.net@127.0.0.1:{mailbox.imap_port}/INBOX"
+        said = on_sqlite(
+            *("doctor", "--send", "anne@example.net", "--mailbox", place, "--patience", "60"),
+            "--json",
+        )
+        delivered.result()
+        # Nobody's password: told as what it is, and by the option.
+        monkeypatch.setenv("DIGEST_MAILBOX_PASSWORD", "wrong")
+        refused = on_sqlite("doctor", "--send", "anne@example.net", "--mailbox", place, "--json")
+    rows = [(row["code"], row["state"]) for row in said.rows if row["area"] == "mail"]
+    assert rows[0] == ("sent", "green")
+    assert rows[1:] == [("received", "green")] * 3
+    assert (refused.code, refused.error["where"]) == (2, "--mailbox")
+    assert "login" in refused.error["message"]
+
+
+def _deliver(messages: Path, mailbox: Dovecot) -> None:
+    """What stands between a relay and a mailbox: checks, and a field that says so."""
+    until = time.monotonic() + 60
+    while not (messages.exists() and messages.read_bytes().endswith(b"\n")):
+        assert time.monotonic() < until, "nothing was sent"
+        time.sleep(0.05)
+    mail = messages.read_bytes()
+    result = b"Authentication-Results: mx.example.net; dkim=pass; spf=pass; dmarc=pass\r\n"
+    with smtplib.LMTP("127.0.0.1", mailbox.lmtp_port) as client:
+        client.sendmail("", ["anne@example.net"], result + mail[mail.index(b"Message-ID") :])
 
 
 def test_a_relay_that_refuses_an_unknown_mailbox_needs_no_bounce(

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from digest.errors import DigestError, SettingsError
-from digest.inbound.imap import parse_imap, take_imap, watch_imap
+from digest.inbound.imap import find_mail, parse_imap, take_imap, watch_imap
 from digest.mail.tokens import TokenKind
 from digest.store.session import Database
 from tests.audience.came_back import ANNE, BART, Scene, a_scene
 from tests.delivery.stage import KEYS
 from tests.fakes.dovecot import PASSWORD, Dovecot
+from tests.fakes.ports import free_port
 from tests.inbound.returned import answer, dsn
 
 BOX = "bounces@example.org"
@@ -104,3 +105,22 @@ def test_an_address_of_a_mailbox_is_checked_and_never_repeated() -> None:
         with pytest.raises(SettingsError) as error:
             parse_imap(url)
         assert "secret" not in str(error.value)
+
+
+async def test_one_mail_is_found_when_it_arrives_and_nothing_is_marked(dovecot: Dovecot) -> None:
+    place = parse_imap(dovecot.url())
+    waiting = asyncio.create_task(find_mail(place, "the-one", patience=30))
+    for name in ("another", "the-one"):
+        data = f"Message-ID: <{name}@example.org>\r\n\r\nText.\r\n".encode()
+        await asyncio.to_thread(deliver, dovecot, BOX, data)
+    found = await waiting
+    assert found is not None
+    assert b"<the-one@example.org>" in found
+    assert not any("Seen" in one for one in flags(dovecot))
+    assert await find_mail(place, "never-sent", patience=0.1) is None
+
+
+async def test_a_mailbox_nobody_answers_for_is_an_error_at_once() -> None:
+    place = parse_imap(f"imap://anne:secret@127.0.0.1:{free_port()}/INBOX")
+    with pytest.raises(OSError):
+        await asyncio.wait_for(find_mail(place, "any", patience=1), 30)
