@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
+import sys
+
 import pytest
 
 from digest.settings import load_settings
 from tests.cli.shell import Shell
 from tests.fakes.names import NameServer
+from tests.scenarios.processes import environment
 
 ARGUMENTS = (
     *("init", "--newsletter", "weekly", "--name", "A Weekly", "--from", "hello@news.example.org"),
@@ -123,3 +129,67 @@ def test_a_relay_that_signs_itself_needs_no_key(shell: Shell) -> None:
     (shell.folder / "digest.db").unlink()
     ses = [one.replace(":587", ":587?profile=ses") for one in ARGUMENTS]
     assert shell(*ses).json["dkim"] is None
+
+
+ANSWERS = {
+    "Relay that takes": "smtp.example.org:465",
+    "What it is": "postmark",
+    "User there": "anne",
+    "Password": "a/secret:word",
+    "Public URL": "https://news.example.org",
+    "Name of the newsletter": "A Weekly",
+    "From (": "A Weekly <hello@news.example.org>",
+    "Postal address": "Main Street 1",
+    "Bounces go to": "",
+    "Time zone": "Europe/Berlin",
+    "Day and time": "thu 09:00",
+    "Operator": "olga@example.org",
+}
+
+
+def test_on_a_terminal_everything_is_asked_for_and_no_password_is_shown(shell: Shell) -> None:
+    shown = _answering(shell, "init", "--offline")
+    assert "a/secret:word" not in shown
+    settings = load_settings()
+    assert settings.relay_url == (
+        "smtps://anne:a%2Fsecret%3Aword@smtp.example.org:465?profile=postmark"
+    )
+    assert settings.public_url == "https://news.example.org"
+    made = shell("newsletter", "show", "a-weekly", "--json").json
+    expected = {
+        "name": "A Weekly",
+        "from_address": "hello@news.example.org",
+        "timezone": "Europe/Berlin",
+        "schedule": "thu 09:00",
+        "return_path": "b-{token}@bounces.news.example.org",
+    }
+    assert {key: made[key] for key in expected} == expected
+
+
+def _answering(shell: Shell, *command: str) -> str:
+    """All that stood on the terminal of a command that was answered as ANSWERS says."""
+    ours, theirs = pty.openpty()
+    shown, asked = "", 0
+    with subprocess.Popen(
+        [sys.executable, "-m", "digest", *command],
+        cwd=shell.folder,
+        env=environment(),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,  # or else the password would be asked for at the tester's terminal
+    ) as process:
+        os.close(theirs)
+        while True:
+            try:
+                shown += os.read(ours, 1000).decode()
+            except OSError:  # it has ended
+                break
+            line = shown.replace("\r\n", "\n").rpartition("\n")[2]
+            answers = [text for start, text in ANSWERS.items() if line.startswith(start)]
+            if answers and line.endswith(": "):
+                os.write(ours, f"{answers[0]}\n".encode())
+                shown, asked = f"{shown}\n", asked + 1
+    os.close(ours)
+    assert (process.returncode, asked) == (0, len(ANSWERS)), shown
+    return shown

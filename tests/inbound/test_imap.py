@@ -122,5 +122,5 @@ async def test_one_mail_is_found_when_it_arrives_and_nothing_is_marked(dovecot: 
 
 async def test_a_mailbox_nobody_answers_for_is_an_error_at_once() -> None:
     place = parse_imap(f"imap://anne:secret@127.0.0.1:{free_port()}/INBOX")
-    with pytest.raises(OSError):
+    with pytest.raises(ConnectionRefusedError):
         await asyncio.wait_for(find_mail(place, "any", patience=1), 30)
