@@ -8,6 +8,7 @@ counts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,6 +18,8 @@ from digest.mail.scan import STATUS, clean_address, has_domain
 RECIPIENTS_MAX = 100
 LINES_MAX = 5_000
 _VALUE_MAX = 2_000
+_ADDRESS_MAX = 500
+_ESCAPED = re.compile(r"\\x\{([0-9A-Fa-f]{1,6})\}")
 
 _RECIPIENT_FIELDS = frozenset(
     """original-recipient final-recipient action status remote-mta diagnostic-code last-attempt-date
@@ -155,7 +158,22 @@ def _address(value: str) -> str:
     kind, semicolon, rest = value.partition(";")
     if semicolon and "@" not in kind:
         value = rest
+        if kind.strip().lower() == "utf-8":
+            return _beyond_ascii(value) or clean_address(value)
     return clean_address(value)
+
+
+def _beyond_ascii(value: str) -> str:
+    r"""An address of RFC 6533 §3, whose letters may be written ``\x{E9}``; "" where it is none."""
+    value = _ESCAPED.sub(_letter, value[:_ADDRESS_MAX].strip(" \t<>"))
+    local, at, domain = value.partition("@")
+    plain = local and domain and "@" not in domain and value.isprintable() and " " not in value
+    return value.lower() if at and plain else ""
+
+
+def _letter(found: re.Match[str]) -> str:
+    number = int(found[1], 16)
+    return chr(number) if number < 0x110000 else found[0]
 
 
 def _without_type(value: str) -> str:

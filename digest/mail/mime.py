@@ -23,6 +23,7 @@ MAILS_MAX = 10
 PARTS_MAX = 200
 LINE_MAX = 8 << 10
 HEADER_LINES_MAX = 2_000
+_LINE_IN = 2_000  # bytes, of a file whose lines end in line feeds
 _JUNK_LINES_MAX = 40  # before the first header, in files that were cut out of something
 
 _FIELD = re.compile(rb"[A-Za-z][A-Za-z0-9_-]{0,70}[ \t]{0,8}:")
@@ -32,7 +33,9 @@ _BOUNDARY = re.compile(
 )
 _WORD = re.compile(r"=\?([\w.:+*-]{1,40})\?([BbQq])\?([^?\s]{0,400})\?=(?:\s{1,8}(?==\?))?")
 _TAG = re.compile(r"<[^<>]{0,4000}>")  # up to the next "<", so that a row of them costs nothing
+_MAILTO = re.compile(r"<a\s[^<>]{0,400}?\bmailto:([^\s\"'<>?]{3,320})[^<>]{0,400}>", re.IGNORECASE)
 _BREAKS = re.compile(r"<(?:br|/p|/div|/tr|/li|/h\d|/pre|/table)\b[^<>]{0,200}>", re.IGNORECASE)
+_CELLS = re.compile(r"</t[dh]\b[^<>]{0,200}>", re.IGNORECASE)
 _UNSHOWN = re.compile(r"<(style|script)\b")
 
 # Only charsets whose decoders are linear: "idna" or "punycode" are codecs of Python, too.
@@ -103,7 +106,7 @@ def split_mbox(data: bytes) -> list[bytes]:
     """The mails of a mailbox file, at most 10; ``data`` alone where it is no such file."""
     if not data.startswith(b"From "):
         return [data]
-    data = data[:READ_MAX].replace(b"\r\n", b"\n")
+    data = _with_line_feeds(data[:READ_MAX])
     mails: list[bytes] = []
     start = 0
     while len(mails) < MAILS_MAX:
@@ -119,7 +122,7 @@ def split_mbox(data: bytes) -> list[bytes]:
 
 def read_mail(data: bytes) -> Mail:
     """The mail in ``data``, of which the first 256 KiB count."""
-    data = _from_first_header(data[:READ_MAX].replace(b"\r\n", b"\n"))
+    data = _from_first_header(_with_line_feeds(data[:READ_MAX]))
     headers, body = _split(data)
     if "from" not in headers and "subject" not in headers and _FIELD.match(body):
         # An empty line got in among the header fields.
@@ -149,8 +152,10 @@ def decode_words(value: str) -> str:
 
 def without_tags(document: str) -> str:
     """The text of an HTML document, in lines where it shows lines."""
-    document = _shown(document)
-    text = html.unescape(_TAG.sub("", _BREAKS.sub("\n", document)))
+    document = _CELLS.sub(" ", _BREAKS.sub("\n", _shown(document)))
+    text = html.unescape(_TAG.sub("", document))
+    if "@" not in text:  # addresses may stand in links alone
+        text = html.unescape(_TAG.sub("", _MAILTO.sub(r" \1 ", document)))
     return "\n".join(line.strip() for line in text.replace("\xa0", " ").split("\n"))
 
 
@@ -168,6 +173,12 @@ def _shown(document: str) -> str:
             return "".join(pieces)
         hidden = _UNSHOWN.search(lowered, start)
     return "".join(pieces) + document[start:]
+
+
+def _with_line_feeds(data: bytes) -> bytes:
+    """``data`` with line feeds only; gateways have written CR CR LF, and CR alone."""
+    data = data.replace(b"\r\n", b"\n").replace(b"\r\n", b"\n")
+    return data if b"\n" in data[:_LINE_IN] else data.replace(b"\r", b"\n")
 
 
 def _from_first_header(data: bytes) -> bytes:

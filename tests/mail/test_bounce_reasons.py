@@ -8,6 +8,7 @@ import pytest
 
 from digest.mail.bounce import Reason
 from digest.mail.bounce.classify import Command, classify, command_of, diagnosis, is_hard
+from digest.mail.bounce.matching import Words
 from digest.mail.bounce.provider_codes import PROVIDER_CODES
 from digest.mail.bounce.reason import Rows
 from digest.mail.bounce.reason_texts import DECISIVE, TEXTS
@@ -100,6 +101,11 @@ def test_only_what_is_dead_is_hard() -> None:
         ("(in reply to rcpt\n    to command)", Command.RCPT),
         ("(in reply to end of data command)", Command.DATA),
         (">>> data\n<<< 550 no", Command.DATA),
+        ("... while talking to mx:\n<<< 554 no", Command.CONNECT),
+        ("... while talking to mx:\n<<< 551 no", Command.UNKNOWN),
+        ("192.0.2.7 failed after i sent the message.", Command.DATA),
+        ("connected to 192.0.2.7 but greeting failed.", Command.CONNECT),
+        ("after pipelined mail from:<x> size=1", Command.MAIL),
         (">>> rcpt to:<x>\n<<< 550 no\n>>> data\n<<< 503 need rcpt", Command.RCPT),
         ("after mail from:<x> size=1", Command.MAIL),
         ("host x said: 550 no", Command.UNKNOWN),
@@ -117,6 +123,8 @@ def test_every_phrase_of_the_tables_could_be_found(rows: Rows) -> None:
         assert phrase.strip(), "a bar too many"
         assert phrase == phrase.lower()
         assert "@" not in phrase
+        found = Words(f"550 {phrase.replace('*', 'with a gap')}").first_match(rows)
+        assert found is not None, phrase
 
 
 def test_there_are_36_reasons() -> None:

@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from functools import cache
 
 from digest.mail.bounce import provider_codes
-from digest.mail.bounce.reason import Reason, Rows
+from digest.mail.bounce.matching import Words
+from digest.mail.bounce.reason import Reason
 from digest.mail.bounce.reason_texts import DECISIVE, TEXTS
-from digest.mail.scan import phrases
 
 TEXT_MAX = 2_000  # characters of a diagnosis that are looked at
 
@@ -38,30 +37,48 @@ class Command(StrEnum):
 _COMMANDS: tuple[tuple[Command, tuple[str, ...]], ...] = (
     (
         Command.RCPT,
-        ("in reply to rcpt to", "after rcpt to", "after recipient command", "[rcpt_to]"),
+        ("in reply to rcpt to", "after rcpt to", "after recipient command", "[rcpt_to]", "[rcpt]"),
     ),
     (
         Command.DATA,
-        ("in reply to end of data", "in reply to data", "after end of data", "after data"),
+        (
+            *("in reply to end of data", "in reply to data", "in reply to bdat", "end of data"),
+            *("after data", "after sending data block", "our final data", "did not like our data"),
+            *("failed after i sent the message", "failed on data command", "after message content"),
+            *(">>> data", "smtp command data", "[data]", "in response to the data command"),
+        ),
     ),
-    (Command.DATA, ("after pipelined end of data", "after sending data block", "our final data")),
-    (Command.DATA, (">>> data", "smtp command data", "[data]", "in response to the data command")),
     (
         Command.MAIL,
-        ("in reply to mail from", "after mail from", "sender was rejected", "[mail_from]"),
+        (
+            *("in reply to mail from", "after mail from", "after pipelined mail from"),
+            *("did not like our mail from", "sender was rejected", "[mail_from]", "[mail]"),
+        ),
     ),
-    (Command.CONNECT, ("while receiving the initial server greeting", "after ehlo", "after helo")),
     (
         Command.CONNECT,
-        ("in reply to ehlo", "in reply to helo", "initial connection", "after connect"),
+        (
+            *("while receiving the initial server greeting", "initial connection", "after connect"),
+            *("in reply to ehlo", "in reply to helo", "in reply to starttls", "after ehlo"),
+            *("after helo", "performing the helo handshake", "performing the ehlo handshake"),
+            *("did not like our ehlo", "did not like our helo"),
+            *("but greeting failed", "but my name was rejected"),
+        ),
     ),
     (Command.RCPT, (">>> rcpt to", "in response to the rcpt to", "does not like recipient")),
-    (Command.MAIL, (">>> mail from", "in response to the mail from")),
-    (Command.RCPT, ("rcpt to", "rcpt command", ":rcpt", "after rcpt")),
+    (Command.MAIL, (">>> mail from", "in response to the mail from", "mail from command")),
+    (Command.RCPT, ("rcpt to", "rcpt command", ":rcpt", "after rcpt", "command rcpt")),
 )
 
+_GREETINGS = ("<<< 421", "<<< 554")  # RFC 5321 §4.3.2: what a server may open with but 220
 _REFUSAL = re.compile(r"<<< [45]\d\d")
-_SENT = {"rcpt": Command.RCPT, "mail": Command.MAIL, "data": Command.DATA, "ehlo": Command.CONNECT}
+_SENT = {
+    "rcpt": Command.RCPT,
+    "mail": Command.MAIL,
+    "data": Command.DATA,
+    "ehlo": Command.CONNECT,
+    "helo": Command.CONNECT,
+}
 _EXACT: dict[str, Reason] = {
     "1.1": Reason.USER_UNKNOWN,
     "1.2": Reason.HOST_UNKNOWN,
@@ -142,15 +159,15 @@ _OF_RECIPIENTS = HARD | {Reason.SUSPEND, Reason.FILTERED, Reason.MAILBOX_FULL}
 
 def classify(text: str, *, status: str = "", reply: str = "", command: Command) -> Reason:
     """The class of a diagnosis: its ``text``, its enhanced ``status``, its basic ``reply`` code."""
-    words = diagnosis(text)
+    words = Words(diagnosis(text))
     detail = status[2:]
-    told = first_match(words, provider_codes.PROVIDER_CODES)
+    told = words.first_match(provider_codes.PROVIDER_CODES)
     if told is not None:
         return told
     found = (
-        first_match(words, DECISIVE)
+        words.first_match(DECISIVE)
         or _EXACT.get(detail)
-        or first_match(words, TEXTS)
+        or words.first_match(TEXTS)
         or _VAGUE.get(detail)
         or (None if detail.startswith("0") else _VAGUE.get(detail.partition(".")[0]))
     )
@@ -193,6 +210,8 @@ def command_of(text: str) -> Command:
     if sent >= 0:
         # A transcript goes on after the refusal (">>> DATA", "503 need RCPT").
         return _SENT.get(text[sent + 4 : sent + 8], Command.UNKNOWN)
+    if refused and refused[0] in _GREETINGS and "while talking to" in text[: refused.start()]:
+        return Command.CONNECT  # it was refused before anything was said
     for command, told in _COMMANDS:
         if any(phrase in text for phrase in told):
             return command
@@ -209,31 +228,3 @@ def _tail(word: str) -> str:
     if ">" in word:
         return "<>" + word.rpartition(">")[2]
     return word if "://" in word else "<>"
-
-
-def first_match(words: str, rows: Rows) -> Reason | None:
-    """The reason of the first phrase of ``rows`` in ``words``; ``*`` in a phrase is any gap."""
-    for first, rest, reason in _compiled(rows):
-        if first in words and (not rest or _follow(words, first, rest)):
-            return reason
-    return None
-
-
-def _follow(words: str, first: str, rest: tuple[str, ...]) -> bool:
-    at = words.find(first)
-    for piece in rest:
-        at = words.find(piece, at + 1)
-        if at < 0:
-            return False
-    return True
-
-
-@cache
-def _compiled(rows: Rows) -> tuple[tuple[str, tuple[str, ...], Reason], ...]:
-    """One row per phrase, its pieces parted where a gap may be; bars part the phrases of a row."""
-    compiled = []
-    for reason, text in rows:
-        for phrase in phrases(text):
-            first, *rest = (piece.strip() for piece in phrase.split("*"))
-            compiled.append((first, tuple(rest), reason))
-    return tuple(compiled)

@@ -33,10 +33,16 @@ FAILURES = phrases(
 FAILED_SUBJECTS = (
     *FAILURES,
     *phrases(
-        """unzustellbar | nicht zugestellt | zustellung | non remis | échec de la remise |
-        no se ha podido entregar | devuelto | devolvido | falha | mancato recapito |
-        impossibile recapitare | onbestelbaar | nie można dostarczyć | не доставлено | недоставлен |
-        配信 | 送信できません | エラー | 退信 | 投递 | 传输失败 |
+        """unzustellbar | nicht zugestellt | zustellung | zugestellt: | übermittelt: |
+        non remis | échec de la remise | remise différée |
+        no se ha podido entregar | no se puede entregar | no se pudo entregar | devuelto |
+        devolvido | falha | não é possível entregar | não foi possível entregar |
+        mancato recapito | impossibile recapitare | non recapitabile | onbestelbaar |
+        niet te bezorgen | niet bezorgd | olevererbart | kan ikke leveres | kunne ikke leveres |
+        ikke levert | ei voida toimittaa | nie można dostarczyć | niedostarcz | nedoručiteln |
+        kézbesíthetetlen | teslim edilemedi | nu s-a putut livra | не доставлено | недоставлен |
+        配信 | 送信できません | エラー | 退信 | 投递 | 传输失败 | 未送达 | 未传递 |
+        未傳遞 | 無法傳遞 | 전송 실패 | 배달되지 않음 |
         user unknown | unknown user | message status |
         processing error | loop alert | delayed | warning: | transient delivery | delivery warning |
         mail warning | postponed | deferred | permanent delivery | email delivery | errors from"""
@@ -58,7 +64,13 @@ DELAYED = phrases(
     being delayed | has been postponed | continue to try to deliver | temporarily delayed |
     could not send message for past | will be tried again | continue trying | keep trying |
     hasn't been delivered yet | still in the queue | remains in the queue |
-    next delivery attempt"""
+    next delivery attempt | wird verzögert | weiterhin versucht |
+    n'a pas encore été remis | est différée | tentatives de remise se poursuiv |
+    todavía no se ha entregado | aún no se ha entregado | seguirá intentando |
+    ainda não foi entregue | continuará tentando | non è stato ancora recapitato |
+    ancora consegnat | nog niet bezorgd | nie została jeszcze dostarczona |
+    ещё не доставлено | еще не доставлено | まだ配信されていません | 配信が遅れ | 尚未传递 |
+    尚未送达 | 继续尝试"""
 )
 # What ends all hope.
 NO_MORE = phrases(
@@ -73,7 +85,8 @@ GIVEN_UP = (
     ),
 )
 NOT_YET = phrases(
-    """delay | not yet delivered | could not send message for past | still being retried"""
+    """delay | not yet delivered | could not send message for past | still being retried |
+    verzögert | différée | retrasad | atrasad | vertraagd | ritardat | opóźnion | 配信遅延 | 延迟"""
 )
 # Subjects of bounces, which may quote one of ours.
 QUOTING = phrases("""undeliver | fail | returned | failure""")
@@ -82,7 +95,12 @@ ARRIVED = phrases(
     has been successfully delivered | successfully delivered to | successfully relayed |
     was successfully relayed | relayed to non-dsn-aware mailer |
     delivery status notification (success) | delivery status notification (relay) |
-    successful mail delivery report | mail delivery status report"""
+    successful mail delivery report | mail delivery status report |
+    has been delivered to the following | was delivered to the following recipient |
+    delivery to these recipients or groups is complete | had successful delivery notifications |
+    message was relayed to | wurde erfolgreich zugestellt | an die folgenden empfänger zugestellt |
+    a été remis aux destinataires suivants | se entregó a los siguientes destinatarios |
+    è stato recapitato ai seguenti destinatari"""
 )
 AUTOMATIC_HEADERS = phrases(
     """x-autoreply | x-autorespond | x-autoresponder | x-auto-reply-from | x-autoreply-from |
@@ -95,7 +113,7 @@ AUTOMATIC_SUBJECTS = phrases(
     on leave | on annual leave | away from | i am away | away until | away: | i'm away |
     is away | automatische antwort | automatisch antwoord | automatische beantwoording |
     abwesenheit | abwesend | nicht im büro | urlaub | réponse automatique |
-    reponse automatique | absence du bureau | absent du bureau | respuesta automática |
+    reponse automatique | absence du bureau | absent du bureau | absente | respuesta automática |
     respuesta automatica | fuera de la oficina | resposta automática | resposta automatica |
     risposta automatica | fuori sede | fuori ufficio | autosvar | automatsvar |
     automaattinen vastaus | afwezig | odpowiedź automatyczna | autoodpowied |
@@ -121,7 +139,9 @@ CHALLENGES = phrases(
     to complete this verification | link below to complete the verification |
     please click on the link to verify | please confirm that you sent |
     confirm that your message | confirm that you are a human |
-    confirm that you are a real person | prove that you are a human | challenge-response |
+    confirm that you are a real person | prove that you are a human | prove you are a human |
+    prove you are human | to release your message | approved beforehand | senders i have approved |
+    my list of approved senders | has not been verified. to release | challenge-response |
     challenge/response | spamarrest.com | spam arrest | active spam killer | choicemail |
     to have your message delivered | before your message can be delivered |
     message will be delivered once you | approved senders list |

@@ -29,7 +29,8 @@ def from_daemon(headers: Headers) -> bool:
     sender = headers.words("from").lower()
     if sender == "<>" or sender.endswith(" <>"):
         return True
-    if sender and any(name in sender for name in DAEMONS):
+    name = sender.rpartition("@")[0] or sender  # what domains are called says nothing
+    if name and any(daemon in name for daemon in DAEMONS):
         return True
     return "mailer-daemon" in headers.get("return-path").lower()
 

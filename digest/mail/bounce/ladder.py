@@ -121,7 +121,7 @@ def _complaint(found: Complaint, returned: Headers) -> Report:
 
 
 def _as_disposition(read: Mailed) -> Report | None:
-    if read.mail.kinds & _MDN_PARTS:
+    if read.mail.kinds & _MDN_PARTS or "=disposition-notification" in _type(read.headers):
         report = _refused_by_reader(read)
         return report or Report(Kind.MDN, (), read.returned, "mdn")
     return None

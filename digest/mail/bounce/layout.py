@@ -22,6 +22,9 @@ DIAGNOSIS_MAX = 1_500
 _SENTENCE_MAX = 300
 _NEAR = 700  # characters between a phrase and the first address it introduces
 _SHORT_LIST = 12  # lines
+_LABEL_WORDS = 6  # a name or a label before an address has fewer
+_EXAMPLES = ("e.g.", "for example", "such as")
+_LEADING = frozenset("to for address user recipient mailbox account rcpt".split())
 
 # The returned mail starts here, where no MIME part says so.
 _RETURNED = re.compile(
@@ -79,6 +82,7 @@ _LABELS = re.compile(
 )
 _TRANSCRIPT = re.compile(r"\brcpt to:[ \t]{0,8}<?([^\s<>]{3,320})>?", re.IGNORECASE)
 _REFUSED = re.compile(r"^[\s<>*:+-]{0,12}(?:\w{1,12}[ :]{1,3}){0,2}[45]\d\d[ -]", re.MULTILINE)
+_NUMBERED = re.compile(r"^\s{0,8}\d{1,3}[.)]\s")
 _HEADER = re.compile(r"[> ]{0,4}[A-Z][A-Za-z-]{1,40}: ")
 _ANGLES = re.compile(r"^[ \t]{0,1}<([^<>\s]{1,128}@[^<>\s]{1,255})>:?[ \t]{0,8}", re.MULTILINE)
 _ENDS = (":", "-", "=", "*", ".", ";")
@@ -143,7 +147,10 @@ def named_recipients(text: str, *, own: Sequence[str], domain: str) -> list[Name
     if found:
         return [Named(address, said, "angles") for address, said in found]
     flat = text.lower().replace("\n", " ")
+    listed = _bare_items(text, own)
     for family in families.FAMILIES:
+        if listed and family.name == "sentence":
+            return [Named(address, said, "list") for address, said in listed]
         for phrase in family.phrases:
             at = _find(flat, phrase)
             if at is None:
@@ -214,18 +221,39 @@ def _below(
     for at, after, address in addresses(near):
         line_start = near.rfind("\n", 0, at) + 1
         before = near[line_start:at]
+        if any(word in near[max(0, at - _SENTENCE_MAX) : at] for word in _EXAMPLES):
+            return []
         if line_start > 0 and _is_item(before):
             return _items(text[end:], line_start)
         if strict and near[:at].count("\n") > 2:
             return []
         if address.lower() in own:
             continue
-        if line_start > 0 and before.strip() and not strict and before.strip().count(" ") > 4:
+        if line_start > 0 and not strict and not _leads(before):
             continue  # an address in a sentence between the phrase and its list
         sentence = text[text.rfind("\n", 0, start) + 1 : end]
         said = f"{sentence} {text[end + after : end + after + DIAGNOSIS_MAX]}"
-        return [(address, said), *_again(text, text[start:end], end + after)]
+        more = [(one, said) for one in _beside(near[after:])]
+        return [(address, said), *more, *_again(text, text[start:end], end + after)]
     return []
+
+
+def _leads(before: str) -> bool:
+    """Whether what stands before an address in its line leads to it: a name, a label, a word."""
+    words = before.split()
+    if not words or words[-1][-1] in "<([:=;,":
+        return len(words) < _LABEL_WORDS
+    return words[-1].lower() in _LEADING
+
+
+def _beside(text: str) -> Iterator[str]:
+    """The addresses that ``text`` goes on with, behind another one and a comma or semicolon."""
+    text, last = text[:TEXT_MAX], 0
+    for at, after, address in addresses(text):
+        if text[last:at].strip(" \t\n<>()[]\"'") not in (",", ";"):
+            return
+        last = after
+        yield address
 
 
 def _again(text: str, phrase: str, start: int) -> Iterator[tuple[str, str]]:
@@ -251,9 +279,21 @@ def _angle_list(text: str) -> list[tuple[str, str]]:
     return []
 
 
+def _bare_items(text: str, own: Sequence[str]) -> list[tuple[str, str]]:
+    """A list that nothing introduces: two lines or more of one shape, none of them ours."""
+    start = 0
+    for line in text.split("\n"):
+        if _item(line):
+            found = _items(text, start)
+            ours = any(address in own for address, _ in found)
+            return found if len(found) > 1 and not ours else []
+        start += len(line) + 1
+    return []
+
+
 def _is_item(before: str) -> bool:
     """Whether what stands before an address makes it the first thing of its line."""
-    rest = _LABELS.sub("", before.strip(" \t<>\"'*-•·[(=|"))
+    rest = _LABELS.sub("", _NUMBERED.sub("", before).strip(" \t<>\"'*-•·[(=|"))
     return not rest.strip(" \t<>\"'*-•·[(|:")
 
 
@@ -267,12 +307,14 @@ def _items(text: str, start: int) -> list[tuple[str, str]]:
             if len(found) == RECIPIENTS_MAX:
                 break
             shape = item[0]
-            if all(item[1].lower() != address.lower() for address, _ in found):
-                found.append((item[1], [item[2]]))
+            if all(item[1] != address for address, _ in found):
+                said = [item[2]]
+                found += [(address, said) for address in (item[1], *_beside(item[2]))]
                 continue
         if found and len(found[-1][1]) < 40:
             found[-1][1].append(line)
-    return [(address, "\n".join(said)[:DIAGNOSIS_MAX]) for address, said in found]
+    told = ((address, "\n".join(said)[:DIAGNOSIS_MAX]) for address, said in found)
+    return list(told)[:RECIPIENTS_MAX]
 
 
 def _item(line: str) -> tuple[tuple[str, str], str, str] | None:
@@ -283,7 +325,11 @@ def _item(line: str) -> tuple[tuple[str, str], str, str] | None:
         if not _is_item(line[:at]):
             return None
         rest = line[after:].lstrip(">\"' ")
-        return (line[:at], rest[:1] if rest[:1] in (":", "") else " "), address, rest
+        return (
+            (_NUMBERED.sub("", line[:at]), rest[:1] if rest[:1] in (":", "") else " "),
+            address,
+            rest,
+        )
     return None
 
 

@@ -7,6 +7,8 @@ message names. Nothing of this is a standard.
 
 from __future__ import annotations
 
+import re
+
 from digest.mail.bounce import kinds
 from digest.mail.bounce.classify import command_of
 from digest.mail.bounce.layout import (
@@ -28,6 +30,8 @@ from digest.mail.bounce.report import (
 )
 from digest.mail.mime import Headers
 from digest.mail.scan import REPLY, addresses, clean_address, first_address
+
+_REFUSAL = re.compile(r"(?<![\w.])5\d\d[ -]5\.\d{1,2}\.\d")  # no other number looks like it
 
 
 def as_text(read: Mailed) -> Report | None:
@@ -82,6 +86,8 @@ def _is_report(read: Mailed) -> bool:
         return True
     if not (daemon or subject or null):
         return False
+    if daemon and _REFUSAL.search(read.text):
+        return True
     failed = kinds.tells_failure(read.lowered)
     refused = REPLY.search(read.text) is not None
     if read.returned and (subject or refused or failed):
@@ -134,21 +140,34 @@ def _own(headers: Headers) -> list[str]:
 
 
 def _loose(read: Mailed, own: list[str]) -> list[Named]:
-    """The only address of the report, of its subject, or of the returned message."""
+    """The first of few addresses of the report or its subject, the one of the returned message."""
     for text in (read.headers.words("subject"), read.text):
         found = dict.fromkeys(
             address
-            for _, _, address in addresses(text)
-            if address.lower() not in own and not address.lower().startswith(_CONTACTS)
+            for start, _, address in addresses(text)
+            if address not in own
+            and not address.startswith(_CONTACTS)
+            and not _sends(text[max(0, start - 40) : start])
         )
-        if found:
+        if 0 < len(found) <= _FEW:
             return [Named(next(iter(found)), read.text, "first-address")]
     address = returned_to(read.returned)
     return [Named(address, read.text, "returned-to")] if address else []
 
 
+def _sends(before: str) -> bool:
+    """Whether what stands before an address calls it a sender's."""
+    return before.lower().rstrip(" \t:=<([\"'").endswith(_SENDERS)
+
+
 _LOOSE = frozenset({"sentence", "before", "first-address", "returned-to"})
 _OF_LISTS = ("list-post", "x-beenthere", "mailing-list", "x-mailing-list", "list-archive")
+_FEW = 3  # of so many addresses, the first is the recipient; a text with more explains something
+_SENDERS = (
+    *("from", "sender", "return-path", "return path", "reply-to", "contact", "absender"),
+    *("expéditeur", "remitente", "mittente", "remetente", "afzender", "nadawca", "отправитель"),
+    *("发件人", "差出人", "送信者"),
+)
 _CONTACTS = ("postmaster@", "mailer-daemon@", "abuse@", "support@", "helpdesk@", "admin@", "root@")
 
 

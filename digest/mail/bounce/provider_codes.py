@@ -137,7 +137,12 @@ PROVIDER_CODES: Rows = (
     (Reason.REJECTED, "rejected by header based * blocked senders"),
     (Reason.POLICY_VIOLATION, "email rejected due to security policies"),
     # 1&1, GMX, Web.de (postmaster.gmx.net).
-    (Reason.USER_UNKNOWN, "requested action not taken: mailbox unavailable * invalid recipient"),
+    (
+        Reason.USER_UNKNOWN,
+        """requested action not taken: mailbox unavailable * invalid recipient |
+        mailbox unavailable * postmaster.gmx | mailbox unavailable * postmaster.web.de |
+        mailbox unavailable * postmaster.1und1""",
+    ),
     (Reason.REQUIRE_PTR, "no ptr * nemesis"),
     # Postini, later Google Message Security.
     (Reason.USER_UNKNOWN, "no such user - psmtp | recipient does not exist - psmtp"),

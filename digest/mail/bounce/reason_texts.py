@@ -11,6 +11,9 @@ from __future__ import annotations
 from digest.mail.bounce.reason import Reason, Rows
 
 DECISIVE: Rows = (
+    (Reason.EXPIRED, "unverified address"),  # Postfix could never ask whether there is such a user
+    (Reason.HAS_MOVED, "user not local; please try"),  # RFC 5321 §3.4
+    (Reason.REJECTED, "too many invalid recipients | too many unknown recipients"),
     (Reason.POLICY_VIOLATION, "content presents a potential"),
     (
         Reason.TOO_MANY_CONNECTIONS,
@@ -45,9 +48,13 @@ DECISIVE: Rows = (
         mailbox_quota | inbox is full | inbox full | account is full | user is over |
         storage quota | disk quota exceeded | disc quota | diskquota |
         no space left in mailbox | not enough space in the mailbox |
-        boite du destinataire pleine | boîte aux lettres pleine | casella piena |
-        buzón lleno | quota voll | postfach voll | mailbox voll | full mailbox | mailfull |
-        quotaexceeded""",
+        boite du destinataire pleine | boîte aux lettres pleine | boîte * pleine |
+        quota dépassé | casella piena | casella * piena | buzón lleno | buzón * lleno |
+        cuota excedida | caixa postal cheia | caixa * cheia | cota excedida | quota voll |
+        postfach voll | postfach ist voll | postfach * voll | mailbox voll |
+        kontingent überschritten | mailbox is vol | postvak is vol | skrzynka * pełna |
+        przepełnion | переполнен | kutusu dolu | いっぱいです | 邮箱已满 | 信箱已满 | 郵箱已滿 |
+        용량 초과 | full mailbox | mailfull | quotaexceeded""",
     ),
     (
         Reason.VIRUS_DETECTED,
@@ -317,7 +324,8 @@ TEXTS: Rows = (
         """user unknown | unknown user | addressee unknown | user not found |
         user * not found | user doesn't exist | user does not exist |
         user * does not exist | user * doesn't exist | user not known | user * unknown |
-        user not exist | user doesn't have | user * not listed in | user not listed |
+        user not exist | user * not known | user doesn't have | user * not listed in |
+        user not listed |
         unknown local | unknown recipient | unknown mailbox | unknown address |
         unknown e-mail | unknown email | unknown account | unknown or illegal |
         user invalid | invalid user | invalid recipient | invalid mailbox |
@@ -335,7 +343,8 @@ TEXTS: Rows = (
         address * does not exist | address * doesn't exist | address * could not be found |
         address couldn't be found | address wasn't found | address was not found |
         address * not found | address invalid | address error | address no longer exist |
-        address is not valid | address no longer | address not listed | address * unknown |
+        address is not valid | address you entered * found | address no longer |
+        address not listed | address * unknown |
         address not present | bad destination mailbox | bad address | bad recipient |
         recipient unknown | recipient not found | recipient * not found |
         recipient * unknown | recipient does not exist | recipient * does not exist |
@@ -356,10 +365,15 @@ TEXTS: Rows = (
         isn't in my validrcptto | destination addresses were unknown |
         destination not valid | delivery to the following recipient * no such |
         resolver.adr | recipnotfound | inconnu | destinataire invalide | n'existe pas |
-        no existe | desconocido | nicht gefunden | unbekannt | existiert nicht |
-        inesistente | sconosciuto | não existe | inexistente | nie istnieje |
-        не существует | не найден | 不存在 | 見つかりません | 存在しません |
-        onbekend | utente sconosciuto |
+        destinataire introuvable | adresse introuvable | utilisateur introuvable |
+        no existe | desconocido | no se encontró | no encontrado | nicht gefunden |
+        unbekannt | existiert nicht | inesistente | sconosciuto | non esiste | non trovato |
+        não existe | inexistente | não encontrado | não foi encontrado | desconhecido |
+        nie istnieje | nieznany | nie znaleziono | neexistuje | neznám | nem létezik |
+        ismeretlen | finns inte | okänd | finnes ikke | ukjent | findes ikke | ukendt |
+        ei ole olemassa | tuntematon | bulunamadı | не существует | не найден |
+        пользователь неизвестен | неизвестный пользователь | 不存在 | 見つかりません |
+        存在しません | 존재하지 않 | onbekend | bestaat niet | niet gevonden |
         badrcptto""",
     ),
     (Reason.POLICY_VIOLATION, "message refused | mail refused | message rejected"),

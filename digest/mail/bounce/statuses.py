@@ -5,6 +5,8 @@ RFC 3464; the words of the report for people are asked only for what its status 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from digest.mail.bounce import kinds
 from digest.mail.bounce.classify import Command, command_of
 from digest.mail.bounce.layout import said_of
@@ -21,12 +23,16 @@ from digest.mail.bounce.report import (
     shortened,
 )
 from digest.mail.dsn import Action, Status, read_statuses
+from digest.mail.mime import Part
 from digest.mail.scan import first_address, has_domain
 
 _PARTS = frozenset(
     """message/delivery-status message/xdelivery-status message/global-delivery-status
     message/delivery-status-report text/delivery-status""".split()
 )
+_FIELD = "final-recipient:"
+_FIRST_FIELDS = (b"reporting-mta:", b"final-recipient:", b"original-recipient:", b"arrival-date:")
+_LOOK = 8 << 10  # bytes of a part in which a report would start
 _SUCCESS = frozenset({Action.DELIVERED, Action.RELAYED, Action.EXPANDED})
 
 
@@ -35,12 +41,12 @@ def as_statuses(read: Mailed) -> Report | None:
     statuses: list[Status] = []
     source = "dsn"
     for part in read.mail.parts:
-        if part.type in _PARTS:
+        if part.type in _PARTS or _is_unnamed(part):
             content = part.content().decode("utf-8", "replace")
-            statuses += read_statuses(content.split("\n"))
-    if not statuses and "final-recipient:" in read.lowered:
-        statuses, source = read_statuses(_dedented(read)), "dsn-in-text"
-    statuses = [status for status in statuses if status.address or status.diagnostic]
+            statuses += read_statuses(_dedented(content))
+    if not statuses and _FIELD in read.lowered:
+        statuses, source = read_statuses(_dedented(read.text)), "dsn-in-text"
+    statuses = [one for one in statuses if one.address or one.diagnostic or one.status]
     if not statuses:
         return None
     if kinds.is_challenge(read.mail, read.lowered):
@@ -48,13 +54,20 @@ def as_statuses(read: Mailed) -> Report | None:
     return _report_of(_with_addresses(statuses, read)[:RECIPIENTS_MAX], read, source)
 
 
-def _dedented(read: Mailed) -> list[str]:
+def _is_unnamed(part: Part) -> bool:
+    """Whether a part is a status block that a gateway passed on as a file of no known kind."""
+    if not part.type.startswith("application/"):
+        return False
+    start = part.content()[:_LOOK].lstrip().lower()
+    return start.startswith(_FIRST_FIELDS) and _FIELD.encode() in start
+
+
+def _dedented(text: str) -> list[str]:
     """The lines of a status block within a text, without what it is indented by."""
-    at = read.lowered.find("final-recipient:")
-    indented = at - (read.lowered.rfind("\n", 0, at) + 1)
-    return [
-        line[indented:] if not line[:indented].strip() else line for line in read.text.split("\n")
-    ]
+    lowered = text.lower()
+    at = max(lowered.find(_FIELD), 0)
+    indented = at - (lowered.rfind("\n", 0, at) + 1)
+    return [line[indented:] if not line[:indented].strip() else line for line in text.split("\n")]
 
 
 def _with_addresses(statuses: list[Status], read: Mailed) -> list[tuple[Status, str]]:
@@ -63,17 +76,17 @@ def _with_addresses(statuses: list[Status], read: Mailed) -> list[tuple[Status, 
     for status in statuses:
         address = status.address
         if not has_domain(address):
-            address = _address_elsewhere(status, read) or address
+            address = _address_elsewhere(status, read, taken=seen) or address
         key = address.lower()
         if address and (key not in seen or seen[key][0].action is Action.UNKNOWN):
             seen[key] = (status, address)
     return list(seen.values())
 
 
-def _address_elsewhere(status: Status, read: Mailed) -> str:
-    named = named_in(read)
+def _address_elsewhere(status: Status, read: Mailed, *, taken: Collection[str]) -> str:
+    named = [one.address for one in named_in(read) if one.address not in taken]
     if named:
-        return named[0].address
+        return named[0]
     return first_address(status.diagnostic) or returned_to(read.returned)
 
 
