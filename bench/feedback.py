@@ -9,22 +9,19 @@ are read by flufl.bounce beside it, when it can be had (``.cache/bench``; no dep
 from __future__ import annotations
 
 import importlib
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from email import message_from_bytes
-from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 
 from bench.corpus import FOLDER, Grades, Read, Sample, families, grade, samples
+from bench.packages import brought
 from bench.result import Figure, Result
 from digest.mail.bounce import families as tables
 from digest.mail.bounce import provider_codes, read_report
 
 ROUNDS = 5
-_CACHE = Path(__file__).resolve().parent.parent / ".cache"
 _PEER = "flufl.bounce==6.0.0"
 _ANYBODY = frozenset({"list", "sentence", "before"})
 _HEAD = b"From: MAILER-DAEMON@mx.example.org\r\nReturn-Path: <>\r\nSubject: Undelivered Mail\r\n"
@@ -165,14 +162,9 @@ def _peer(mails: Sequence[Sample], rate: float) -> tuple[tuple[Figure, ...], dic
 
 def _scanner() -> Callable[[Any], tuple[set[bytes], set[bytes]]] | None:
     """``all_failures`` of flufl.bounce, installed beside the benchmarks if need be."""
-    target = _CACHE / "bench" / "flufl"
-    if not target.is_dir():
-        own = sorted(_CACHE.glob("uv-*"))
-        uv = shutil.which("uv") or (str(own[-1]) if own else None)
-        if uv is None:
-            return None
-        command = [uv, "pip", "install", "--quiet", "--python", sys.executable]
-        subprocess.run([*command, "--target", str(target), _PEER], check=False)
+    target = brought(_PEER, "flufl.bounce")
+    if target is None:
+        return None
     sys.path.append(str(target))
     try:
         module = importlib.import_module("flufl.bounce")

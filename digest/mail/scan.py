@@ -93,7 +93,8 @@ def _local(text: str, at: int) -> tuple[int, str]:
         left = left[:-1] if opening < 0 else left
         return at - len(left), ""
     local = left[len(left.rstrip(_LOCAL)) :]
-    trimmed = local.lstrip(_BEFORE_LOCAL)
+    # An encoded-word (RFC 2047) is none in an address, but servers quote what they were given.
+    trimmed = local if local.startswith("=?") else local.lstrip(_BEFORE_LOCAL)
     if trimmed[:5].lower() == "smtp=":  # an attribute of X.400: dda:SMTP=anne@example.org
         trimmed = trimmed[5:]
     return at - len(trimmed), trimmed

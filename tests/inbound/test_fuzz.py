@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.packages import brought
 from digest.errors import InputError
 from digest.inbound.mails import as_feedback, read_mails
 from digest.inbound.webhooks import Posted
 from digest.inbound.webhooks import base as hooks
+from tests.conftest import missing
 from tests.inbound.returned import answer, complaint, dsn
 from tests.inbound.test_webhooks import HOOKS, dead
 
@@ -85,6 +92,19 @@ def test_no_event_makes_us_raise(provider: str, path: list[int], value: object) 
     elif provider == "generic":
         mangled = {"events": mangled}
     _read_hook(provider, json.dumps(mangled).encode())
+
+
+@pytest.mark.long
+def test_ten_minutes_of_guided_search_find_nothing_that_raises(tmp_path: Path) -> None:
+    atheris = brought("atheris>=3,<4", "atheris")
+    if atheris is None:
+        missing("atheris, which has wheels for Linux on x86_64 only")
+    root = Path(__file__).resolve().parent.parent.parent
+    command = [sys.executable, "-m", "tests.inbound.guided_fuzz", str(tmp_path / "seen"), "620"]
+    paths = os.environ | {"PYTHONPATH": f"{root}:{atheris}"}
+    done = subprocess.run(command, capture_output=True, check=False, text=True, env=paths)
+    assert done.returncode == 0, done.stderr[-4_000:]
+    assert re.search(r"Done \d{5,} runs", done.stderr), done.stderr[-4_000:]
 
 
 @pytest.mark.long

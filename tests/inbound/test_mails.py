@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select
 
@@ -16,7 +18,7 @@ from digest.store.schema import feedback, notices
 from digest.store.session import Database
 from digest.store.subscribers import find_reader
 from tests.audience.came_back import ANNE, BART, CRIS, Scene, a_scene
-from tests.build import PUBLIC_URL
+from tests.build import PUBLIC_URL, a_newsletter, a_reader
 from tests.delivery.stage import KEYS
 from tests.inbound.returned import answer, complaint, dsn
 
@@ -43,6 +45,17 @@ async def test_the_envelope_says_who_and_the_report_says_what(scene):
     taken = await take(scene, forged, verp(sent[ANNE]).upper())
     assert taken.effect is Effect.SUPPRESSED
     assert await scene.suppressed() == {ANNE}
+
+
+async def test_a_token_of_another_newsletter_speaks_for_nobody_but_its_own_reader(scene):
+    await scene.sent()
+    daily = await a_newsletter(scene.db, "daily", return_path="d-{token}@bounces.example.com")
+    await a_reader(scene.db, daily, "Dora")
+    sent = await replace(scene, newsletter=daily).sent()
+    stolen = verp(sent["dora@example.org"])  # at the return path of the weekly
+    taken = await take(scene, dsn(to=stolen, address=ANNE, returned=f"To: {ANNE}"), stolen)
+    assert taken.effect is Effect.SUPPRESSED
+    assert await scene.suppressed() == {"dora@example.org"}
 
 
 RETURNED = [

@@ -6,6 +6,7 @@ A report *claims*: anybody can write one. Whom it may concern is decided by sign
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +19,8 @@ from digest.mail.scan import REPLY, STATUS
 RECIPIENTS_MAX = 100
 EVIDENCE_MAX = 300  # characters of a diagnosis that are kept
 
+# Reports explain at length what may have happened; that is no diagnosis.
+_PERHAPS = re.compile(r"[^.\n]{0,300}\b(?:may|might|possibly|perhaps|probably)\b[^.\n]{0,300}")
 _WEAK = frozenset({Reason.UNDEFINED, Reason.ON_HOLD})
 
 
@@ -89,7 +92,7 @@ def judged(
         status = own or status
     reason = classify(said, status=status, reply=code, command=command)
     if more is not None and (reason in _WEAK or not said.strip()):
-        rest = more()[:TEXT_MAX]
+        rest = _PERHAPS.sub(" ", more()[:TEXT_MAX])
         # Without a diagnosis no other server was asked: what is told is the reporter's own.
         wider = classify(
             rest, status=status, reply=code or (said and reply_in(rest)), command=command
