@@ -7,6 +7,7 @@
     store/      the only SQL: functions(session, …) that never commit
     net/        what we ask the network beside sending
     audience/   who reads: sign up, import, leave, what comes back
+    collect/    what the next issue may link to: feeds, the link inbox, drafts
     access/     who may do what: keys of programs
     delivery/   publish → plan → sender (claim, compose, send, record) → session → smtp
     inbound/    where bounces, complaints and answers come in: mail and webhooks
@@ -16,7 +17,8 @@
     cli/        one module per noun of the ``digest`` command
 
 Imports point down this list reversed: cli → web → runtime → jobs → inbound → delivery →
-audience, access → store, content, net → rules → mail → the ground (``./run check`` holds it).
+audience, collect, access → store, content, net → rules → mail → the ground (``./run check`` holds
+it).
 
 One path to read first: ``cli/issue.py`` → ``delivery/publish.py`` → ``delivery/plan.py`` →
 ``delivery/sender.py`` → ``delivery/session.py``. The words are in docs/glossary.md, the files that

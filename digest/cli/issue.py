@@ -15,6 +15,9 @@ _VERBS = {
         "fmt": "Bring an issue file into its normal form.",
         "import": "Make an issue file from a plain-text, HTML or .eml newsletter.",
     },
+    "issue_draft": {
+        "draft": "Write the next issue's file from the links that were kept.",
+    },
     "issue_check": {
         "check": "Read a file as strictly as sending does, and look for what readers would find.",
     },

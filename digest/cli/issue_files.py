@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 from cyclopts import Parameter
 
@@ -14,24 +12,17 @@ from digest.cli import output
 from digest.cli.files import read_bytes, write_text
 from digest.cli.options import Json, Many, OfNewsletter
 from digest.content.issue_file import decode_issue, parse_issue
-from digest.content.issue_format import format_issue, new_issue
+from digest.content.issue_format import (
+    USUAL_SECTIONS,
+    Beginning,
+    begin_after,
+    format_issue,
+    new_issue,
+)
 from digest.content.plain_text_import import Imported, import_plain_text
 from digest.errors import ConflictError, InputError
-from digest.rules.schedule import parse_schedule
 
-USUAL_SECTIONS = ("News", "Code", "Papers")
 _HTML = frozenset({".html", ".htm", ".xhtml"})
-
-
-@dataclass(frozen=True, slots=True)
-class Beginning:
-    """What is known of the next issue before a word of it is written."""
-
-    number: int
-    title: str
-    date: date | None
-    sections: tuple[str, ...]
-    previous: str | None
 
 
 async def new(
@@ -87,46 +78,18 @@ async def new(
 
 def _after_file(path: Path) -> Beginning:
     text = decode_issue(read_bytes(path), path=str(path))
-    return _after_text(text, path=str(path))
-
-
-def _after_text(text: str, *, path: str) -> Beginning:
-    last = parse_issue(text, path=path)
-    if last.number is None:
-        raise InputError("The last issue has no number.", where=path, fix="Give --number.")
-    title = last.title.replace(str(last.number), str(last.number + 1))
-    headings = tuple(section.heading for section in last.rendered_sections)
-    return Beginning(last.number + 1, title, None, headings or USUAL_SECTIONS, text)
+    return begin_after(text, path=str(path))
 
 
 async def _after_database(slug: str | None) -> Beginning:
     # Only here, so that the other verbs of this module start without a database.
     from digest.cli.connection import connected
-    from digest.store.issues import latest_version, list_issues
+    from digest.collect.upcoming import upcoming_issue
     from digest.store.newsletters import get_newsletter
 
     async with connected() as found, found.db.read() as session:
         newsletter = await get_newsletter(session, slug)
-        issues = [
-            one for one in await list_issues(session, newsletter.id) if one.number is not None
-        ]
-        last = max(issues, key=lambda one: one.number or 0, default=None)
-        version = None if last is None else await latest_version(session, last.id)
-        day = _next_day(newsletter.schedule, newsletter.timezone, found.clock.now())
-    usual = tuple(newsletter.settings.get("sections", ()))
-    if version is None:
-        return Beginning(1, f"{newsletter.name} #1", day, usual or USUAL_SECTIONS, None)
-    begun = _after_text(version.source, path="the last issue")
-    return Beginning(begun.number, begun.title, day, usual or begun.sections, version.source)
-
-
-def _next_day(schedule: str | None, zone: str, now: datetime) -> date | None:
-    """The date, in the newsletter's zone, of the first slot after ``now``."""
-    if not schedule:
-        return None
-    local = now.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
-    slot = parse_schedule(schedule).next_after(local)
-    return None if slot is None else slot.date()
+        return await upcoming_issue(session, newsletter, now=found.clock.now())
 
 
 def fmt(

@@ -22,6 +22,7 @@ GROUPS = {
     "init": "Set up: a .env with a new key, the database, the first newsletter.",
     "newsletter": "Newsletters: create, show, list, set, welcome.",
     "issue": "Issues, from the file to the receipt.",
+    "link": "Links for the next issue: add, list, keep, drop, move.",
     "theme": "Looks of issues: new, check, preview.",
     "feedback": "What comes back: bounces, complaints, answers.",
     "suppression": "Addresses that are never mailed: list, add, remove.",

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from digest.content.front_matter import normal_front_matter
 from digest.content.issue import TODO
 from digest.content.issue_blocks import Block, block_text
-from digest.content.issue_file import read_issue
+from digest.content.issue_file import parse_issue, read_issue
 from digest.content.issue_outline import Outline, SectionOutline, read_outline
 from digest.content.issue_source import Body
 from digest.content.markdown_words import escape_words
+from digest.errors import InputError
+
+USUAL_SECTIONS = ("News", "Code", "Papers")
 
 
 def format_issue(text: str, *, path: str = "issue.md") -> str:
@@ -75,6 +79,30 @@ def _written(block: Block, body: Body) -> str:
     return f"{'#' * block.level} {token.content}" + (f" {{{label}}}" if label else "")
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What is known of the next issue before a word of it is written.
+
+    ``previous`` is the text of the last issue.
+    """
+
+    number: int
+    title: str
+    date: dt.date | None = None
+    sections: tuple[str, ...] = USUAL_SECTIONS
+    previous: str | None = None
+
+
+def begin_after(text: str, *, path: str) -> Beginning:
+    """The issue after the one with this text; InputError where that has no number."""
+    last = parse_issue(text, path=path)
+    if last.number is None:
+        raise InputError("The last issue has no number.", where=path, fix="Give --number.")
+    title = last.title.replace(str(last.number), str(last.number + 1))
+    headings = tuple(section.heading for section in last.rendered_sections)
+    return Beginning(last.number + 1, title, None, headings or USUAL_SECTIONS, text)
+
+
 def new_issue(
     *,
     number: int,
@@ -102,6 +130,11 @@ def new_issue(
     for heading in dict.fromkeys([*headings, *carried]):
         parts += [f"## {heading}", carried.get(heading, TODO)]
     return format_issue("\n\n".join(parts) + "\n")
+
+
+def kept_for_later(text: str) -> dict[str, str]:
+    """What an issue's file keeps for the next one: by heading, the Markdown below it."""
+    return _kept_for_later(read_outline(format_issue(text), path="previous issue"))
 
 
 def _usual_headings(outline: Outline) -> list[str]:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from markdown_it.common.normalize_url import normalizeLink
 
-__all__ = ["canonical_url", "is_web", "link_target", "with_utm"]
+__all__ = ["canonical_url", "is_web", "link_target", "with_utm", "without_trackers"]
 
 # What a link may do: show a page or start a mail. Everything else (javascript:, data:, file:)
 # either runs something or reaches into the reader's machine.
@@ -93,6 +93,15 @@ def _known_site(host: str, path: str, query: str) -> str | None:
         name = video or (found[1] if found else None)
         return f"https://www.youtube.com/watch?v={quote(name)}" if name else None
     return None
+
+
+def without_trackers(url: str) -> str:
+    """The link without the parameters that only tell where a click came from."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
+    return urlunsplit(parts._replace(query=_without_trackers(parts.query))) if parts.query else url
 
 
 def _without_trackers(query: str) -> str:

@@ -18,7 +18,7 @@ _CAPITALS: Final = 12  # letters from which a subject in capitals is a shout and
 
 # How other programs write a reader's name; here it would be read out as it stands. (Markdown takes
 # the stars of *|NAME|* for emphasis. A brace is refused by its reader, unless it is meant: \\{.)
-_FOREIGN_SLOT: Final = re.compile(
+FOREIGN_SLOT: Final = re.compile(
     r"\*?\|[A-Z]\w*\|\*?|%%?[A-Z_]+%%?(?!\w)|<<\s?\w+\s?>>|\[(?:FIRST|LAST)_?NAME\]",
     re.IGNORECASE,
 )
@@ -81,12 +81,12 @@ def slot_spelling(draft: Draft) -> Iterator[Found]:
     lines = (("title", issue.title), ("subject", issue.subject), ("preview line", issue.preview))
     told = set()
     for name, text in lines:
-        found = _FOREIGN_SLOT.search(text)
+        found = FOREIGN_SLOT.search(text)
         if found and text not in told:
             told.add(text)
             yield TOP, f"{found[0]!r} would stand in the {name} as it is: no names go there."
     for words in words_of(issue):
-        found = _FOREIGN_SLOT.search(words.text)
+        found = FOREIGN_SLOT.search(words.text)
         if found and words.kind == "text":
             yield words.place, f"{found[0]!r} is no slot of this program."
 

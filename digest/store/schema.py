@@ -8,6 +8,7 @@ and ``attempts``; every query on them goes through an index named here.
 from __future__ import annotations
 
 from digest.store.tables.answers import feedback, feedback_rules
+from digest.store.tables.collecting import candidates, feeds
 from digest.store.tables.columns import metadata
 from digest.store.tables.issues import issues, links, media, version_links, version_media, versions
 from digest.store.tables.newsletters import installation, newsletter_people, newsletters, send_slots
@@ -35,12 +36,14 @@ from digest.store.tables.sending import (
 __all__ = [
     "api_keys",
     "attempts",
+    "candidates",
     "consent_batches",
     "consent_events",
     "deliveries",
     "destinations",
     "feedback",
     "feedback_rules",
+    "feeds",
     "installation",
     "issues",
     "links",

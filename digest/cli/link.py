@@ -1,0 +1,197 @@
+"""``digest link``: the inbox of links for the next issue."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+from datetime import date, datetime
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from digest.cli import output
+from digest.cli.connection import Connection, connected
+from digest.cli.options import Json, Many, OfNewsletter, group
+from digest.collect.asking import asking
+from digest.collect.inbox import Handed, Looked, heading, keep_link, look_at
+from digest.errors import InputError, NotFoundError
+from digest.rules.candidate import CandidateState
+from digest.store.candidates import (
+    Candidate,
+    linked_in,
+    list_candidates,
+    move_candidates,
+    set_candidates,
+)
+from digest.store.newsletters import get_newsletter
+
+app = group("link")
+
+Ids = Annotated[tuple[int, ...], Many]
+_OPEN = (CandidateState.WAITING, CandidateState.KEPT)
+
+
+@app.command
+async def add(
+    url: str,
+    /,
+    *,
+    note: str = "",
+    section: str = "",
+    title: str = "",
+    sponsor: bool = False,
+    for_: Annotated[datetime | None, Parameter(name="--for")] = None,
+    slug: OfNewsletter = None,
+    offline: bool = False,
+    as_json: Json = False,
+) -> int:
+    """Keep a link for the next issue; title, description, site and date are read from its page.
+
+    The same page twice is one link, with both notes. Exit 1 where an issue has it already.
+
+    Parameters
+    ----------
+    url
+        The address of a page.
+    note
+        What is to be said about it, in your words; stands in the draft instead of its description.
+    section
+        The heading it goes under; proposed by what it is, when not given.
+    title
+        Its title, when not that of the page.
+    sponsor
+        It is a sponsor's, booked for the date of --for; the address stays as given.
+    for_
+        The date of the issue a sponsor is booked for.
+    offline
+        Do not ask the page.
+    """
+    if sponsor != (for_ is not None):
+        raise InputError("--sponsor and --for DATE go together.", where="--for")
+    day = for_.date() if for_ else None
+    handed = Handed(url, note=note, section=section, title=title, day=day)
+    async with connected() as found:
+        async with found.db.read() as session:
+            newsletter = await get_newsletter(session, slug)
+        looked = await _look(found, url, offline=offline)
+        async with found.db.begin() as session:
+            now = found.clock.now()
+            taken = await keep_link(session, newsletter, handed, looked.facts, now=now)
+    row = _row(taken.candidate) | {"new": taken.new, "trouble": looked.trouble or None}
+    said = "Kept" if taken.new else "Kept before; this adds to it"
+    place = f" under {taken.candidate.section}" if taken.candidate.section else ""
+    text = f"{said}: {taken.candidate.title}{place}"
+    output.result(row, as_json=as_json, text=output.printable(text))
+    if looked.trouble and not as_json:
+        output.note(f"Its page could not be read. {output.printable(looked.trouble)}")
+    return 0
+
+
+async def _look(found: Connection, url: str, *, offline: bool) -> Looked:
+    async with AsyncExitStack() as stack:
+        fetcher = None
+        if not offline:
+            fetcher = await stack.enter_async_context(
+                asking(found.settings, "title of a link for a newsletter")
+            )
+        return await look_at(fetcher, url)
+
+
+@app.command(name="list")
+async def list_(
+    *,
+    state: CandidateState | None = None,
+    slug: OfNewsletter = None,
+    as_json: Json = False,
+) -> int:
+    """List the links of the inbox: those kept and those waiting, and which issue has them by now.
+
+    Parameters
+    ----------
+    state
+        Only those that are waiting, kept or dropped.
+    """
+    async with connected() as found, found.db.read() as session:
+        newsletter = await get_newsletter(session, slug)
+        states = _OPEN if state is None else (state,)
+        links = await list_candidates(session, newsletter.id, states=states)
+        used = await linked_in(session, newsletter.id, [one.canonical_url for one in links])
+    rows = [_row(one) | {"issue": used.get(one.canonical_url)} for one in links]
+    columns = ("id", "state", "section", "title", "site", "published_at", "issue")
+    output.rows(rows, as_json=as_json, columns=columns, empty="The inbox is empty.")
+    return 0
+
+
+@app.command
+async def keep(ids: Ids, /, *, slug: OfNewsletter = None, as_json: Json = False) -> int:
+    """Have links in the next draft.
+
+    Parameters
+    ----------
+    ids
+        Their numbers, as `link list` shows them.
+    """
+    return await _set(ids, CandidateState.KEPT, slug=slug, as_json=as_json)
+
+
+@app.command
+async def drop(ids: Ids, /, *, slug: OfNewsletter = None, as_json: Json = False) -> int:
+    """Leave links out; no feed brings them again.
+
+    Parameters
+    ----------
+    ids
+        Their numbers, as `link list` shows them.
+    """
+    return await _set(ids, CandidateState.DROPPED, slug=slug, as_json=as_json)
+
+
+@app.command
+async def move(
+    ids: Ids, /, *, section: str, slug: OfNewsletter = None, as_json: Json = False
+) -> int:
+    """Put links under another heading.
+
+    Parameters
+    ----------
+    ids
+        Their numbers, as `link list` shows them.
+    section
+        The heading.
+    """
+    to = heading(section)
+    async with connected() as found, found.db.begin() as session:
+        newsletter = await get_newsletter(session, slug)
+        changed = await move_candidates(session, newsletter.id, ids, to)
+        _all_there(ids, changed)
+    text = f"{output.counted(len(changed), 'link')} under {output.printable(to)}"
+    output.result({"ids": changed, "section": to}, as_json=as_json, text=text)
+    return 0
+
+
+async def _set(
+    ids: tuple[int, ...], state: CandidateState, *, slug: str | None, as_json: bool
+) -> int:
+    async with connected() as found, found.db.begin() as session:
+        newsletter = await get_newsletter(session, slug)
+        changed = await set_candidates(session, newsletter.id, ids, state)
+        _all_there(ids, changed)
+    text = f"{output.counted(len(changed), 'link')} {state}"
+    output.result({"ids": changed, "state": state}, as_json=as_json, text=text)
+    return 0
+
+
+def _all_there(ids: tuple[int, ...], changed: list[int]) -> None:
+    """Nothing is changed where one number is wrong."""
+    missing = sorted(set(ids) - set(changed))
+    if missing:
+        raise NotFoundError(
+            "There is no such link.", where=str(missing[0]), fix="See: digest link list."
+        )
+
+
+def _row(one: Candidate) -> dict[str, object]:
+    row = asdict(one)
+    del row["canonical_url"]
+    row["sponsor_for"] = date.fromisoformat(one.sponsor_for) if one.sponsor_for else None
+    return row
