@@ -132,6 +132,13 @@ def _hostile() -> list[bytes]:
         + status
         + b"Content-Type: message/delivery-status\r\n\r\n"
         + b"".join(block % number for number in range(50_000)),
+        _HEAD
+        + status.replace(b"x\r\n", b"".join(b"<a%d@example.org>: no\r\n" % n for n in range(2_000)))
+        + b"Content-Type: message/delivery-status\r\n\r\n"
+        + b"".join(
+            b"Final-Recipient: local; a%d\r\nAction: failed\r\n\r\n" % n for n in range(200)
+        ),
+        _HEAD + b"Content-Type: text/html\r\n\r\n" + b"<a mailto:" * 25_000,
         _HEAD + b"Content-Type: text/html; charset=x-junk\r\n\r\n" + b"<\xff" * 2_500_000,
         _HEAD + b"\r\n" + b"A line of an ordinary mail.\r\n" * 1_100_000,
     ]

@@ -81,6 +81,9 @@ def test_an_address_beyond_ascii_is_read(written: str) -> None:
         f"- {ANNE}: unknown user\n- {BART}: mailbox full\n",
         f"1. {ANNE} (user unknown)\n2. {BART} (user unknown)\n",
         f"Delivery to the following recipients failed:\n\n     {ANNE}\n     {BART}\n",
+        f"Anne Meyer ({ANNE}) : user not found\nBart ({BART}) : over quota\nHelp (support@x.org)\n",
+        f"Delivery has failed to:\n\nAnne ({ANNE})\nNot found.\n\nBart ({BART})\nNot found.\n",
+        f"A message from <c@example.com> to:\n-> {ANNE}\n-> {BART}\nwas stopped\n",
         f"Failed Recipient: {ANNE}\nReason: no user\n\nFailed Recipient: {BART}\nReason: no user\n",
     ],
 )

@@ -118,7 +118,13 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "mimesweeper", ("a message could not be delivered to:", "message could not be delivered to")
     ),
-    Family("amavis", ("message was not relayed to:", "message was not delivered to:")),
+    Family(
+        "amavis",
+        (
+            *("message was not relayed to:", "message was not delivered to:"),
+            *("from you * to the following recipient", "a message from * to:"),
+        ),
+    ),
     Family("barracuda", ("was not able to be delivered to", "message was blocked to")),
     # --- providers ----------------------------------------------------------------------------
     Family(

@@ -130,7 +130,7 @@ AUTOMATIC_TEXTS = phrases(
     this is an automated reply | this is an auto-reply | this is an automated response |
     this is an automatic response | autoresponder | auto-responder | im urlaub | nicht im büro |
     absent du bureau | de vacaciones | limited access to e | i am on leave | i am out of office |
-    this is an automated email | i am travel na urlopie | jestem nieobecn | будет отсутствовать |
+    this is an automated email | na urlopie | jestem nieobecn | будет отсутствовать |
     в отпуске"""
 )
 CHALLENGES = phrases(

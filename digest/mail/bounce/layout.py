@@ -19,6 +19,8 @@ TEXT_MAX = 48 << 10  # characters of a report for people; a long one is a return
 LINES_MAX = 1_500
 RECIPIENTS_MAX = 100
 DIAGNOSIS_MAX = 1_500
+# Who answers questions about a report, in whose text they stand.
+CONTACTS = ("postmaster@", "mailer-daemon@", "abuse@", "support@", "helpdesk@", "admin@", "root@")
 _SENTENCE_MAX = 300
 _NEAR = 700  # characters between a phrase and the first address it introduces
 _SHORT_LIST = 12  # lines
@@ -83,6 +85,7 @@ _LABELS = re.compile(
 _TRANSCRIPT = re.compile(r"\brcpt to:[ \t]{0,8}<?([^\s<>]{3,320})>?", re.IGNORECASE)
 _REFUSED = re.compile(r"^[\s<>*:+-]{0,12}(?:\w{1,12}[ :]{1,3}){0,2}[45]\d\d[ -]", re.MULTILINE)
 _NUMBERED = re.compile(r"^\s{0,8}\d{1,3}[.)]\s")
+_NAME = re.compile(r"\s{0,8}[\"']?\w[\w.,' -]{0,60}[\"']?\s{0,4}[<(\[]")  # Anne Meyer <
 _HEADER = re.compile(r"[> ]{0,4}[A-Z][A-Za-z-]{1,40}: ")
 _ANGLES = re.compile(r"^[ \t]{0,1}<([^<>\s]{1,128}@[^<>\s]{1,255})>:?[ \t]{0,8}", re.MULTILINE)
 _ENDS = (":", "-", "=", "*", ".", ";")
@@ -189,10 +192,12 @@ def said_of(text: str, address: str, others: Sequence[str]) -> str:
     if at < 0:
         return ""
     start = at + len(address)
-    ends = [lowered.find("\n  " + other.lower(), start) for other in others if other != address]
-    ends += [lowered.find("\n<" + other.lower(), start) for other in others if other != address]
-    end = min((e for e in ends if e > 0), default=len(text))
-    return text[start : min(end, start + DIAGNOSIS_MAX)]
+    last = start + DIAGNOSIS_MAX
+    ends = [last]
+    for other in others:
+        if other != address:
+            ends += [lowered.find(f"\n{mark}{other.lower()}", start, last) for mark in ("  ", "<")]
+    return text[start : min(end for end in ends if end > 0)]
 
 
 def _limited(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
@@ -223,7 +228,7 @@ def _below(
         before = near[line_start:at]
         if any(word in near[max(0, at - _SENTENCE_MAX) : at] for word in _EXAMPLES):
             return []
-        if line_start > 0 and _is_item(before):
+        if line_start > 0 and (_is_item(before) or _NAME.fullmatch(before)):
             return _items(text[end:], line_start)
         if strict and near[:at].count("\n") > 2:
             return []
@@ -322,14 +327,12 @@ def _item(line: str) -> tuple[tuple[str, str], str, str] | None:
     if "@" not in line:
         return None
     for at, after, address in addresses(line):
-        if not _is_item(line[:at]):
+        before, rest = _NUMBERED.sub("", line[:at]), line[after:].lstrip(">\"' ")
+        if _NAME.fullmatch(before) and not address.startswith(CONTACTS):
+            return ("a name", before[-1]), address, rest
+        if not _is_item(before):
             return None
-        rest = line[after:].lstrip(">\"' ")
-        return (
-            (_NUMBERED.sub("", line[:at]), rest[:1] if rest[:1] in (":", "") else " "),
-            address,
-            rest,
-        )
+        return (before, rest[:1] if rest[:1] in (":", "") else " "), address, rest
     return None
 
 

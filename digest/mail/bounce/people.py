@@ -12,6 +12,7 @@ import re
 from digest.mail.bounce import kinds
 from digest.mail.bounce.classify import command_of
 from digest.mail.bounce.layout import (
+    CONTACTS,
     Named,
     named_recipients,
     said_of,
@@ -146,7 +147,7 @@ def _loose(read: Mailed, own: list[str]) -> list[Named]:
             address
             for start, _, address in addresses(text)
             if address not in own
-            and not address.startswith(_CONTACTS)
+            and not address.startswith(CONTACTS)
             and not _sends(text[max(0, start - 40) : start])
         )
         if 0 < len(found) <= _FEW:
@@ -168,7 +169,6 @@ _SENDERS = (
     *("expéditeur", "remitente", "mittente", "remetente", "afzender", "nadawca", "отправитель"),
     *("发件人", "差出人", "送信者"),
 )
-_CONTACTS = ("postmaster@", "mailer-daemon@", "abuse@", "support@", "helpdesk@", "admin@", "root@")
 
 
 def returned_to(returned: Headers) -> str:

@@ -295,7 +295,8 @@ TEXTS: Rows = (
         """authentication required | authentication is required | authentication failed |
         authentication failure | authentication turned on | authenticate first |
         not authenticated | smtp authentication | must authenticate | please turn on smtp |
-        insecure | ssl | unauthorized senders | access denied | security policy |
+        insecure | over ssl | ssl required | requires ssl | ssl error |
+        unauthorized senders | access denied | security policy |
         you are not authorized | not authorized | not permitted | insufficient security |
         incorrect password | credentials""",
     ),

@@ -19,8 +19,7 @@ from digest.mail.scan import REPLY, STATUS
 RECIPIENTS_MAX = 100
 EVIDENCE_MAX = 300  # characters of a diagnosis that are kept
 
-# Reports explain at length what may have happened; that is no diagnosis.
-_PERHAPS = re.compile(r"[^.\n]{0,300}\b(?:may|might|possibly|perhaps|probably)\b[^.\n]{0,300}")
+_PERHAPS = re.compile(r"\b(?:may|might|possibly|perhaps|probably)\b")
 _WEAK = frozenset({Reason.UNDEFINED, Reason.ON_HOLD})
 
 
@@ -92,7 +91,7 @@ def judged(
         status = own or status
     reason = classify(said, status=status, reply=code, command=command)
     if more is not None and (reason in _WEAK or not said.strip()):
-        rest = _PERHAPS.sub(" ", more()[:TEXT_MAX])
+        rest = _certain(more()[:TEXT_MAX])
         # Without a diagnosis no other server was asked: what is told is the reporter's own.
         wider = classify(
             rest, status=status, reply=code or (said and reply_in(rest)), command=command
@@ -103,6 +102,11 @@ def judged(
     return Recipient(
         address, status, code, reason, final=final, hard=hard, evidence=shortened(said)
     )
+
+
+def _certain(text: str) -> str:
+    """``text`` without lines of what may have happened, which reports explain at length."""
+    return "\n".join(line for line in text.split("\n") if not _PERHAPS.search(line))
 
 
 def status_in(text: str) -> str:

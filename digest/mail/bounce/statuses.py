@@ -5,8 +5,6 @@ RFC 3464; the words of the report for people are asked only for what its status 
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from digest.mail.bounce import kinds
 from digest.mail.bounce.classify import Command, command_of
 from digest.mail.bounce.layout import said_of
@@ -73,20 +71,20 @@ def _dedented(text: str) -> list[str]:
 def _with_addresses(statuses: list[Status], read: Mailed) -> list[tuple[Status, str]]:
     """Each status with its address; one that has none gets it from the rest of the report."""
     seen: dict[str, tuple[Status, str]] = {}
+    lost = any(not has_domain(status.address) for status in statuses)
+    named = [one.address for one in named_in(read)] if lost else []
     for status in statuses:
         address = status.address
         if not has_domain(address):
-            address = _address_elsewhere(status, read, taken=seen) or address
+            rest = next((one for one in named if one not in seen), "")
+            address = rest or _address_elsewhere(status, read) or address
         key = address.lower()
         if address and (key not in seen or seen[key][0].action is Action.UNKNOWN):
             seen[key] = (status, address)
     return list(seen.values())
 
 
-def _address_elsewhere(status: Status, read: Mailed, *, taken: Collection[str]) -> str:
-    named = [one.address for one in named_in(read) if one.address not in taken]
-    if named:
-        return named[0]
+def _address_elsewhere(status: Status, read: Mailed) -> str:
     return first_address(status.diagnostic) or returned_to(read.returned)
 
 
