@@ -1,4 +1,4 @@
-"""``digest run``: pages and sender in one process."""
+"""``digest run``: pages, schedule and sender in one process."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from digest.cli.connection import read_settings
 from digest.cli.options import Json
 from digest.cli.service import until_stopped
 from digest.delivery.sender import Sender
+from digest.delivery.slots import SlotKeeper
 from digest.jobs.inbox import received
 from digest.jobs.outgoing import Outgoing, posting, telling
 from digest.jobs.sending import send_until
+from digest.jobs.slots import slots_kept
 from digest.jobs.upkeep import kept_up
 from digest.runtime import Runtime, open_runtime
 from digest.web.app import create_app
@@ -24,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 async def run(*, host: str | None = None, port: int | None = None, as_json: Json = False) -> int:
-    """Serve the pages and send, in one process, until SIGTERM or Ctrl-C.
+    """Serve the pages, keep the schedule and send, in one process, until SIGTERM or Ctrl-C.
 
     Without a relay the pages work and nothing is sent; /readyz says so.
 
@@ -50,6 +52,7 @@ async def run(*, host: str | None = None, port: int | None = None, as_json: Json
                 kept_up(runtime.db, runtime.clock),
                 posting(settings) as post,
                 telling(Outgoing(runtime.db, runtime.clock, post)),
+                slots_kept(SlotKeeper(runtime.db, runtime.gate), runtime.clock),
             ):
                 await _work(runtime, stopped)
         await site.desk.settled()

@@ -89,6 +89,23 @@ async def webhook_disabled(
     return await _tell_everyone(session, key, values, reason=reason, now=now)
 
 
+async def tell_people(
+    session: Session,
+    newsletter: Newsletter,
+    key: str,
+    values: Mapping[str, Any],
+    *,
+    to: Sequence[str],
+    now: datetime,
+    reason: str = "",
+) -> int:
+    """Tell ``to`` about an incident of a newsletter, whose name ``key`` begins with; how many mails
+    were written: none where this was told before.
+    """
+    mail = replace(_alert(newsletter, key, values, reason=reason, now=now), to=to)
+    return await _write(session, newsletter, mail, now)
+
+
 async def _tell_everyone(
     session: Session, key: str, values: Mapping[str, Any], *, reason: str, now: datetime
 ) -> int:

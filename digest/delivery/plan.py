@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from digest.delivery.checks import Gate
@@ -18,7 +18,7 @@ from digest.errors import RefusedError
 from digest.rules.delivery import IssueState
 from digest.rules.ramp import Allowance, Quota, Usage, refusal
 from digest.rules.relay import RelayConfig
-from digest.rules.schedule import parse_schedule
+from digest.rules.slots import next_slot
 from digest.rules.throttle import ISSUE_SHARE
 from digest.store.control import supersede
 from digest.store.issues import StoredIssue, issue_by_id
@@ -97,18 +97,6 @@ async def _refuse_partial(
             fix="Send it to as many as it reaches with --accept-partial, or raise the relay's "
             "limits in DIGEST_RELAY_URL.",
         )
-
-
-def next_slot(schedule: str | None, timezone: str, now: datetime) -> datetime | None:
-    """When, in UTC, the next issue of a newsletter is due after ``now``; None: it has no schedule.
-
-    A time that a clock change leaves out is taken as it would have been without the change.
-    """
-    if not schedule:
-        return None
-    zone = ZoneInfo(timezone)
-    local = parse_schedule(schedule).next_after(now.astimezone(zone).replace(tzinfo=None))
-    return None if local is None else local.replace(tzinfo=zone).astimezone(UTC)
 
 
 def is_last_of_month(schedule: str | None, timezone: str, now: datetime) -> bool:

@@ -1,18 +1,26 @@
 """The engine inside one process: hints that there is work, and a clock that repeats them.
 
 Rows are the truth, jobs are hints: a job looks at the database and does what it finds there, so a
-hint may be lost or come twice. APScheduler is a clock only; nothing is stored with it.
+hint may be lost or come twice. APScheduler is a clock only; nothing is stored with it. It knows the
+next time of a job by the wall, so a wall clock that is set back would silence it for as long: such
+a jump is noticed by the monotonic clock, and everything is woken.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from digest.clock import Clock
+
 log = structlog.get_logger(__name__)
+
+_LOOK = 1.0  # seconds between two looks at both clocks
+_JUMP = 2.0  # seconds of difference between them that are no drift
 
 Job = Callable[[], Awaitable[None]]
 
@@ -48,6 +56,7 @@ class EmbeddedEngine:
         """Begin to run jobs, in this event loop."""
         self._scheduler.start()
         self._tasks = [asyncio.create_task(self._run(name)) for name in self._jobs]
+        self._tasks.append(asyncio.create_task(self._mind_jumps()))
 
     async def _run(self, name: str) -> None:
         while True:
@@ -58,6 +67,16 @@ class EmbeddedEngine:
             except Exception:  # the next hint tries again
                 log.exception("job failed", job=name)
 
+    async def _mind_jumps(self) -> None:
+        ahead = _ahead()
+        while True:
+            await asyncio.sleep(_LOOK)
+            before, ahead = ahead, _ahead()
+            if abs(ahead - before) > _JUMP:
+                log.warning("the clock was set", seconds=round(ahead - before))
+                for job in self._scheduler.get_jobs():
+                    job.modify(next_run_time=datetime.now(UTC))
+
     async def stop(self) -> None:
         """Stop the clock and cut what runs: whatever it was, its rows say how far it came."""
         if self._scheduler.running:
@@ -66,3 +85,8 @@ class EmbeddedEngine:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
+
+
+def _ahead() -> float:
+    """How far the wall's clock is ahead of the monotonic one."""
+    return datetime.now(UTC).timestamp() - Clock.monotonic()

@@ -15,8 +15,10 @@ from digest.errors import AddressError, ConflictError, InputError, NotFoundError
 from digest.mail.address import LOCAL_MAX, clean_name, parse_address
 from digest.mail.headers import clean_line
 from digest.mail.tokens import TOKEN_LENGTH
+from digest.rules.schedule import parse_schedule
 from digest.store import schema
 from digest.store.session import Session
+from digest.store.slots import close_slot
 from digest.store.types import insert
 
 ROLES = ("editor", "operator")
@@ -24,6 +26,8 @@ _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,2}")
 _UNDO_MAX = 86_400
 _TEXT_MAX = 2_000
+
+_WHEN = ("schedule", "timezone")
 
 _t = schema.newsletters
 
@@ -128,9 +132,14 @@ async def create_newsletter(
 async def set_newsletter(
     session: Session, newsletter_id: int, **fields: Unpack[NewsletterFields]
 ) -> Newsletter:
-    """Change what is given; InputError names the field that cannot be used."""
+    """Change what is given; InputError names the field that cannot be used.
+
+    Another schedule or time zone makes another next slot: the one there was is forgotten.
+    """
     values = _checked(fields)
     current = await newsletter_by_id(session, newsletter_id)
+    if any(values.get(key, getattr(current, key)) != getattr(current, key) for key in _WHEN):
+        await close_slot(session, newsletter_id)
     if "settings" in values:
         merged = current.settings | values["settings"]
         values["settings"] = {key: value for key, value in merged.items() if value is not None}
@@ -279,7 +288,10 @@ def _undo_window(name: str, value: int) -> int:
 
 
 def _schedule(name: str, value: str | None) -> str | None:
-    return _name(name, value) if value else None
+    schedule = _name(name, value) if value else None
+    if schedule:
+        parse_schedule(schedule)
+    return schedule
 
 
 def _settings(_name: str, value: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,13 @@ from digest.store.tables.answers import feedback, feedback_rules
 from digest.store.tables.collecting import candidates, feeds
 from digest.store.tables.columns import metadata
 from digest.store.tables.issues import issues, links, media, version_links, version_media, versions
-from digest.store.tables.newsletters import installation, newsletter_people, newsletters, send_slots
+from digest.store.tables.newsletters import (
+    installation,
+    newsletter_breaks,
+    newsletter_people,
+    newsletters,
+    send_slots,
+)
 from digest.store.tables.programs import api_keys, webhook_deliveries, webhooks
 from digest.store.tables.readers import (
     consent_batches,
@@ -49,6 +55,7 @@ __all__ = [
     "links",
     "media",
     "metadata",
+    "newsletter_breaks",
     "newsletter_people",
     "newsletters",
     "notices",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from sqlalchemy import (
     CheckConstraint,
     Column,
+    Date,
+    Index,
     Integer,
     LargeBinary,
     PrimaryKeyConstraint,
@@ -12,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from digest.store.tables.columns import at, id_column, metadata, one_of, reference
@@ -72,6 +75,27 @@ send_slots = Table(
     at("due_at", null=False),
     Column("state", String(16), nullable=False),
     reference("issue_id", "issues.id", null=True),
+    Column("reason", String(16)),  # why it is held or skipped
+    Column("detail", Text),
+    at("release_at"),  # when its issue starts, or is tried again
+    at("created_at"),  # since when it was the next one
     UniqueConstraint("newsletter_id", "local_time"),
+    Index(
+        "ix_send_slots_open",
+        "newsletter_id",
+        unique=True,
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
     one_of("state", ("open", "fired", "skipped", "held")),
+)
+
+newsletter_breaks = Table(
+    "newsletter_breaks",
+    metadata,
+    reference("newsletter_id", "newsletters.id"),
+    Column("first_day", Date, nullable=False),  # in the newsletter's zone
+    Column("last_day", Date, nullable=False),
+    PrimaryKeyConstraint("newsletter_id", "first_day", "last_day"),
+    CheckConstraint("first_day <= last_day", name="order"),
 )

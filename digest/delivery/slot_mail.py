@@ -1,0 +1,110 @@
+"""Mail about send slots: to editors while nothing is ready, to operators when something is held."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from digest.delivery.alerts import tell_people
+from digest.errors import DigestError
+from digest.rules.delivery import IssueState
+from digest.rules.slots import SlotPolicy, SlotReason, written
+from digest.store.issues import StoredIssue, list_issues
+from digest.store.newsletters import Newsletter, people
+from digest.store.session import Session
+from digest.store.slots import Slot
+
+_HOUR = timedelta(hours=1)
+
+
+async def remind(
+    session: Session, newsletter: Newsletter, slot: Slot, *, before: timedelta, now: datetime
+) -> int:
+    """Nothing is approved for the next slot: said once for each time before it."""
+    values = {
+        "when": _when(slot.local),
+        "zone": newsletter.timezone,
+        "hours": str(before // _HOUR),
+        "draft": await _draft(session, newsletter),
+    }
+    key = f"slot_unready:{newsletter.id}:{written(slot.local)}:{before // _HOUR}"
+    return await tell_people(
+        session, newsletter, key, values, to=await _editors(session, newsletter), now=now
+    )
+
+
+async def tell_held(
+    session: Session,
+    newsletter: Newsletter,
+    slot: Slot,
+    reason: SlotReason | None,
+    *,
+    policy: SlotPolicy,
+    now: datetime,
+) -> int:
+    """A slot passed and nothing went out."""
+    late = reason is SlotReason.LATE
+    values = {
+        "when": _when(slot.local),
+        "zone": newsletter.timezone,
+        "grace": _span(policy.grace),
+        "draft": await _draft(session, newsletter),
+    }
+    key = f"slot_{'missed' if late else 'held'}:{newsletter.id}:{written(slot.local)}"
+    to = await _operators(session, newsletter)
+    if not late:
+        to = list(dict.fromkeys([*await _editors(session, newsletter), *to]))
+    return await tell_people(session, newsletter, key, values, to=to, now=now)
+
+
+async def tell_refused(
+    session: Session,
+    newsletter: Newsletter,
+    issue: StoredIssue,
+    *,
+    error: DigestError,
+    at: datetime,
+    now: datetime,
+) -> int:
+    """An issue was due and the gate let it not pass; told once for each slot and reason."""
+    reason = " ".join(part for part in (error.message, error.fix) if part)
+    key = f"slot_refused:{issue.id}:{int(at.timestamp())}:{error.where}"
+    to = await _operators(session, newsletter)
+    values = {"issue": str(issue.name)}
+    return await tell_people(session, newsletter, key, values, to=to, reason=reason, now=now)
+
+
+async def tell_missed(
+    session: Session, newsletter: Newsletter, issue: StoredIssue, *, at: datetime, now: datetime
+) -> int:
+    """An issue had a time of its own, and nobody was there to send it."""
+    key = f"issue_missed:{issue.id}:{int(at.timestamp())}"
+    values = {"issue": str(issue.name), "when": f"{at:%d %B %Y, %H:%M} UTC"}
+    to = await _operators(session, newsletter)
+    return await tell_people(session, newsletter, key, values, to=to, now=now)
+
+
+async def _draft(session: Session, newsletter: Newsletter) -> str:
+    """The issue that waits for an approval, if there is one: the lowest number."""
+    drafts = await list_issues(session, newsletter.id, state=IssueState.DRAFT)
+    numbers = sorted(one.number for one in drafts if one.number is not None)
+    return str(numbers[0]) if numbers else ""
+
+
+async def _editors(session: Session, newsletter: Newsletter) -> list[str]:
+    found = [person.address for person in await people(session, newsletter.id, "editor")]
+    return found or await _operators(session, newsletter)
+
+
+async def _operators(session: Session, newsletter: Newsletter) -> list[str]:
+    found = [person.address for person in await people(session, newsletter.id, "operator")]
+    return found or [newsletter.from_address]
+
+
+def _when(local: datetime) -> str:
+    return f"{local:%A, %d %B %Y, %H:%M}"
+
+
+def _span(span: timedelta) -> str:
+    hours, minutes = divmod(span // timedelta(minutes=1), 60)
+    parts = [f"{hours} h"] * bool(hours) + [f"{minutes} min"] * bool(minutes)
+    return " ".join(parts) or "0 min"
