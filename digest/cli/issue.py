@@ -35,6 +35,9 @@ _VERBS = {
     "issue_test": {
         "test": "Send the latest version to a few addresses of your own.",
     },
+    "issue_schedule": {
+        "schedule": "Let an issue go out at a time of its own, once it is approved.",
+    },
     "issue_send": {
         "send": "Send an approved issue, or go on with one that was interrupted.",
     },

@@ -22,6 +22,7 @@ from digest.content.issue_file import decode_issue, parse_issue
 from digest.content.media import Media
 from digest.delivery.known import what_is_known
 from digest.delivery.publish import Prepared, approve_issue, prepare_issue, store_issue
+from digest.delivery.readiness import what_is_next
 from digest.errors import InputError, RefusedError
 from digest.rules.delivery import IssueState
 from digest.settings import Settings
@@ -226,12 +227,15 @@ async def approve(
         Who approves; you, when not given.
     """
     async with connected() as found, found.db.begin() as session:
+        now = found.clock.now()
         stored = await find_issue(session, slug, issue)
-        version = await approve_issue(
-            session, stored, hash_, by=by or who_calls(), now=found.clock.now()
-        )
+        version = await approve_issue(session, stored, hash_, by=by or who_calls(), now=now)
+        newsletter = await get_newsletter(session, slug)
+        coming = await what_is_next(session, newsletter, now)
     data = {"issue": stored.name, "hash": version.hash, "state": "approved"}
-    text = f"Approved. Next: digest issue send {stored.name} --wait"
+    text = f"Approved. To send it now: digest issue send {stored.name} --wait"
+    if newsletter.schedule:
+        text += f"\n{coming}"
     output.result(data, as_json=as_json, text=text)
     return 0
 

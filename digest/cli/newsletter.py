@@ -6,19 +6,23 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 from cyclopts import Parameter
 
 from digest.cli import looks, output
 from digest.cli.connection import connected
+from digest.cli.newsletter_skip import skip
 from digest.cli.newsletter_welcome import welcome
 from digest.cli.options import Json, Many, OfNewsletter, group
+from digest.delivery.readiness import what_is_next
+from digest.delivery.slots import open_next
 from digest.errors import InputError
 from digest.mail.headers import clean_line
 from digest.rules.schedule import parse_schedule
+from digest.rules.slots import GRACE_MAX, local_time
 from digest.store.newsletters import (
     Newsletter,
     NewsletterFields,
@@ -26,12 +30,14 @@ from digest.store.newsletters import (
     create_newsletter,
     get_newsletter,
     list_newsletters,
+    newsletter_by_id,
     people,
     return_path_of_domain,
     set_newsletter,
     token_address,
 )
 from digest.store.session import Session
+from digest.store.slots import breaks
 
 app = group("newsletter")
 
@@ -70,6 +76,12 @@ class Traits:
     """When it goes out: 'thu 09:00', 'mon,thu 09:00', 'monthly 1 09:00' or 'cron 0 9 * * thu'."""
     undo_window: int | None = None
     """Seconds between a send slot and the first message."""
+    grace: int | None = None
+    """Minutes after a slot within which it may still go out: 360, when not given."""
+    unready: Literal["hold", "skip"] | None = None
+    """What a slot does when nothing is approved: wait for it within the grace, or be skipped."""
+    catch_up: Literal["latest", "all"] | None = None
+    """Which slots go out when several were missed within the grace: latest, when not given."""
     theme: str | None = None
     """The look of its issues."""
     logo: str | None = None
@@ -128,6 +140,13 @@ class Traits:
             settings["logo_url"] = looks.logo_url(self.logo) if self.logo else None
         if self.logo_size is not None:
             settings["logo_size"] = looks.logo_size(self.logo_size) if self.logo_size else None
+        if self.grace is not None:
+            settings["grace_minutes"] = _grace(self.grace)
+        settings |= {
+            key: getattr(self, key)
+            for key in ("unready", "catch_up")
+            if getattr(self, key) is not None
+        }
         if self.utm is not None:
             settings["utm"] = _utm(self.utm)
         if self.sections:
@@ -169,6 +188,13 @@ def _heading(text: str) -> str:
     return heading
 
 
+def _grace(minutes: int) -> int:
+    most = GRACE_MAX // timedelta(minutes=1)
+    if not 0 <= minutes <= most:
+        raise InputError(f"0 to {most} minutes are possible.", where="--grace")
+    return minutes
+
+
 def _utm(text: str) -> dict[str, str] | None:
     pairs = [part.partition("=") for part in text.split(",") if part.strip()]
     if not all(key.strip() and value.strip() for key, _, value in pairs):
@@ -200,7 +226,7 @@ async def create(newsletter: str, /, *, traits: Traits | None = None, as_json: J
             created = await create_with_people(session, newsletter, traits, fields, now=now)
         text = f"Created. Next: digest reader import FILE --newsletter {created.slug} --consent '…'"
         async with found.db.read() as session:
-            output.result(await _row(session, created), as_json=as_json, text=text)
+            output.result(await _row(session, created, now), as_json=as_json, text=text)
     return 0
 
 
@@ -214,7 +240,10 @@ async def change(newsletter: str, /, *, traits: Traits | None = None, as_json: J
             fields = traits.fields(current, themes=found.settings.themes)
             changed = await set_newsletter(session, current.id, **fields)
             await _add_people(session, changed, traits)
-        output.result(await _row(session, changed), as_json=as_json, text="Changed.")
+        now = found.clock.now()
+        await open_next(session, changed, now)
+        changed = await newsletter_by_id(session, changed.id)
+        output.result(await _row(session, changed, now), as_json=as_json, text="Changed.")
     return 0
 
 
@@ -222,9 +251,12 @@ async def change(newsletter: str, /, *, traits: Traits | None = None, as_json: J
 async def show(newsletter: OfNewsletter = None, /, *, as_json: Json = False) -> int:
     """Show all that is set of a newsletter."""
     async with connected() as found, found.db.read() as session:
-        output.result(
-            await _row(session, await get_newsletter(session, newsletter)), as_json=as_json
-        )
+        shown = await get_newsletter(session, newsletter)
+        now = found.clock.now()
+        row = await _row(session, shown, now)
+        if not as_json:
+            row["next"] = str(await what_is_next(session, shown, now))
+        output.result(row, as_json=as_json)
     return 0
 
 
@@ -232,8 +264,9 @@ async def show(newsletter: OfNewsletter = None, /, *, as_json: Json = False) -> 
 async def list_all(*, as_json: Json = False) -> int:
     """List the newsletters."""
     async with connected() as found, found.db.read() as session:
-        rows = [await _row(session, one) for one in await list_newsletters(session)]
-    columns = ("newsletter", "name", "from_address", "schedule", "timezone")
+        now = found.clock.now()
+        rows = [await _row(session, one, now) for one in await list_newsletters(session)]
+    columns = ("newsletter", "name", "from_address", "schedule", "timezone", "next_run_at")
     empty = "There is no newsletter yet. Run: digest newsletter create NAME --from '…'."
     output.rows(rows, as_json=as_json, columns=columns, empty=empty)
     return 0
@@ -246,7 +279,8 @@ async def create_with_people(
     with _flags_named():
         created = await create_newsletter(session, slug, now=now, **fields)
         await _add_people(session, created, traits)
-    return created
+    await open_next(session, created, now)
+    return await newsletter_by_id(session, created.id)
 
 
 async def _add_people(session: Session, newsletter: Newsletter, traits: Traits) -> None:
@@ -258,7 +292,8 @@ async def _add_people(session: Session, newsletter: Newsletter, traits: Traits) 
                 raise InputError(error.message, where=f"--{role}", fix=error.fix) from None
 
 
-async def _row(session: Session, newsletter: Newsletter) -> dict[str, object]:
+async def _row(session: Session, newsletter: Newsletter, now: datetime) -> dict[str, object]:
+    today = local_time(now, newsletter.timezone).date()
     everyone = await people(session, newsletter.id)
     fields = asdict(newsletter)
     hidden = ("id", "slug", "ended_at")
@@ -267,6 +302,10 @@ async def _row(session: Session, newsletter: Newsletter) -> dict[str, object]:
         **{key: value for key, value in fields.items() if key not in hidden},
         "editors": _having("editor", everyone),
         "operators": _having("operator", everyone),
+        "breaks": [
+            f"{one.first}..{one.last}" for one in await breaks(session, newsletter.id, since=today)
+        ],
+        "next": (await what_is_next(session, newsletter, now)).as_dict(),
     }
 
 
@@ -274,4 +313,5 @@ def _having(role: str, everyone: Sequence[Any]) -> list[str]:
     return [person.address for person in everyone if person.role == role]
 
 
+app.command(skip)
 app.command(welcome)

@@ -20,7 +20,7 @@ Many = Parameter(consume_multiple=True)
 GROUPS = {
     "demo": "Send a whole issue to made-up readers through a relay that keeps everything.",
     "init": "Set up: a .env with a new key, the database, the first newsletter.",
-    "newsletter": "Newsletters: create, show, list, set, welcome.",
+    "newsletter": "Newsletters: create, show, list, set, skip, welcome.",
     "issue": "Issues, from the file to the receipt.",
     "link": "Links for the next issue: add, list, keep, drop, move.",
     "theme": "Looks of issues: new, check, preview.",
@@ -28,7 +28,7 @@ GROUPS = {
     "suppression": "Addresses that are never mailed: list, add, remove.",
     "reader": "Readers: add, import, check, list, show, set, leave, consent, data, erase, export.",
     "delivery": "Deliveries, one per reader and issue: list, show, reconcile.",
-    "run": "Serve the pages and send, in one process.",
+    "run": "Serve the pages, keep the schedule and send, in one process.",
     "worker": "Send, without pages.",
     "doctor": "What keeps mail from arriving, and which record to write.",
     "dns": "All DNS records to publish, as a zone file.",

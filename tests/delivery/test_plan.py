@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import literal, select, update
 
 from digest.delivery.checks import Gate
-from digest.delivery.plan import next_slot, start_issue
+from digest.delivery.plan import start_issue
 from digest.delivery.publish import approve_issue
 from digest.errors import RefusedError, SettingsError
 from digest.mail.tokens import KeyRing
@@ -21,6 +21,7 @@ from digest.rules.delivery import CANARY_WAVE, REST_WAVE, IssueState, StateReaso
 from digest.rules.delivery import DeliveryState as S
 from digest.rules.ramp import Quota
 from digest.rules.relay import parse_relays
+from digest.rules.slots import next_slot
 from digest.store.counts import canary_counts
 from digest.store.deliveries import claim_deliveries
 from digest.store.issues import issue_by_id, move_issue

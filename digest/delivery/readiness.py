@@ -1,0 +1,199 @@
+"""What happens next of a newsletter's schedule, and whether anything is ready for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import SequenceMatcher
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from digest.rules import slots as rules
+from digest.rules.delivery import IssueState
+from digest.rules.slots import SlotPolicy, SlotReason, SlotState
+from digest.store import slots
+from digest.store.issues import StoredIssue, get_version, issue_by_id, latest_version, list_issues
+from digest.store.newsletters import Newsletter
+from digest.store.session import Session
+
+_WORDS_MAX = 50_000  # of a text that is compared word by word
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An issue that goes out, and by which version; ``newer`` is a later one nobody approved, in
+    which ``words`` words differ.
+    """
+
+    issue: int | str
+    version: int
+    newer: int | None = None
+    words: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """The next slot. ``at`` and the others are in the newsletter's zone.
+
+    ``ready``: what goes out at it. ``draft``: an issue that waits for approval. ``rest_until``: the
+    last day of a break that the slot is in. ``starting``: an issue whose undo window runs, and when
+    it ends. ``held``: a slot that passed; what is approved until ``held_until`` goes out at once.
+    """
+
+    at: datetime | None
+    ready: Ready | None = None
+    draft: int | str | None = None
+    rest_until: str | None = None
+    starting: tuple[Ready, datetime] | None = None
+    held: datetime | None = None
+    held_until: datetime | None = None
+    why: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        starting = self.starting
+        return {
+            "at": self.at,
+            "ready": _row(self.ready),
+            "draft": self.draft,
+            "break_until": self.rest_until,
+            "starting": {**(_row(starting[0]) or {}), "at": starting[1]} if starting else None,
+            "held": self.held,
+            "held_until": self.held_until,
+            "why": self.why,
+        }
+
+    def __str__(self) -> str:
+        return " ".join(self._sentences())
+
+    def _sentences(self) -> list[str]:
+        said = []
+        if self.starting is not None:
+            ready, at = self.starting
+            said.append(
+                f"{_what(ready)} starts {_when(at)}; until then digest issue cancel {ready.issue} "
+                "takes it back."
+            )
+        if self.held is not None and self.held_until is not None:
+            reason = self.why or "nothing was approved"
+            said.append(
+                f"Held since {_when(self.held)}: {reason}. What is approved until "
+                f"{_when(self.held_until)} goes out at once."
+            )
+        if self.at is None:
+            return said or ["It has no schedule."]
+        if self.rest_until is not None:
+            said.append(f"A break: nothing goes out {_when(self.at)} (until {self.rest_until}).")
+        elif self.ready is not None:
+            said.append(f"{_what(self.ready)} goes out {_when(self.at)}{_newer(self.ready)}.")
+        elif self.draft is not None:
+            said.append(f"Nothing is approved for {_when(self.at)}; issue {self.draft} is a draft.")
+        else:
+            said.append(f"Nothing is approved for {_when(self.at)}.")
+        return said
+
+
+async def what_is_next(session: Session, newsletter: Newsletter, now: datetime) -> Next:
+    """What is to happen of the newsletter after ``now``, as things stand."""
+    zone = ZoneInfo(newsletter.timezone)
+    passed = await slots.latest_taken(session, newsletter.id)
+    starting = await _starting(session, passed, zone)
+    held = held_until = why = None
+    if passed is not None and passed.state is SlotState.HELD:
+        until = passed.due_at + SlotPolicy.of(newsletter.settings).grace
+        if passed.reason is not SlotReason.LATE and now <= until:
+            held, held_until = passed.due_at.astimezone(zone), until.astimezone(zone)
+            why = passed.detail or _WHY.get(passed.reason or SlotReason.NO_ISSUE)
+    slot = await slots.upcoming(session, newsletter.id)
+    due_at = slot.due_at if slot else rules.next_slot(newsletter.schedule, newsletter.timezone, now)
+    if due_at is None:
+        return Next(None, starting=starting, held=held, held_until=held_until, why=why)
+    at = due_at.astimezone(zone)
+    issue = await slots.next_issue(session, newsletter.id, due_at)
+    resting = [
+        one
+        for one in await slots.breaks(session, newsletter.id, since=at.date())
+        if one.first <= at.date()
+    ]
+    return Next(
+        at=at,
+        ready=None if issue is None else await ready_version(session, issue),
+        draft=None if issue else await _draft(session, newsletter),
+        rest_until=f"{max(one.last for one in resting)}" if resting else None,
+        starting=starting,
+        held=held,
+        held_until=held_until,
+        why=why,
+    )
+
+
+_WHY = {
+    SlotReason.NO_ISSUE: "nothing was approved",
+    SlotReason.WITHDRAWN: "its issue was taken back",
+    SlotReason.REFUSED: "its issue was refused",
+}
+
+
+async def ready_version(session: Session, issue: StoredIssue) -> Ready:
+    """The version of an approved issue that goes out, beside the newest there is."""
+    approved = await get_version(session, issue.approved_version_id or 0)
+    latest = await latest_version(session, issue.id)
+    if latest is None or latest.ordinal == approved.ordinal:
+        return Ready(issue.name, approved.ordinal)
+    words = words_that_differ(approved.source, latest.source)
+    return Ready(issue.name, approved.ordinal, latest.ordinal, words)
+
+
+def words_that_differ(before: str, after: str) -> int:
+    """How many words of a text are new in the other, or gone from it; of a word that was replaced
+    by one, it counts one.
+    """
+    old, new = before.split()[:_WORDS_MAX], after.split()[:_WORDS_MAX]
+    matcher = SequenceMatcher(None, old, new, autojunk=False)
+    return sum(
+        max(old_end - old_start, new_end - new_start)
+        for tag, old_start, old_end, new_start, new_end in matcher.get_opcodes()
+        if tag != "equal"
+    )
+
+
+async def _starting(
+    session: Session, slot: slots.Slot | None, zone: ZoneInfo
+) -> tuple[Ready, datetime] | None:
+    if slot is None or slot.state is not SlotState.FIRED or slot.release_at is None:
+        return None
+    issue = await issue_by_id(session, slot.issue_id or 0)
+    if issue.state is not IssueState.APPROVED:
+        return None
+    return await ready_version(session, issue), slot.release_at.astimezone(zone)
+
+
+async def _draft(session: Session, newsletter: Newsletter) -> int | None:
+    drafts = await list_issues(session, newsletter.id, state=IssueState.DRAFT)
+    return min((one.number for one in drafts if one.number is not None), default=None)
+
+
+def _what(ready: Ready) -> str:
+    return f"Issue {ready.issue}, version {ready.version},"
+
+
+def _newer(ready: Ready) -> str:
+    if ready.newer is None:
+        return ""
+    words = f"{ready.words} word{'' if ready.words == 1 else 's'} differ"
+    return f"; version {ready.newer} is newer and not approved ({words})"
+
+
+def _when(at: datetime) -> str:
+    return f"{at:%a %-d %b %H:%M} ({at.tzinfo})" if at.tzinfo else f"{at:%a %-d %b %H:%M}"
+
+
+def _row(ready: Ready | None) -> dict[str, Any] | None:
+    if ready is None:
+        return None
+    return {
+        "issue": ready.issue,
+        "version": ready.version,
+        "newer": ready.newer,
+        "words_differ": ready.words,
+    }

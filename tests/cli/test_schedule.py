@@ -1,0 +1,91 @@
+"""When it goes out, as an editor sets it and reads it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.cli.shell import ISSUE, Shell
+
+
+@pytest.fixture
+def weekly(installed: Shell) -> Shell:
+    assert (
+        installed(
+            *("newsletter", "set", "weekly", "--timezone", "Europe/Berlin"),
+            *("--schedule", "thu 09:00", "--grace", "90", "--unready", "skip"),
+        ).code
+        == 0
+    )
+    return installed
+
+
+def added(shell: Shell, text: str = ISSUE) -> str:
+    shell.write("issue.md", text)
+    found: str = shell("issue", "add", "issue.md", "--json").json["hash"]
+    return found
+
+
+def test_the_next_slot_is_there_as_soon_as_there_is_a_schedule(weekly: Shell) -> None:
+    shown = weekly("newsletter", "show", "--json").json
+    at = datetime.fromisoformat(shown["next"]["at"])
+    local = at.astimezone(ZoneInfo("Europe/Berlin"))
+    assert (local.weekday(), local.hour) == (3, 9)
+    assert datetime.fromisoformat(shown["next_run_at"]) == at
+    assert datetime.now(UTC) < at < datetime.now(UTC) + timedelta(days=7, hours=1)
+    assert (shown["settings"]["grace_minutes"], shown["settings"]["unready"]) == (90, "skip")
+    assert (shown["next"]["ready"], shown["next"]["draft"]) == (None, None)
+    assert "Nothing is approved for Thu" in weekly("newsletter", "show").out
+
+
+def test_what_is_approved_goes_out_and_a_newer_text_is_told(weekly: Shell) -> None:
+    first = added(weekly)
+    assert weekly("newsletter", "show", "--json").json["next"]["draft"] == 182
+    said = weekly("issue", "approve", "182", first)
+    assert "Issue 182, version 1, goes out Thu" in said.out
+    added(weekly, ISSUE.replace("is fine", "was better"))
+    shown = weekly("newsletter", "show", "--json").json["next"]["ready"]
+    assert shown == {"issue": 182, "version": 1, "newer": 2, "words_differ": 2}
+    told = " ".join(weekly("newsletter", "show").out.split())
+    assert "version 2 is newer and not approved (2 words differ)" in told
+
+
+def test_a_break_is_shown_and_can_be_taken_back(weekly: Shell) -> None:
+    at = datetime.fromisoformat(weekly("newsletter", "show", "--json").json["next"]["at"]).date()
+    span = f"{at - timedelta(days=1)}..{at + timedelta(days=2)}"
+    assert weekly("newsletter", "skip", span, "--json").json["breaks"] == [span]
+    assert weekly("newsletter", "skip", span, "--json").json["breaks"] == [span]
+    shown = weekly("newsletter", "show", "--json").json
+    assert shown["breaks"] == [span]
+    assert shown["next"]["break_until"] == f"{at + timedelta(days=2)}"
+    assert "A break: nothing goes out" in weekly("newsletter", "show").out
+    assert weekly("newsletter", "skip", span, "--remove", "--json").json["breaks"] == []
+    gone = weekly("newsletter", "skip", span, "--remove")
+    assert (gone.code, gone.error["where"]) == (2, "FROM..TO")
+
+
+def test_a_special_issue_has_a_time_of_its_own(weekly: Shell) -> None:
+    digits = added(weekly)
+    tomorrow = f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%dT15:00}"
+    said = weekly("issue", "schedule", "182", "--at", tomorrow, "--json").json
+    at = datetime.fromisoformat(said["scheduled_at"])
+    assert f"{at:%Y-%m-%dT%H}" in (f"{tomorrow[:11]}13", f"{tomorrow[:11]}14")  # Berlin's 15:00
+    weekly("issue", "approve", "182", digits)
+    later = weekly("newsletter", "show", "--json").json["next"]
+    if datetime.fromisoformat(later["at"]) < at:  # not before its own time
+        assert later["ready"] is None
+    weekly("issue", "schedule", "182", "--as-usual")
+    assert weekly("newsletter", "show", "--json").json["next"]["ready"]["issue"] == 182
+
+
+@pytest.mark.parametrize("arguments", [("--at", "2020-01-01T09:00"), (), ("--as-usual", "--at")])
+def test_a_time_that_cannot_be_is_refused(on_sqlite: Shell, arguments: tuple[str, ...]) -> None:
+    added(on_sqlite)
+    assert on_sqlite("issue", "schedule", "182", *arguments).code == 2
+
+
+def test_what_is_no_span_of_days_is_refused(on_sqlite: Shell) -> None:
+    said = on_sqlite("newsletter", "skip", "christmas")
+    assert (said.code, said.error["where"]) == (2, "FROM..TO")
