@@ -7,6 +7,7 @@ one, ``/n/<name>/archive`` every issue of it, to leaf through and to search.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -14,9 +15,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from digest.delivery.identity import direction_of
+from digest.rules.slots import local_time
 from digest.store.archive import Entry, count_entries, list_entries
 from digest.store.newsletters import Newsletter, get_newsletter, list_newsletters
 from digest.store.session import Session
+from digest.store.slots import Break, breaks
 from digest.web.page import page
 from digest.web.signup_form import SignupForm, fresh_form
 from digest.web.site import Site, site_of
@@ -25,6 +28,7 @@ LATEST = 5  # issues on the home of a newsletter
 PER_PAGE = 20
 _PAGES_MAX = 100_000
 _WORDS_MAX = 100  # characters of a search
+_SOON = timedelta(days=14)  # a break that begins later is no news yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +87,18 @@ async def _front_page(session: Session, site: Site, newsletter: Newsletter) -> R
     values = {
         "newsletter": front(site, newsletter, issues[:LATEST]),
         "more": len(issues) > LATEST,
+        "rest": await _rest(session, newsletter, site.clock.now()),
         "prefix": site.prefix,
         "url": f"{site.public_url}/n/{newsletter.slug}",
     }
     return page("newsletter.html", values)
+
+
+async def _rest(session: Session, newsletter: Newsletter, now: datetime) -> Break | None:
+    """The days without an issue that are now or begin soon."""
+    today = local_time(now, newsletter.timezone).date()
+    coming = await breaks(session, newsletter.id, since=today)
+    return coming[0] if coming and coming[0].first <= today + _SOON else None
 
 
 async def archive(request: Request) -> Response:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date
 from functools import cache
 from typing import Any
 
@@ -204,7 +204,7 @@ def _asset(context: Context, name: str) -> str:
     return str(context["prefix"]) + asset_url(name)
 
 
-def _day(when: datetime | None) -> str:
+def _day(when: date | None) -> str:
     """``26 November 2026``."""
     return f"{when.day} {when:%B %Y}" if when else ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 
 import httpx2
 from PIL import Image
@@ -11,6 +12,7 @@ from digest.content.media import read_media
 from digest.rules.delivery import IssueState
 from digest.store.issues import mark_past, move_issue
 from digest.store.media import StoredMedia, put_media
+from digest.store.slots import add_break
 from tests.build import NOW, an_issue, issue_text
 from tests.web.conftest import Installation
 
@@ -39,6 +41,19 @@ async def test_the_first_page_lists_what_went_out(
     assert "A Weekly, Issue #182" in answer.text
     assert "183" not in answer.text
     assert "Every Thursday" in answer.text
+
+
+async def test_the_first_page_says_a_break_that_is_near(
+    installation: Installation, client: httpx2.AsyncClient
+) -> None:
+    today = installation.site.clock.now().date()
+    for first, said in ((today + timedelta(days=60), False), (today + timedelta(days=7), True)):
+        async with installation.site.db.begin() as session:
+            await add_break(
+                session, installation.newsletter.id, first, last := first + timedelta(days=10)
+            )
+        answer = await client.get("/")
+        assert (f"to {last.day} {last:%B %Y}." in answer.text) is said
 
 
 async def test_an_issue_is_shown_with_nothing_personal_in_it(
