@@ -32,6 +32,10 @@ _VERBS = {
         "approve": "Approve one version, by its hash: this and nothing else goes out.",
         "withdraw": "Take an approval back.",
     },
+    "issue_share": {
+        "share": "Make a link that shows an issue before it goes out.",
+        "pull": "Get the text of an issue back, its latest version.",
+    },
     "issue_test": {
         "test": "Send the latest version to a few addresses of your own.",
     },
@@ -47,6 +51,10 @@ _VERBS = {
         "cancel": "Send an issue to nobody else, for good.",
         "amend": "Correct the text of an issue for everybody it was not tried for yet.",
         "resend": "Queue an issue once more for readers it did not reach.",
+    },
+    "issue_archive": {
+        "correct": "Correct an issue in the archive and the feeds; nothing is mailed.",
+        "unlist": "Take an issue out of the archive's list, the feeds and search engines.",
     },
     "issue_status": {
         "status": "Show how far an issue is, how fast it goes, and what holds it.",

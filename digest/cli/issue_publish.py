@@ -26,7 +26,15 @@ from digest.delivery.readiness import what_is_next
 from digest.errors import InputError, RefusedError
 from digest.rules.delivery import IssueState
 from digest.settings import Settings
-from digest.store.issues import StoredIssue, StoredVersion, get_issue, list_issues, move_issue
+from digest.store.issue_tests import last_test
+from digest.store.issues import (
+    StoredIssue,
+    StoredVersion,
+    get_issue,
+    get_version,
+    list_issues,
+    move_issue,
+)
 from digest.store.newsletters import Newsletter, get_newsletter
 from digest.store.session import Session
 from digest.store.versions import list_versions
@@ -208,9 +216,10 @@ def _version(version: StoredVersion, issue: StoredIssue) -> dict[str, object]:
 
 async def approve(
     issue: str,
-    hash_: Annotated[str, Parameter(name="HASH")],
+    hash_: Annotated[str | None, Parameter(name="HASH")] = None,
     /,
     *,
+    tested: bool = False,
     slug: OfNewsletter = None,
     by: str | None = None,
     as_json: Json = False,
@@ -223,12 +232,19 @@ async def approve(
         Its number or slug.
     hash_
         The hash `issue add` printed, or at least 8 digits of it.
+    tested
+        The version that the last `issue test` sent, instead of a hash.
     by
         Who approves; you, when not given.
     """
+    if (hash_ is None) != tested:
+        raise InputError(
+            "Say which version.", where="HASH", fix="Give its hash, or --tested for the last test."
+        )
     async with connected() as found, found.db.begin() as session:
         now = found.clock.now()
         stored = await find_issue(session, slug, issue)
+        hash_ = await _tested(session, stored) if hash_ is None else hash_
         version = await approve_issue(session, stored, hash_, by=by or who_calls(), now=now)
         newsletter = await get_newsletter(session, slug)
         coming = await what_is_next(session, newsletter, now)
@@ -238,6 +254,18 @@ async def approve(
         text += f"\n{coming}"
     output.result(data, as_json=as_json, text=text)
     return 0
+
+
+async def _tested(session: Session, issue: StoredIssue) -> str:
+    """The hash of the version that was tested last; RefusedError where none was."""
+    test = await last_test(session, issue.id)
+    if test is None:
+        raise RefusedError(
+            f"Issue {issue.name} was never sent as a test.",
+            where="--tested",
+            fix=f"Send one: digest issue test {issue.name} --to you@example.org",
+        )
+    return (await get_version(session, test.version_id)).hash
 
 
 def who_calls() -> str:

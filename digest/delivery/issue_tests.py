@@ -1,7 +1,8 @@
 """Tests of an issue: the notices that send a version to a few addresses before its readers get it.
 
 Each test has the next number of its issue and says what changed since the one before; what is sent
-is the stored version, whose hash an approval names.
+is the stored version, whose hash an approval names. Editors and operators of the newsletter get a
+button that approves it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from digest.delivery.known import what_is_known
 from digest.errors import NotFoundError
 from digest.store.issue_tests import IssueTest, key_of_test, last_test
 from digest.store.issues import StoredIssue, StoredVersion, get_version, latest_version
-from digest.store.newsletters import Newsletter
+from digest.store.newsletters import Newsletter, people
 from digest.store.notices import OPERATOR_LANE, Notice, write_notice
 from digest.store.session import Session
 
@@ -63,6 +64,7 @@ async def write_tests(
         f" --newsletter {newsletter.slug}",
         **await _changes(session, version, before),
     }
+    staff = {person.address for person in await people(session, newsletter.id)}
     written = []
     for address in dict.fromkeys(addresses):
         notice = Notice(
@@ -70,7 +72,7 @@ async def write_tests(
             lane=OPERATOR_LANE,
             address=address,
             language=newsletter.language,
-            params=params,
+            params={**params, "may_approve": address in staff},
             newsletter_id=newsletter.id,
             dedupe_key=key_of_test(issue.id, number, address),
         )

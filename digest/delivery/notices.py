@@ -110,7 +110,11 @@ class NoticeLetters:
     def _of_version(
         self, notice: ClaimedNotice, version: StoredVersion, token: str, profile: RelayProfile
     ) -> Letter:
-        strip, plain_strip = render_strip(notice.params, language=notice.language)
+        params = dict(notice.params)
+        if params.get("may_approve"):
+            approval = self._keys.sign(TokenKind.APPROVE, notice.row_id)
+            params["approve_url"] = f"{self._public_url}/approve/{approval}"
+        strip, plain_strip = render_strip(params, language=notice.language)
         tested = replace(
             version,
             subject=f"[Test {int(notice.params['number'])}] {version.subject}",

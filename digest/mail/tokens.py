@@ -43,6 +43,8 @@ class TokenKind(IntEnum):
     TEST = 5
     FORM = 6  # id = when a form was shown, in milliseconds since 1970
     UNDO = 7  # id = when somebody left (minutes since 2025, 24 bits), and the subscription (32)
+    SHARE = 8  # id = the last day it is shown (days since 2025, 24 bits), and the version (32)
+    APPROVE = 9  # id = the notice that was a test
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
 
 from digest.rules.delivery import IssueState
 from digest.store.schema import issues, versions
 from digest.store.session import Session
+from digest.store.versions import StoredVersion
 
 _SEEN = (IssueState.SENDING, IssueState.PAUSED, IssueState.FINISHED)
 _DIGITS = 9  # of a number that fits its column
@@ -87,6 +88,24 @@ async def show_issue(session: Session, newsletter_id: int, name: str) -> Shown |
         await _first(session, earlier),
         await _first(session, later),
     )
+
+
+async def add_correction(
+    session: Session, version: StoredVersion, *, note: str, by: str, now: datetime
+) -> None:
+    """Let a stored version be what the web shows of its issue; it is never mailed."""
+    await session.execute(
+        update(versions)
+        .where(versions.c.id == version.id)
+        .values(web_only=True, note=note, approved_at=now, approved_by=by)
+    )
+    title = update(issues).where(issues.c.id == version.issue_id).values(title=version.subject)
+    await session.execute(title)
+
+
+async def list_in_archive(session: Session, issue_id: int, *, listed: bool) -> None:
+    """Whether an issue stands in lists, feeds and search engines; its page is there either way."""
+    await session.execute(update(issues).where(issues.c.id == issue_id).values(listed=listed))
 
 
 def _or_same(

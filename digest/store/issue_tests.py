@@ -21,6 +21,17 @@ class IssueTest:
 
 
 @dataclass(frozen=True, slots=True)
+class TestMail:
+    """A test as one address got it; ``may_approve``: by the button in it."""
+
+    __test__ = False  # for pytest
+
+    address: str
+    version_id: int
+    may_approve: bool
+
+
+@dataclass(frozen=True, slots=True)
 class NoticeResult:
     """Where a notice stands, and the last words of a relay about it."""
 
@@ -51,6 +62,16 @@ async def last_test(session: Session, issue_id: int) -> IssueTest | None:
     )
     params = (await session.execute(newest)).scalar()
     return None if params is None else IssueTest(params["number"], params["version_id"])
+
+
+async def test_mail(session: Session, notice_id: int) -> TestMail | None:
+    """The test that a notice was; None for any other, and for one that is forgotten."""
+    query = select(notices.c.address, notices.c.params)
+    query = query.where(notices.c.id == notice_id, notices.c.kind == "test")
+    row = (await session.execute(query)).one_or_none()
+    if row is None:
+        return None
+    return TestMail(row.address, row.params["version_id"], bool(row.params.get("may_approve")))
 
 
 async def notice_results(session: Session, ids: Sequence[int]) -> list[NoticeResult]:

@@ -1,7 +1,8 @@
 """The web application of ``digest run``.
 
 Rooms: ``health``; ``newsletters``, ``archive`` and ``feeds`` (what anyone may see); ``signup``;
-``public``, ``preferences`` and ``own_data`` (what the links in a mail open); ``api`` (programs);
+``public``, ``preferences`` and ``own_data`` (what the links in a mail open); ``review`` (before an
+issue goes out); ``api`` (programs);
 ``hooks`` (what providers post) and ``metrics`` (Prometheus).
 Layers, outermost first: headers on every answer, faults made into pages, a limit for bodies.
 """
@@ -26,6 +27,7 @@ from digest.web import (
     own_data,
     preferences,
     public,
+    review,
     signup,
 )
 from digest.web.api import routes as api
@@ -54,6 +56,7 @@ def site_routes() -> tuple[BaseRoute, ...]:
         *public.ROUTES,
         *preferences.ROUTES,
         *own_data.ROUTES,
+        *review.ROUTES,
         *api.ROUTES,
         *hooks.ROUTES,
         *metrics.ROUTES,

@@ -156,3 +156,23 @@ def _release_once_asked(database: Path, lock: IO[str]) -> None:
             threading.Event().wait(0.05)
     threading.Event().wait(0.7)
     lock.close()
+
+
+def test_what_was_tested_can_be_approved_without_its_hash(drafted: Shell, relay: FakeRelay) -> None:
+    never = drafted("issue", "approve", "182", "--tested")
+    assert (never.code, never.error["where"]) == (1, "--tested")
+    tested = drafted("issue", "test", "182", "--to", "dora@example.org", "--json").json
+    drafted.write("182.md", ISSUE.replace("The blurb", "A later thought"))
+    drafted("issue", "add", "182.md")
+    approved = drafted("issue", "approve", "182", "--tested", "--json")
+    assert (approved.code, approved.json["hash"]) == (0, tested["hash"])
+    for wrong in ((), (tested["hash"], "--tested")):
+        assert drafted("issue", "approve", "182", *wrong).code == 2
+
+
+def test_only_an_editor_gets_the_button_that_approves(drafted: Shell, relay: FakeRelay) -> None:
+    drafted("newsletter", "set", "weekly", "--editor", "edda@example.org")
+    drafted("issue", "test", "182", "--to", "edda@example.org", "dora@example.org")
+    (editor,), (other,) = to(relay, "edda@example.org"), to(relay, "dora@example.org")
+    assert "/approve/" in str(editor).replace("=\n", "")
+    assert "/approve/" not in str(other).replace("=\n", "")

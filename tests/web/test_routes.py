@@ -58,6 +58,11 @@ TOKEN = {
     "/p/{token}/address": ("POST", TokenKind.PREFERENCES),
     "/p/{token}/data": ("POST", TokenKind.PREFERENCES),
 }
+# The same, for who works on an issue; see tests/web/test_review.py for what they show.
+REVIEW = {
+    "/share/{token}": (SEEN, TokenKind.SHARE),
+    "/approve/{token}": (f"{SEEN} POST", TokenKind.APPROVE),
+}
 # Where the secret of one mail is, which is kept as a hash and has an end.
 SECRET = {
     "/c/{secret}": f"{SEEN} POST",
@@ -98,7 +103,7 @@ UNKNOWN = "x" * 43
 def entries() -> dict[str, set[str]]:
     """Every path of the tables above, with its methods."""
     found = {path: set(methods.split()) for path, methods in (PUBLIC | SECRET | SIGNED).items()}
-    found |= {path: set(methods.split()) for path, (methods, _) in TOKEN.items()}
+    found |= {path: set(methods.split()) for path, (methods, _) in (TOKEN | REVIEW).items()}
     for row in API:
         method, _, path = row.partition(" ")
         found.setdefault(BASE + path, set()).update(SEEN.split() if method == "GET" else {method})
@@ -187,7 +192,7 @@ async def test_looking_at_anything_with_every_right_changes_nothing(
         for method in sorted(allowed & {"GET", "HEAD", "OPTIONS"}):
             headers = {"authorization": f"Bearer {key}"}
             answer = await client.request(method, place, headers=headers)
-            absent = path in SECRET or path in SIGNED
+            absent = path in SECRET or path in SIGNED or path in REVIEW
             expected = {404, 410} if absent or "{name}" in path else {200, 204}
             assert answer.status_code in expected, (method, path)
     assert await everything(site.db) == before
@@ -200,7 +205,7 @@ async def test_a_token_of_another_purpose_or_key_opens_no_page(
     site = installation.site
     before = await everything(site.db)
     seen: dict[str, set[bytes]] = {}
-    for path, (allowed, kind) in TOKEN.items():
+    for path, (allowed, kind) in (TOKEN | REVIEW).items():
         good = site.keys.sign(kind, installation.anne)
         others = [one for one in TokenKind if one not in (kind, TokenKind.TEST)]
         wrong = [site.keys.sign(one, installation.anne) for one in others]

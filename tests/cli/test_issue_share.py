@@ -1,0 +1,88 @@
+"""A version to look at, its text, and what the archive shows of an issue that is out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shell import ISSUE, Shell
+from tests.scenarios.processes import capture_relay
+
+CORRECTED = ISSUE.replace("The blurb", "The right blurb")
+
+
+@pytest.fixture
+def stored(installed: Shell) -> Shell:
+    installed.write("182.md", ISSUE)
+    assert installed("issue", "add", "182.md").code == 0
+    return installed
+
+
+@pytest.fixture
+def out(stored: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """Issue 182 went out."""
+    stored("reader", "add", "anne@example.org")
+    digits = stored("issue", "add", "182.md", "--json").json["hash"]
+    stored("issue", "approve", "182", digits)
+    with capture_relay(tmp_path / "capture", "--rejected", "0", "--deferred", "0") as url:
+        monkeypatch.setenv("DIGEST_RELAY_URL", url)
+        assert stored("issue", "send", "182", "--wait").code == 0
+    return stored
+
+
+def test_a_link_to_a_version_names_it_and_its_last_day(stored: Shell) -> None:
+    first = stored("issue", "share", "182", "--json").json
+    assert "/share/" in first["url"]
+    assert first["version"] == 1
+    stored.write("182.md", CORRECTED)
+    stored("issue", "add", "182.md")
+    assert stored("issue", "share", "182", "--json").json["version"] == 2
+    again = stored("issue", "share", "182", "--version", first["hash"][:10], "--json").json
+    assert again["url"] == first["url"]
+    assert stored("issue", "share", "182", "--days", "0").code == 2
+
+
+def test_the_text_of_an_issue_can_be_had_back(stored: Shell) -> None:
+    assert stored("issue", "pull", "182").out == ISSUE
+    said = stored("issue", "pull", "182", "--out", "back.md", "--json").json
+    assert (said["version"], said["file"]) == (1, "back.md")
+    assert (stored.folder / "back.md").read_text() == ISSUE
+    again = stored("issue", "pull", "182", "--out", "back.md")
+    assert (again.code, again.error["where"]) == (2, "back.md")
+
+
+def test_a_correction_is_for_the_web_alone(out: Shell) -> None:
+    out.write("182.md", CORRECTED)
+    said = out("issue", "correct", "182", "182.md", "--note", "The blurb was wrong.", "--json")
+    assert (said.code, said.json["version"]) == (0, 2)
+    versions = out("issue", "show", "182", "--json").json["versions"]
+    assert [one["approved"] for one in versions] == [True, False]
+    assert out("issue", "receipt", "182", "--json").json["accepted"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "note", "where"),
+    [
+        (CORRECTED, " ", "--note"),
+        (CORRECTED.replace("number: 182", "number: 183"), "Wrong.", "number"),
+    ],
+)
+def test_a_correction_needs_a_note_and_the_text_of_its_issue(
+    out: Shell, text: str, note: str, where: str
+) -> None:
+    out.write("182.md", text)
+    said = out("issue", "correct", "182", "182.md", "--note", note)
+    assert (said.code, said.error["where"]) == (2, where)
+
+
+def test_what_is_not_out_is_not_corrected_on_the_web(stored: Shell) -> None:
+    said = stored("issue", "correct", "182", "182.md", "--note", "Wrong.")
+    assert (said.code, said.error["where"]) == (1, "issue 182")
+
+
+def test_an_issue_is_unlisted_and_listed_again(out: Shell) -> None:
+    assert out("issue", "unlist", "182", "--json").json == {"issue": 182, "listed": False}
+    assert out("issue", "show", "182", "--json").json["listed"] is False
+    out("issue", "unlist", "182", "--undo")
+    assert out("issue", "show", "182", "--json").json["listed"] is True

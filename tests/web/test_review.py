@@ -1,0 +1,133 @@
+"""A version that is shown before it goes out, and the approval from a test mail."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import httpx2
+import pytest
+
+from digest.delivery.issue_tests import write_tests
+from digest.mail.tokens import TokenKind
+from digest.rules.delivery import IssueState
+from digest.store.issues import StoredIssue, get_version, issue_by_id
+from digest.store.newsletters import add_person
+from digest.web.review import share_token
+from tests.build import an_issue, issue_text
+from tests.web.conftest import Installation
+
+EDITOR, SPONSOR = "edda@example.org", "sponsor@example.com"
+
+
+@pytest.fixture
+async def draft(installation: Installation) -> StoredIssue:
+    """Issue 183, which nobody approved; Edda is an editor."""
+    site = installation.site
+    async with site.db.begin() as session:
+        await add_person(session, installation.newsletter.id, role="editor", address=EDITOR)
+    return (await an_issue(site.db, installation.newsletter, 183)).issue
+
+
+async def button(installation: Installation, issue: StoredIssue, address: str) -> str:
+    """The path of the button in the test that ``address`` got."""
+    site = installation.site
+    async with site.db.begin() as session:
+        asked = await write_tests(
+            session, installation.newsletter, issue, [address], now=site.clock.now()
+        )
+    return f"/approve/{site.keys.sign(TokenKind.APPROVE, asked.notice_ids[0])}"
+
+
+async def state(installation: Installation, issue: StoredIssue) -> StoredIssue:
+    async with installation.site.db.read() as session:
+        return await issue_by_id(session, issue.id)
+
+
+def share(installation: Installation, version_id: int, *, days: int) -> str:
+    until = (installation.site.clock.now() + timedelta(days=days)).date()
+    return f"/share/{share_token(installation.site.keys, version_id, until)}"
+
+
+async def test_a_shared_version_is_shown_until_its_day_is_over_and_to_no_crawler(
+    installation: Installation, client: httpx2.AsyncClient, draft: StoredIssue
+) -> None:
+    stored = await an_issue(installation.site.db, installation.newsletter, 183)
+    shown = await client.get(share(installation, stored.version.id, days=0))
+    assert shown.status_code == 200
+    assert "not published" in shown.text
+    assert "version 1" in shown.text
+    assert (shown.headers["cache-control"], shown.headers["x-robots-tag"]) == (
+        "no-store",
+        "noindex, nofollow",
+    )
+    assert "script" not in shown.headers["content-security-policy"].replace("script-src 'none'", "")
+    over = await client.get(share(installation, stored.version.id, days=-1))
+    assert over.status_code == 410
+    assert "/share/" in (await client.get("/robots.txt")).text
+
+
+async def test_an_editor_approves_by_the_button_and_never_by_looking(
+    installation: Installation, client: httpx2.AsyncClient, draft: StoredIssue
+) -> None:
+    path = await button(installation, draft, EDITOR)
+    looked = await client.get(path)
+    assert looked.status_code == 200
+    assert "Approve version 1" in looked.text
+    assert (await state(installation, draft)).state is IssueState.DRAFT
+    approved = await client.post(path)
+    assert approved.status_code == 200
+    assert "Issue 183 is approved" in approved.text
+    now = await state(installation, draft)
+    assert now.state is IssueState.APPROVED
+    async with installation.site.db.read() as session:
+        version = await get_version(session, now.approved_version_id or 0)
+    assert version.approved_by == EDITOR
+    assert "approved already" in (await client.get(path)).text
+
+
+async def test_who_only_reads_along_cannot_approve(
+    installation: Installation, client: httpx2.AsyncClient, draft: StoredIssue
+) -> None:
+    path = await button(installation, draft, SPONSOR)
+    for answer in (await client.get(path), await client.post(path)):
+        assert answer.status_code == 404
+    assert (await state(installation, draft)).state is IssueState.DRAFT
+
+
+async def test_the_button_approves_what_was_sent_and_says_that_there_is_a_newer_text(
+    installation: Installation, client: httpx2.AsyncClient, draft: StoredIssue
+) -> None:
+    path = await button(installation, draft, EDITOR)
+    text = issue_text(183).replace("blurb", "second thought")
+    newer = await an_issue(installation.site.db, installation.newsletter, 183, text=text)
+    assert newer.version.ordinal == 2
+    assert "newer text, version 2" in (await client.get(path)).text
+    await client.post(path)
+    async with installation.site.db.read() as session:
+        approved = (await issue_by_id(session, draft.id)).approved_version_id
+        assert (await get_version(session, approved or 0)).ordinal == 1
+
+
+async def test_an_unfinished_text_is_refused_with_the_place(
+    installation: Installation, client: httpx2.AsyncClient
+) -> None:
+    site = installation.site
+    async with site.db.begin() as session:
+        await add_person(session, installation.newsletter.id, role="editor", address=EDITOR)
+    text = f"{issue_text(184)}\nTODO\n"
+    unfinished = await an_issue(site.db, installation.newsletter, 184, text=text)
+    path = await button(installation, unfinished.issue, EDITOR)
+    refused = await client.post(path)
+    assert refused.status_code == 409
+    assert "not ready" in refused.text
+
+
+async def test_an_issue_that_is_out_needs_no_approval(
+    installation: Installation, client: httpx2.AsyncClient
+) -> None:
+    site = installation.site
+    async with site.db.begin() as session:
+        await add_person(session, installation.newsletter.id, role="editor", address=EDITOR)
+        issue = await issue_by_id(session, installation.issue_id)
+    path = await button(installation, issue, EDITOR)
+    assert (await client.post(path)).status_code == 409
