@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from digest.delivery.publish import approve_issue
+from digest.delivery.readiness import what_is_next
 from digest.errors import ConflictError, DigestError, RefusedError
 from digest.mail.tokens import KeyRing, TokenKind
 from digest.store.issue_tests import TestMail, test_mail
@@ -102,6 +103,7 @@ async def _page(
         latest = await latest_version(session, version.issue_id)
         issue = await issue_by_id(session, version.issue_id)
         newsletter = await newsletter_by_id(session, issue.newsletter_id)
+        coming = await what_is_next(session, newsletter, site.clock.now())
     until = site.clock.now().date() + timedelta(days=1)
     values = {
         "prefix": site.prefix,
@@ -114,6 +116,7 @@ async def _page(
         "newer": latest.ordinal if latest and latest.ordinal != version.ordinal else None,
         "look": site.path(f"/share/{share_token(site.keys, version.id, until)}"),
         "done": done,
+        "coming": str(coming) if newsletter.schedule else "",
         "refused": refused,
         "address": mail.address,
     }
