@@ -23,6 +23,7 @@ GROUPS = {
     "newsletter": "Newsletters: create, show, list, set, skip, welcome.",
     "issue": "Issues, from the file to the receipt.",
     "link": "Links for the next issue: add, list, keep, drop, move.",
+    "feed": "Feeds that fill the inbox of links: add, list, remove, pull.",
     "theme": "Looks of issues: new, check, preview.",
     "feedback": "What comes back: bounces, complaints, answers.",
     "suppression": "Addresses that are never mailed: list, add, remove.",

@@ -12,6 +12,7 @@ from digest.cli.options import Json
 from digest.cli.service import until_stopped
 from digest.delivery.sender import Sender
 from digest.delivery.slots import SlotKeeper
+from digest.jobs.collecting import collecting
 from digest.jobs.inbox import received
 from digest.jobs.outgoing import Outgoing, posting, telling
 from digest.jobs.sending import send_until
@@ -26,7 +27,8 @@ log = structlog.get_logger(__name__)
 
 
 async def run(*, host: str | None = None, port: int | None = None, as_json: Json = False) -> int:
-    """Serve the pages, keep the schedule and send, in one process, until SIGTERM or Ctrl-C.
+    """Serve the pages, keep the schedule, collect links and send, in one process, until SIGTERM or
+    Ctrl-C.
 
     Without a relay the pages work and nothing is sent; /readyz says so.
 
@@ -50,6 +52,7 @@ async def run(*, host: str | None = None, port: int | None = None, as_json: Json
             output.tell_started({"url": url, **doors}, as_json=as_json, text=text)
             async with (
                 kept_up(runtime.db, runtime.clock),
+                collecting(settings, runtime.db, runtime.clock),
                 posting(settings) as post,
                 telling(Outgoing(runtime.db, runtime.clock, post)),
                 slots_kept(SlotKeeper(runtime.db, runtime.gate), runtime.clock),

@@ -12,7 +12,7 @@ from digest.store.issues import latest_version, list_issues
 from digest.store.newsletters import Newsletter
 from digest.store.session import Session
 
-__all__ = ["upcoming_issue"]
+__all__ = ["next_day", "upcoming_issue"]
 
 
 async def upcoming_issue(session: Session, newsletter: Newsletter, *, now: datetime) -> Beginning:
@@ -20,7 +20,7 @@ async def upcoming_issue(session: Session, newsletter: Newsletter, *, now: datet
     issues = [one for one in await list_issues(session, newsletter.id) if one.number is not None]
     last = max(issues, key=lambda one: one.number or 0, default=None)
     version = None if last is None else await latest_version(session, last.id)
-    day = _next_day(newsletter.schedule, newsletter.timezone, now)
+    day = next_day(newsletter, now)
     usual = tuple(newsletter.settings.get("sections", ()))
     if version is None:
         return Beginning(1, f"{newsletter.name} #1", day, usual or USUAL_SECTIONS)
@@ -28,10 +28,10 @@ async def upcoming_issue(session: Session, newsletter: Newsletter, *, now: datet
     return replace(begun, date=day, sections=usual or begun.sections)
 
 
-def _next_day(schedule: str | None, zone: str, now: datetime) -> date | None:
+def next_day(newsletter: Newsletter, now: datetime) -> date | None:
     """The date, in the newsletter's zone, of the first slot after ``now``."""
-    if not schedule:
+    if not newsletter.schedule:
         return None
-    local = now.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
-    slot = parse_schedule(schedule).next_after(local)
+    local = now.astimezone(ZoneInfo(newsletter.timezone)).replace(tzinfo=None)
+    slot = parse_schedule(newsletter.schedule).next_after(local)
     return None if slot is None else slot.date()

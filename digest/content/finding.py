@@ -72,12 +72,14 @@ class SpamScore:
 class Known:
     """What was found out beside the text: by asking pages, the database and a spam filter.
 
-    ``reached`` maps a canonical URL to what its page answered. Nothing of it need be there.
+    ``reached`` maps a canonical URL to what its page answered, ``sponsors`` the canonical URL of a
+    sponsor that is booked for the issue to its title. Nothing of it need be there.
     """
 
     earlier: Earlier = field(default_factory=Earlier)
     reached: Mapping[str, LinkStatus] = field(default_factory=dict)
     spam: SpamScore | None = None
+    sponsors: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,7 @@ _LEAVE_FIX: Final = "A theme's footer shows {{ leave_url }}; `digest theme check
 _SLOT_FIX: Final = "Write {name|fallback}, in a text; there is no other slot."
 _DEAD_FIX: Final = "Correct it or leave it out; it is asked again in ten minutes."
 _UNASKED_FIX: Final = "Open it once yourself."
+_SPONSOR_FIX: Final = "Add its item, with {sponsor} behind the heading, or: digest link drop."
 _SPAM_FIX: Final = "Say differently what the rules named point to."
 _ERROR, _WARNING, _HINT = Severity.ERROR, Severity.WARNING, Severity.HINT
 
@@ -132,6 +133,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     Check("slot-spelling", _ERROR, lint_words.slot_spelling, _SLOT_FIX),
     Check("empty", _ERROR, _no_items, "Write an opening, or a section with an item."),
     Check("dead-link", _ERROR, lint_links.dead_link, _DEAD_FIX),
+    Check("sponsor-missing", _ERROR, lint_mail.sponsor_missing, _SPONSOR_FIX),
     Check("spam-score", _ERROR, lint_mail.spam, _SPAM_FIX),
     Check("size", _WARNING, lint_mail.size, "Leave items out or shorten texts."),
     Check("text-part", _WARNING, lint_mail.text_part, "Show the same links in both parts."),

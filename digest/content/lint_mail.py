@@ -93,6 +93,19 @@ def already_sent(draft: Draft) -> Iterator[Found]:
                 yield item.place, f"“{clean_text(item.title)}” was linked in {before}."
 
 
+def sponsor_missing(draft: Draft) -> Iterator[Found]:
+    """A sponsor that is booked for the issue's date has no item marked {sponsor} in it."""
+    there = {
+        canonical_url(item.url)
+        for section in draft.issue.rendered_sections
+        for item in section.items
+        if item.kind is ItemKind.SPONSOR
+    }
+    for url, title in draft.known.sponsors.items():
+        if url not in there:
+            yield TOP, f"“{clean_text(title)}” is booked for this issue and not in it: {url[:80]}"
+
+
 def same_subject(draft: Draft) -> Iterator[Found]:
     """A subject an earlier issue had: readers take the new one for it."""
     if before := draft.known.earlier.subjects.get(clean_text(draft.issue.subject).casefold()):

@@ -39,7 +39,9 @@ from digest.store.media import StoredMedia, put_media
 from digest.store.newsletters import Newsletter, newsletter_by_id
 from digest.store.session import Session
 
-_MAY_WAIT = frozenset({"placeholder", "dead-link"})  # errors, but not before the approval
+_MAY_WAIT = frozenset(
+    {"placeholder", "dead-link", "sponsor-missing"}
+)  # errors, but not before the approval
 _LISTED = 20  # places named in one message
 
 
@@ -87,7 +89,8 @@ def prepare_issue(
     ``media`` maps the paths of its pictures, as written, to their bytes; ``themes`` is the folder
     of themes of one's own; ``known`` is for the findings; what will have no ``page`` links to none.
     Raises IssueFileError for a text that
-    cannot be used; a placeholder or a dead link is no error before the approval.
+    cannot be used; a placeholder, a dead link or a sponsor that is missing is no error before the
+    approval.
     """
     issue = parse_issue(text, path=path)
     pictures = {name: read_media(data, path=name) for name, data in media.items()}

@@ -16,7 +16,14 @@ from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from digest.rules.candidate import CandidateState
 from digest.rules.delivery import IssueState
 from digest.store.links import link_hash
-from digest.store.schema import candidates, issues, links, version_links, versions
+from digest.store.schema import (
+    candidates,
+    issues,
+    links,
+    newsletters,
+    version_links,
+    versions,
+)
 from digest.store.session import Session
 from digest.store.types import insert
 
@@ -108,20 +115,19 @@ async def add_found(
     """Have what a feed shows wait in the inbox; how much of it was not there yet."""
     if not finds:
         return 0
-    before = await _count(session, newsletter_id)
+    if session.dialect.name == "postgresql":  # feeds with the same links take turns
+        mine = select(newsletters.c.id).where(newsletters.c.id == newsletter_id)
+        await session.execute(mine.with_for_update(key_share=True))
     rows = [
         _row(newsletter_id, find, CandidateState.WAITING, now=now) | {"feed_id": feed_id}
         for find in finds
     ]
-    statement = insert(_c)
-    key = [_c.c.newsletter_id, _c.c.url_sha256, _c.c.sponsor_for]
-    await session.execute(
-        statement.on_conflict_do_update(
-            index_elements=key, set_={"seen_at": statement.excluded.seen_at}
-        ),
-        rows,
-    )
-    return await _count(session, newsletter_id) - before
+    statement = insert(_c).values(rows).on_conflict_do_nothing().returning(_c.c.id)
+    added = (await session.execute(statement)).all()
+    shown = _c.c.url_sha256.in_([row["url_sha256"] for row in rows])
+    of_newsletter = _c.c.newsletter_id == newsletter_id
+    await session.execute(update(_c).where(of_newsletter, shown).values(seen_at=now))
+    return len(added)
 
 
 async def list_candidates(
@@ -210,11 +216,6 @@ async def _change(
     mine: ColumnElement[bool] = (_c.c.newsletter_id == newsletter_id) & _c.c.id.in_(sorted(ids))
     changed = await session.execute(update(_c).where(mine).values(values).returning(_c.c.id))
     return sorted(changed.scalars())
-
-
-async def _count(session: Session, newsletter_id: int) -> int:
-    query = select(func.count()).select_from(_c).where(_c.c.newsletter_id == newsletter_id)
-    return int((await session.execute(query)).scalar_one())
 
 
 def _row(newsletter_id: int, find: Find, state: CandidateState, *, now: datetime) -> dict[str, Any]:

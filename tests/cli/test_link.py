@@ -173,3 +173,29 @@ def test_what_was_kept_for_later_comes_into_the_draft(on_sqlite: Shell) -> None:
     assert text.count("## Code") == 1
     assert "### [Kept](https://example.org/kept)" in text
     assert on_sqlite("issue", "check", "issue-183.md").code == 0
+
+
+def test_an_issue_without_its_booked_sponsor_is_not_approved(installed: Shell) -> None:
+    url = "https://sponsor.example/?utm_source=weekly"
+    booked = ("--sponsor", "--for", "2026-12-03", "--title", "Label images", "--offline")
+    assert installed("link", "add", url, *booked).code == 0
+    dated = ISSUE.replace("preview:", "date: 2026-12-03\npreview:")
+    installed.write("182.md", dated)
+    checked = installed("issue", "check", "182.md", "--newsletter", "weekly", "--json")
+    assert checked.code == 1
+    (finding,) = [one for one in checked.json["findings"] if one["severity"] == "error"]
+    assert finding["code"] == "sponsor-missing"
+    hash_ = installed("issue", "add", "182.md", "--json").json["hash"]
+    assert installed("issue", "approve", "182", hash_).code == 1
+    unmarked = f"{dated}\n### [Label images]({url})\n"
+    for text, code in (
+        (unmarked, 1),
+        (unmarked.replace(f"({url})", f"({url}) {{sponsor}}"), 0),
+        (dated.replace("preview:", "ignore: sponsor-missing: they asked for it\npreview:"), 0),
+        (dated.replace("2026-12-03", "2026-12-10"), 0),  # another week
+    ):
+        installed.write("182.md", text)
+        assert installed("issue", "check", "182.md", "--newsletter", "weekly").code == code
+    installed("link", "drop", "1")
+    installed.write("182.md", dated)
+    assert installed("issue", "check", "182.md", "--newsletter", "weekly").code == 0
