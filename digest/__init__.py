@@ -1,6 +1,6 @@
 """A curated email digest, delivered once to everyone who asked for it. A map of this tree:
 
-    errors, clock, resources, logs, settings    the ground everything stands on
+    errors, clock, resources, languages, logs, settings    the ground everything stands on
     mail/       what the RFCs say: addresses, messages, tokens, replies; pure, bytes and values
     rules/      what we decide: states, verdicts, retries, relay profiles; pure tables
     content/    one issue file becomes one rendered version: parse, look, lint

@@ -93,12 +93,13 @@ class Moves:
         now: datetime,
     ) -> None:
         newsletter = await newsletter_by_id(session, mine.newsletter_id)
+        reader = await person(session, mine.subscriber_id)
         secret = await write_pass(session, new, now)
         notice = Notice(
             kind=kind,
             lane=SIGN_UP_LANE,
             address=to,
-            language=newsletter.language,
+            language=(reader.language if reader else None) or newsletter.language,
             params={"newsletter": newsletter.name, "url": f"{self.public_url}/a/{secret}"},
             newsletter_id=newsletter.id,
             expires_at=new.expires_at,

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from digest.errors import InputError
+from digest.languages import languages
 from digest.mail.address import clean_name
 from digest.rules.subscription import SubscriptionState
 from digest.store.newsletters import Newsletter, list_newsletters, newsletter_by_id
-from digest.store.preferences import Choice, Person, choose, pause, person, rename, resume
+from digest.store.preferences import Choice, Person, choose, pause, person, rename, resume, speak_to
 from digest.store.session import Session
 from digest.store.subscribers import Subscription, get_subscription, list_subscriptions
 
@@ -71,15 +72,21 @@ async def save_choice(
     wanted: set[str],
     monthly: bool,
     name: str,
+    language: str | None = None,
     origin: str,
     now: datetime,
 ) -> None:
-    """Save the form: ``wanted`` are the sections that were ticked."""
+    """Save the form: ``wanted`` are the sections that were ticked.
+
+    ``language`` "" leaves it to each newsletter; None, or one there are no words for, changes none.
+    """
     gone = [one for one in found.muted if one not in found.sections]  # not asked, so as it was
     muted = (*gone, *(one for one in found.sections if one not in wanted))
     await choose(session, found.subscription.id, Choice(muted, monthly), origin=origin, now=now)
     if clean_name(name) != found.reader.name:
         await rename(session, found.reader.id, clean_name(name))
+    if language == "" or language in languages():
+        await speak_to(session, found.reader.id, language or None)
 
 
 async def change_choice(

@@ -4,17 +4,15 @@ A kind is a folder of ``templates/mail`` with ``subject.txt``, ``body.txt`` and 
 are Jinja2 in its immutable sandbox; the MJML escapes whatever it is given. Parameters are data:
 what others wrote (a server's reply, a newsletter's name) loses controls, marks that turn the
 writing direction and line breaks before it meets a template, so it can neither start a header nor a
-tag. Words stand in ``{% trans %}``: a catalogue for another language is found by gettext.
+tag. What readers get is said in their language (``digest.languages``).
 """
 
 from __future__ import annotations
 
-import gettext
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import FileSystemLoader, StrictUndefined
@@ -25,6 +23,7 @@ from digest import resources
 from digest.content.mjml import to_html
 from digest.content.plaintext import columns, wrap
 from digest.content.theme import Theme
+from digest.languages import SOURCE, catalogue, direction_of, spoken
 from digest.mail.headers import clean_line
 from digest.mail.message import without_marks
 
@@ -34,7 +33,10 @@ _WIDTH: Final = 72  # columns of the text part
 _LONGEST: Final = 2_000  # characters of one parameter; a reply of a server may be 64 KB
 _PREHEADER: Final = 90  # characters filled behind the preview, so that the body does not follow
 _BLANKS: Final = re.compile(r"\n{3,}")
-_CATALOGUES: Final = Path(__file__).resolve().parent.parent / "locale"
+# What readers get is in their language; the rest tells operators what commands say, in English.
+FOR_READERS: Final = frozenset(
+    {"address_change", "address_changed", "already_subscribed", "confirmation", "data_link"}
+)
 _KIND: Final = re.compile(r"[a-z][a-z_]{0,31}")
 
 
@@ -45,7 +47,6 @@ class NoticeLook:
     name: str
     home: str
     theme: Theme
-    direction: str = "ltr"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,8 @@ def render_notice(
     """
     if not _KIND.fullmatch(kind):
         raise ValueError(f"{kind!r} is no kind of notice")
-    environment = _environment(language.lower().partition("-")[0])
+    language = spoken(language) if kind in FOR_READERS else SOURCE
+    environment = _environment(language)
     page = _page(clean(params), look, language)
     subject = clean_line(environment.get_template(f"{kind}/subject.txt").render(page))
     page["subject"] = subject
@@ -75,9 +77,9 @@ def render_notice(
     return RenderedNotice(subject, _wrapped(plain), to_html(mjml, path=f"mail/{kind}"))
 
 
-def render_strip(params: Mapping[str, Any], *, language: str) -> tuple[str, str]:
+def render_strip(params: Mapping[str, Any]) -> tuple[str, str]:
     """What stands above a test of an issue: as HTML (no document of its own) and as text."""
-    environment = _environment(language.lower().partition("-")[0])
+    environment = _environment(SOURCE)
     page = clean(params)
     html = environment.get_template("test/strip.html").render(page)
     plain = environment.get_template("test/strip.txt").render(page)
@@ -96,15 +98,15 @@ def clean(value: Any) -> Any:
 
 
 def _page(params: Mapping[str, Any], look: NoticeLook, language: str) -> dict[str, Any]:
-    theme = look.theme
+    theme, direction = look.theme, direction_of(language)
     return {
         **params,
         "name": clean(look.name),
         "home": look.home,
         "language": language,
-        "direction": look.direction,
-        "start": "right" if look.direction == "rtl" else "left",
-        "end": "left" if look.direction == "rtl" else "right",
+        "direction": direction,
+        "start": "right" if direction == "rtl" else "left",
+        "end": "left" if direction == "rtl" else "right",
         "padding": Markup("&#847;&#160;") * _PREHEADER,
         "colours": theme.colours,
         "dark": theme.dark,
@@ -127,8 +129,7 @@ def _environment(language: str) -> ImmutableSandboxedEnvironment:
         auto_reload=False,
         extensions=["jinja2.ext.i18n"],
     )
-    words = gettext.translation("mail", _CATALOGUES, languages=[language], fallback=True)
-    environment.install_gettext_translations(words, newstyle=True)  # type: ignore[attr-defined]  # of the extension
+    environment.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]  # of the extension
     environment.policies["ext.i18n.trimmed"] = True
     return environment
 

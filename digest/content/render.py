@@ -30,7 +30,7 @@ from digest.content.layout import (
 from digest.content.media import Media
 from digest.content.mjml import to_html
 from digest.content.plaintext import render_plain
-from digest.content.theme import ENTRY, Masthead, Theme
+from digest.content.theme import ENTRY, Masthead, Theme, in_language
 from digest.errors import ThemeError
 from digest.mail.message import Slot, fill_marks, section_mark
 
@@ -87,7 +87,7 @@ def render_issue(
     ``source``, ``medium``, ``campaign`` to the values links get (``utm: no`` in the file: none).
     Raises IssueFileError for a missing picture, ThemeError for a theme that cannot be filled in.
     """
-    masthead = clean_masthead(masthead)
+    masthead, theme = clean_masthead(masthead), in_language(theme, masthead.language)
     layout = lay_out(issue, masthead, media={} if media is None else media, utm=utm)
     page = _page(layout, masthead, theme) | _head_of(issue, layout, theme)
     plain = render_plain(
@@ -109,7 +109,7 @@ def render_issue(
 
 def filled_in(issue: Issue, masthead: Masthead, theme: Theme) -> str:
     """The MJML of an issue without pictures beside its file, before it becomes HTML; ThemeError."""
-    masthead = clean_masthead(masthead)
+    masthead, theme = clean_masthead(masthead), in_language(theme, masthead.language)
     layout = lay_out(issue, masthead, media={})
     return _fill(theme, _page(layout, masthead, theme) | _head_of(issue, layout, theme))
 

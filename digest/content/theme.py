@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
@@ -26,11 +26,13 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from digest import resources
 from digest.content.mjml_lint import check_template
 from digest.errors import NotFoundError, ThemeError
+from digest.languages import SOURCE, months, say, spoken
 
 __all__ = [
     "Masthead",
     "Theme",
     "contrast",
+    "in_language",
     "load_theme",
     "readable",
     "shipped_themes",
@@ -124,6 +126,20 @@ class Theme:
         for key, value in values.items():
             sentence = sentence.replace(f"{{{key}}}", str(value))
         return sentence
+
+
+def in_language(theme: Theme, language: str) -> Theme:
+    """``theme`` with the program's own words and dates in ``language``; a theme's own stay."""
+    language = spoken(language)
+    if language == SOURCE:
+        return theme
+    words = {
+        name: say(language, value) if isinstance(value, str) else value
+        for name, value in theme.words.items()
+    }
+    if theme.words["months"] == _shipped("default").words["months"]:
+        words["months"] = months(language)
+    return replace(theme, words=words)
 
 
 def load_theme(

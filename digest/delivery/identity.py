@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from digest.content.theme import Masthead, Theme, load_theme
+from digest.languages import direction_of
 from digest.mail.message import Letterhead
 from digest.store.newsletters import Newsletter
 
-_RIGHT_TO_LEFT = frozenset({"ar", "dv", "fa", "he", "iw", "ku", "ps", "sd", "ug", "ur", "yi"})
 _NO_HEADERS = frozenset({"return_path", "postal_address"})  # the envelope's, the footer's
 
 
@@ -41,11 +41,6 @@ def masthead(newsletter: Newsletter, *, public_url: str, issue: str) -> Masthead
 def theme_of(newsletter: Newsletter, *, themes: Path | None) -> Theme:
     """Its theme, one of the program's or a folder in ``themes``, with its own values over it."""
     return load_theme(newsletter.theme, overrides=newsletter.settings.get("theme"), shelf=themes)
-
-
-def direction_of(language: str) -> str:
-    """``rtl`` for languages written from right to left, else ``ltr``."""
-    return "rtl" if language.lower().split("-")[0] in _RIGHT_TO_LEFT else "ltr"
 
 
 def identity_of(newsletter: Newsletter, *, public_url: str, issue: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import structlog
 from digest.audience.feedback import REPLY
 from digest.content.notice import NoticeLook, render_notice, render_strip
 from digest.content.theme import Theme, load_theme
-from digest.delivery.identity import direction_of, theme_of
+from digest.delivery.identity import theme_of
 from digest.delivery.publish import compile_version
 from digest.delivery.session import Letter
 from digest.errors import AddressError, NotFoundError, ThemeError
@@ -83,7 +83,6 @@ class NoticeLetters:
             name=newsletter.name,
             home=self._public_url,
             theme=self._theme(newsletter),
-            direction=direction_of(notice.language),
         )
         shown = render_notice(notice.kind, notice.params, look=look, language=notice.language)
         head = SingleHead(
@@ -114,7 +113,7 @@ class NoticeLetters:
         if params.get("may_approve"):
             approval = self._keys.sign(TokenKind.APPROVE, notice.row_id)
             params["approve_url"] = f"{self._public_url}/approve/{approval}"
-        strip, plain_strip = render_strip(params, language=notice.language)
+        strip, plain_strip = render_strip(params)
         tested = replace(
             version,
             subject=f"[Test {int(notice.params['number'])}] {version.subject}",

@@ -74,9 +74,28 @@ async def choose(
     return True
 
 
+async def languages_of(session: Session, subscription_id: int) -> tuple[str | None, ...]:
+    """The languages for the reader of a subscription: their own, then its newsletter's."""
+    n = schema.newsletters
+    query = (
+        select(_r.c.language, n.c.language)
+        .select_from(
+            _s.join(_r, _r.c.id == _s.c.subscriber_id).join(n, n.c.id == _s.c.newsletter_id)
+        )
+        .where(_s.c.id == subscription_id)
+    )
+    row = (await session.execute(query)).one_or_none()
+    return () if row is None else tuple(row)
+
+
 async def rename(session: Session, subscriber_id: int, name: str) -> None:
     """Call a reader ``name``, as clean_name gave it."""
     await session.execute(update(_r).where(_r.c.id == subscriber_id).values(name=name))
+
+
+async def speak_to(session: Session, subscriber_id: int, language: str | None) -> None:
+    """Write to a reader in ``language``; None leaves it to each newsletter."""
+    await session.execute(update(_r).where(_r.c.id == subscriber_id).values(language=language))
 
 
 async def pause(

@@ -20,6 +20,7 @@ from digest.store.subscribers import Reader, Subscription, subscriptions_query
 
 _r = schema.subscribers
 _s = schema.subscriptions
+_t = schema.subscription_tags
 _e = schema.consent_events
 _b = schema.consent_batches
 ERASED = "erased:"  # how the key of an erased address begins
@@ -31,6 +32,7 @@ class WhichReaders:
 
     newsletter_id: int | None = None
     state: SubscriptionState | None = None
+    tag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,9 @@ async def reader_page(
         fitting.append(_s.c.newsletter_id == which.newsletter_id)
     if which.state is not None:
         fitting.append(_s.c.state == which.state)
+    if which.tag is not None:
+        tagged = (_t.c.subscription_id == _s.c.id) & (_t.c.tag == which.tag)
+        fitting.append(select(_t.c.tag).where(tagged).exists())
     if fitting:
         fits = select(_s.c.id).where(_s.c.subscriber_id == _r.c.id, *fitting).exists()
         query = query.where(fits)

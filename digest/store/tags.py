@@ -32,6 +32,13 @@ async def untag_subscription(session: Session, subscription_id: int, tags: Colle
     await session.execute(delete(_t).where(mine))
 
 
+async def set_tags(session: Session, subscription_id: int, tags: Collection[str]) -> None:
+    """Give a subscription these tags and no others."""
+    other = (_t.c.subscription_id == subscription_id) & _t.c.tag.not_in(sorted(tags))
+    await session.execute(delete(_t).where(other))
+    await tag_subscription(session, subscription_id, tags)
+
+
 async def tags_of(
     session: Session, subscription_ids: Collection[int]
 ) -> dict[int, tuple[str, ...]]:

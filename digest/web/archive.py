@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from digest.languages import spoken
 from digest.store.archive import Shown, list_entries, show_issue
 from digest.store.media import get_media
 from digest.store.newsletters import Newsletter, get_newsletter, list_newsletters
@@ -60,6 +61,7 @@ def _as_page(site: Site, newsletter: Newsletter, shown: Shown) -> str:
         "url": here,
         "picture": newsletter.settings.get("logo_url") or _first_picture(site, shown.web_html),
         "home": site.path(f"/n/{newsletter.slug}"),
+        "language": spoken(newsletter.language),
         "issues": site.path(f"/i/{newsletter.slug}"),
         "prefix": site.prefix,
     }

@@ -14,13 +14,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from digest.delivery.identity import direction_of
+from digest.languages import direction_of
 from digest.rules.slots import local_time
 from digest.store.archive import Entry, count_entries, list_entries
 from digest.store.newsletters import Newsletter, get_newsletter, list_newsletters
 from digest.store.session import Session
 from digest.store.slots import Break, breaks
-from digest.web.page import page
+from digest.web.page import language_for, page
 from digest.web.signup_form import SignupForm, fresh_form
 from digest.web.site import Site, site_of
 
@@ -69,20 +69,21 @@ async def home(request: Request) -> Response:
     async with site.db.read() as session:
         found = await list_newsletters(session)
         if len(found) == 1:
-            return await _front_page(session, site, found[0])
+            return await _front_page(session, request, found[0])
         fronts = [front(site, one, await list_entries(session, one.id, limit=3)) for one in found]
-    return page("home.html", {"newsletters": fronts, "prefix": site.prefix})
+    values = {"newsletters": fronts, "prefix": site.prefix}
+    return page("home.html", values, language=language_for(request))
 
 
 async def newsletter_home(request: Request) -> Response:
     """Show one newsletter."""
-    site = site_of(request)
-    async with site.db.read() as session:
+    async with site_of(request).db.read() as session:
         newsletter = await newsletter_in(session, request)
-        return await _front_page(session, site, newsletter)
+        return await _front_page(session, request, newsletter)
 
 
-async def _front_page(session: Session, site: Site, newsletter: Newsletter) -> Response:
+async def _front_page(session: Session, request: Request, newsletter: Newsletter) -> Response:
+    site = site_of(request)
     issues = await list_entries(session, newsletter.id, limit=LATEST + 1)
     values = {
         "newsletter": front(site, newsletter, issues[:LATEST]),
@@ -91,7 +92,7 @@ async def _front_page(session: Session, site: Site, newsletter: Newsletter) -> R
         "prefix": site.prefix,
         "url": f"{site.public_url}/n/{newsletter.slug}",
     }
-    return page("newsletter.html", values)
+    return page("newsletter.html", values, language=language_for(request, newsletter.language))
 
 
 async def _rest(session: Session, newsletter: Newsletter, now: datetime) -> Break | None:
@@ -124,7 +125,7 @@ async def archive(request: Request) -> Response:
         "pages": pages,
         "prefix": site.prefix,
     }
-    return page("archive.html", values)
+    return page("archive.html", values, language=language_for(request, newsletter.language))
 
 
 async def embed(request: Request) -> Response:
@@ -137,7 +138,7 @@ async def embed(request: Request) -> Response:
         "action": f"{site.public_url}/n/{newsletter.slug}/subscribe",
         "prefix": site.prefix,
     }
-    return page("embed.html", values)
+    return page("embed.html", values, language=language_for(request, newsletter.language))
 
 
 async def newsletter_in(session: Session, request: Request) -> Newsletter:

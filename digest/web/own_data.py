@@ -10,7 +10,7 @@ from starlette.routing import Route
 from digest.audience.own_data import erase_reader, export_reader, whose_data
 from digest.store.preferences import Person
 from digest.web.forms import read_form
-from digest.web.page import page
+from digest.web.page import language_for, page
 from digest.web.site import site_of
 
 _PRIVATE = {"x-robots-tag": "noindex, nofollow"}
@@ -22,7 +22,8 @@ async def show(request: Request) -> Response:
     reader = await _reader(request)
     action = site.path(f"/d/{request.path_params['secret']}")
     values = {"reader": reader, "action": action, "prefix": site.prefix}
-    return page("own_data.html", values, headers=_PRIVATE)
+    language = language_for(request, reader.language)
+    return page("own_data.html", values, language=language, headers=_PRIVATE)
 
 
 async def export(request: Request) -> Response:
@@ -42,7 +43,8 @@ async def erase(request: Request) -> Response:
         raise HTTPException(400)
     reader = await _reader(request)
     await erase_reader(site.db, reader.id, clock=site.clock, leavers=site.leavers)
-    return page("erased.html", {"prefix": site.prefix}, headers=_PRIVATE)
+    language = language_for(request, reader.language)
+    return page("erased.html", {"prefix": site.prefix}, language=language, headers=_PRIVATE)
 
 
 async def _reader(request: Request) -> Person:

@@ -10,20 +10,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
+from starlette.datastructures import Headers as HeaderView
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from digest import languages
 from digest.errors import DatabaseError, NotFoundError
+from digest.languages import phrase
 from digest.resources import templates
 from digest.web.problem import for_programs, problem_at
 
@@ -38,19 +40,33 @@ _TYPES = {
 }
 
 _WORDS = {
-    400: ("That request could not be understood", "Go back and try again."),
-    404: ("There is nothing here", "The address may be incomplete. Copy it whole from your mail."),
-    405: ("That is not possible here", "Open the page instead and use its buttons."),
-    408: ("The request took too long", "Try again."),
-    410: (
-        "This link has done its work",
-        "Links like this one can be used once, and for some days.",
+    400: (phrase("That request could not be understood"), phrase("Go back and try again.")),
+    404: (
+        phrase("There is nothing here"),
+        phrase("The address may be incomplete. Copy it whole from your mail."),
     ),
-    413: ("That was too much at once", "This page only needs a few words."),
-    429: ("That was too often", "Wait some minutes, then try again."),
-    500: ("Something went wrong on our side", "It has been written down. Try again in a while."),
-    503: ("We are out for a moment", "Nothing is lost. Please try again in a minute."),
+    405: (
+        phrase("That is not possible here"),
+        phrase("Open the page instead and use its buttons."),
+    ),
+    408: (phrase("The request took too long"), phrase("Try again.")),
+    410: (
+        phrase("This link has done its work"),
+        phrase("Links like this one can be used once, and for some days."),
+    ),
+    413: (phrase("That was too much at once"), phrase("This page only needs a few words.")),
+    429: (phrase("That was too often"), phrase("Wait some minutes, then try again.")),
+    500: (
+        phrase("Something went wrong on our side"),
+        phrase("It has been written down. Try again in a while."),
+    ),
+    503: (
+        phrase("We are out for a moment"),
+        phrase("Nothing is lost. Please try again in a minute."),
+    ),
 }
+
+_OTHER = (phrase("That did not work"), phrase("Go back and try again."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,27 +111,46 @@ def page(
     template: str,
     values: Mapping[str, Any] | None = None,
     *,
+    language: str = languages.SOURCE,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> HTMLResponse:
-    """The page ``template`` filled with ``values``."""
-    text = template_text(template, **(values or {}))
+    """The page ``template`` filled with ``values``, in a language there are words for."""
+    text = template_text(template, language=language, **(values or {}))
     return HTMLResponse(text, status, headers=dict(headers or {}))
 
 
 def template_text(template: str, **values: Any) -> str:
     """The HTML of ``template`` filled with ``values``; ``prefix`` stands before paths of ours."""
-    return _environment().get_template(template).render({"prefix": "", **values})
+    language = str(values.get("language", languages.SOURCE))
+    spoken = {"language": language, "direction": languages.direction_of(language)}
+    return _environment(language).get_template(template).render({"prefix": "", **spoken, **values})
+
+
+def language_for(request: Request, *wished: str | None) -> str:
+    """The language of a page: what a form of ours asks for (``?lang=``), then the first of
+    ``wished`` that there are words for, then what the browser prefers.
+    """
+    asked = request.query_params.get("lang")
+    return languages.spoken(asked, *wished, *_preferred(request.scope))
+
+
+def _preferred(scope: Scope) -> tuple[str, ...]:
+    return languages.accepted(HeaderView(scope=scope).get("accept-language", ""))
 
 
 def error_page(
-    status: int, headers: Mapping[str, str] | None = None, *, prefix: str = ""
+    status: int,
+    headers: Mapping[str, str] | None = None,
+    *,
+    prefix: str = "",
+    language: str = languages.SOURCE,
 ) -> HTMLResponse:
     """The page that says what is wrong, the same bytes whatever was asked for."""
-    title, advice = _WORDS.get(status, ("That did not work", "Go back and try again."))
+    title, advice = _WORDS.get(status, _OTHER)
     sent = _when_again(status, headers)
     values = {"status": status, "title": title, "advice": advice, "prefix": prefix}
-    return page("error.html", values, status=status, headers=sent)
+    return page("error.html", values, status=status, headers=sent, language=language)
 
 
 def _when_again(status: int, headers: Mapping[str, str] | None) -> dict[str, str]:
@@ -129,7 +164,8 @@ def _error(scope: Scope, status: int, headers: Mapping[str, str] | None = None) 
     path = str(scope["path"]).removeprefix(prefix)
     if for_programs(path):
         return problem_at(path, status, _when_again(status, headers))
-    return error_page(status, headers, prefix=prefix)
+    language = languages.spoken(*_preferred(scope))
+    return error_page(status, headers, prefix=prefix, language=language)
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:
@@ -185,30 +221,24 @@ def _fault(scope: Scope, error: Exception) -> Response:
 
 
 @cache
-def _environment() -> Environment:
+def _environment(language: str) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(templates() / "web"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
     )
+    words = languages.catalogue(language)
+    environment.install_gettext_translations(words, newstyle=True)  # type: ignore[attr-defined]  # of the extension
     environment.globals["asset"] = _asset
-    environment.filters["day"] = _day
-    environment.filters["number"] = _number
+    environment.globals["own_name"] = languages.own_name
+    environment.filters["day"] = partial(languages.day, language=language)
+    environment.filters["number"] = partial(languages.number, language=language)
     return environment
 
 
 @pass_context
 def _asset(context: Context, name: str) -> str:
     return str(context["prefix"]) + asset_url(name)
-
-
-def _day(when: date | None) -> str:
-    """``26 November 2026``."""
-    return f"{when.day} {when:%B %Y}" if when else ""
-
-
-def _number(value: float) -> str:
-    """``1,234``."""
-    return f"{value:,}"

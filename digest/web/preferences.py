@@ -28,23 +28,25 @@ from digest.audience.preferences import (
     save_choice,
 )
 from digest.errors import AddressError
+from digest.languages import languages, phrase
 from digest.mail.tokens import Token, TokenKind
 from digest.rules.subscription import PassPurpose, SubscriptionState
+from digest.store.preferences import languages_of
 from digest.web.client import client_net
 from digest.web.forms import Form, read_form
-from digest.web.page import page
+from digest.web.page import language_for, page
 from digest.web.signup_form import typed_address
 from digest.web.site import Site, site_of
 
 _PRIVATE = {"x-robots-tag": "noindex, nofollow"}
 _DONE = {
-    "saved": "Saved.",
-    "paused": "Paused. Nothing is sent to you until then.",
-    "resumed": "Welcome back: you get the next issue again.",
-    "move": "Look into the mailbox of that address: a link there makes the change.",
-    "data": "Look into your mailbox: a link to your data is on its way.",
-    "address": "That was no email address. Nothing has changed.",
-    "test": "You came here from a test message, so nothing has changed.",
+    "saved": phrase("Saved."),
+    "paused": phrase("Paused. Nothing is sent to you until then."),
+    "resumed": phrase("Welcome back: you get the next issue again."),
+    "move": phrase("Look into the mailbox of that address: a link there makes the change."),
+    "data": phrase("Look into your mailbox: a link to your data is on its way."),
+    "address": phrase("That was no email address. Nothing has changed."),
+    "test": phrase("You came here from a test message, so nothing has changed."),
 }
 
 
@@ -54,8 +56,8 @@ async def show(request: Request) -> Response:
     token = token_of(request, TokenKind.PREFERENCES)
     said = _DONE.get(request.query_params.get("done", ""), "")
     if token.kind is TokenKind.TEST:
-        return _page(
-            site,
+        return own_page(
+            request,
             "preferences.html",
             found=None,
             test=True,
@@ -67,16 +69,18 @@ async def show(request: Request) -> Response:
         found = await read_preferences(session, token.id)
     if found is None or not found.subscribed:
         pending = found is not None and found.subscription.state is SubscriptionState.PENDING
-        return _page(site, "not_subscribed.html", pending=pending)
+        wished = _wished(found)
+        return own_page(request, "not_subscribed.html", wished, pending=pending)
     values = {
         "found": found,
         "paused": found.subscription.state is SubscriptionState.PAUSED,
         "weeks": PAUSES,
+        "languages": languages(),
         "others": [_other(site, one) for one in found.others],
         "action": site.path(f"/p/{here}"),
         "leave": site.path(f"/u/{site.keys.sign(TokenKind.LEAVE, token.id)}"),
     }
-    return _page(site, "preferences.html", test=False, said=said, **values)
+    return own_page(request, "preferences.html", _wished(found), test=False, said=said, **values)
 
 
 def _other(site: Site, one: Other) -> dict[str, Any]:
@@ -85,6 +89,7 @@ def _other(site: Site, one: Other) -> dict[str, Any]:
     return {"name": one.name, "subscribed": alive, "path": site.path(f"/p/{token}")}
 
 
+Wished = tuple[str | None, ...]  # languages, the most wanted first
 _Change = Callable[[Request, Preferences, Form], Awaitable[str]]
 
 
@@ -116,6 +121,7 @@ async def _save(request: Request, found: Preferences, form: Form) -> str:
             wanted=set(form.all("section")),
             monthly=form.one("cadence") == "monthly",
             name=form.one("name"),
+            language=form.one("language"),
             origin=client_net(request, site.proxies),
             now=site.clock.now(),
         )
@@ -170,13 +176,14 @@ async def move(request: Request) -> Response:
             done = await _moves(request).move(session, secret, site.clock.now())
         if done is None:
             raise HTTPException(410)
-        return _page(site, "moved.html", back=done is PassPurpose.MOVE_BACK)
+        return own_page(request, "moved.html", back=done is PassPurpose.MOVE_BACK)
     async with site.db.read() as session:
         found = await look_up_move(session, secret, site.clock.now())
+        wished = await languages_of(session, found.subscription_id) if found is not None else ()
     if found is None:
         raise HTTPException(410)
     back = found.purpose is PassPurpose.MOVE_BACK
-    return _page(site, "move.html", back=back, action=site.path(f"/a/{secret}"))
+    return own_page(request, "move.html", wished, back=back, action=site.path(f"/a/{secret}"))
 
 
 def _moves(request: Request) -> Moves:
@@ -192,8 +199,14 @@ def token_of(request: Request, kind: TokenKind) -> Token:
     return token
 
 
-def _page(site: Site, template: str, **values: Any) -> Response:
-    return page(template, {"prefix": site.prefix, **values}, headers=_PRIVATE)
+def _wished(found: Preferences | None) -> Wished:
+    return () if found is None else (found.reader.language, found.newsletter.language)
+
+
+def own_page(request: Request, template: str, wished: Wished = (), **values: Any) -> Response:
+    """A page for one reader, in the first of the ``wished`` languages there are words for."""
+    given = {"prefix": site_of(request).prefix, **values}
+    return page(template, given, language=language_for(request, *wished), headers=_PRIVATE)
 
 
 ROUTES = (

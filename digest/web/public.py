@@ -9,7 +9,6 @@ that is, but whose subscription has ended, merged or been erased, is told "you a
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import structlog
 from starlette.exceptions import HTTPException
@@ -18,13 +17,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from digest.audience.leave import leave, undo_leave
+from digest.languages import phrase, say
 from digest.mail.tokens import TokenKind
 from digest.rules.subscription import SubscriptionState
 from digest.store.newsletters import newsletter_by_id
+from digest.store.preferences import languages_of
 from digest.store.subscribers import get_subscription
 from digest.web.client import client_net
 from digest.web.forms import form_pairs, read_form
-from digest.web.page import error_page, page
+from digest.web.page import error_page, language_for
+from digest.web.preferences import Wished
+from digest.web.preferences import own_page as _page
 from digest.web.preferences import token_of as _token
 from digest.web.security import read_body
 from digest.web.site import Site, site_of
@@ -36,7 +39,6 @@ UNDO_WITHIN = timedelta(hours=1)
 _EPOCH = datetime(2025, 1, 1, tzinfo=UTC)  # minutes since then have 24 bits until 2056
 _MINUTE = timedelta(minutes=1)
 _LOW = (1 << 32) - 1
-_PRIVATE = {"x-robots-tag": "noindex, nofollow"}
 
 
 async def leave_page(request: Request) -> Response:
@@ -49,16 +51,19 @@ async def _show_leave(request: Request) -> Response:
     site = site_of(request)
     action = site.path(f"/u/{request.path_params['token']}")
     if token.kind is TokenKind.TEST:
-        return _page(site, "leave.html", name="this newsletter", action=action, test=True)
-    name, state = await _subscription(site, token.id)
+        name = say(language_for(request), phrase("this newsletter"))
+        return _page(request, "leave.html", name=name, action=action, test=True)
+    name, state, wished = await _subscription(site, token.id)
     if state in (None, SubscriptionState.ENDED):
-        return _left(site)
-    return _page(site, "leave.html", name=name, action=action, test=False)
+        return _left(request, wished)
+    return _page(request, "leave.html", wished, name=name, action=action, test=False)
 
 
-def _left(site: Site, *, now: bool = False, test: bool = False, **undo: str) -> Response:
+def _left(
+    request: Request, wished: Wished = (), *, now: bool = False, test: bool = False, **undo: str
+) -> Response:
     given = {"action": "", "stamp": ""} | undo
-    return _page(site, "left.html", now=now, test=test, **given)
+    return _page(request, "left.html", wished, now=now, test=test, **given)
 
 
 async def _act_leave(request: Request) -> Response:
@@ -69,7 +74,8 @@ async def _act_leave(request: Request) -> Response:
     except Exception as error:
         # Whatever broke: never a 200, and a mailbox provider that gets a 503 asks again.
         log.error("a leave failed", exc_info=error)
-        return error_page(503, prefix=site_of(request).prefix)
+        prefix = site_of(request).prefix
+        return error_page(503, prefix=prefix, language=language_for(request))
 
 
 async def _leave(request: Request) -> Response:
@@ -80,13 +86,13 @@ async def _leave(request: Request) -> Response:
     site = site_of(request)
     action = site.path(f"/u/{request.path_params['token']}/undo")
     if token.kind is TokenKind.TEST:
-        return _left(site, test=True)
+        return _left(request, test=True)
     ended = await leave(
         site.db, token.id, source="one-click", clock=site.clock, leavers=site.leavers
     )
     if not ended:
-        return _left(site)
-    return _left(site, now=True, action=action, stamp=_undo_stamp(site, token.id))
+        return _left(request)
+    return _left(request, now=True, action=action, stamp=_undo_stamp(site, token.id))
 
 
 async def undo(request: Request) -> Response:
@@ -98,7 +104,7 @@ async def undo(request: Request) -> Response:
     form = await read_form(request)
     site = site_of(request)
     if token.kind is TokenKind.TEST:
-        return _page(site, "back.html", test=True)
+        return _page(request, "back.html", test=True)
     left_at = _when_left(site, form.one("stamp"), token.id)
     if left_at is None or site.clock.now() - left_at > UNDO_WITHIN:
         raise HTTPException(410)
@@ -110,7 +116,7 @@ async def undo(request: Request) -> Response:
     if not back:
         raise HTTPException(410)
     site.leavers.forget(token.id)
-    return _page(site, "back.html", test=False)
+    return _page(request, "back.html", test=False)
 
 
 def _undo_stamp(site: Site, subscription_id: int) -> str:
@@ -131,18 +137,17 @@ def is_one_click(content_type: str, body: bytes) -> bool:
     return form_pairs(content_type, body, encoding="ascii", most=2) == [ONE_CLICK]
 
 
-async def _subscription(site: Site, subscription_id: int) -> tuple[str, SubscriptionState | None]:
-    """The newsletter's name and the state of ``subscription_id``; none where it is gone."""
+async def _subscription(
+    site: Site, subscription_id: int
+) -> tuple[str, SubscriptionState | None, Wished]:
+    """The newsletter's name, the state and the languages of ``subscription_id``, where it is."""
     async with site.db.read() as session:
         subscription = await get_subscription(session, subscription_id)
         if subscription is None:
-            return "", None
+            return "", None, ()
         newsletter = await newsletter_by_id(session, subscription.newsletter_id)
-    return newsletter.name, subscription.state
-
-
-def _page(site: Site, template: str, **values: Any) -> Response:
-    return page(template, {"prefix": site.prefix, **values}, headers=_PRIVATE)
+        wished = await languages_of(session, subscription_id)
+    return newsletter.name, subscription.state, wished
 
 
 ROUTES = (

@@ -21,11 +21,12 @@ from digest.mail.tokens import TokenKind
 from digest.rules.subscription import SubscriptionState
 from digest.store.archive import list_entries
 from digest.store.newsletters import Newsletter, newsletter_by_id
+from digest.store.preferences import languages_of
 from digest.store.subscribers import Subscription
 from digest.web.client import Turnstile, client_net
 from digest.web.forms import Form, read_form
 from digest.web.newsletters import front, newsletter_in
-from digest.web.page import page
+from digest.web.page import language_for, page
 from digest.web.problem import ANYWHERE, problem
 from digest.web.security import read_body
 from digest.web.signup_form import (
@@ -49,7 +50,7 @@ async def subscribe(request: Request) -> Response:
     if request.method != "POST":
         async with site.db.read() as session:
             newsletter = await newsletter_in(session, request)
-        return _form_page(site, newsletter, fresh_form(site, newsletter.slug))
+        return _form_page(request, newsletter, fresh_form(site, newsletter.slug))
     form = await read_form(request)
     net = _through(request)
     async with site.db.read() as session:
@@ -63,20 +64,21 @@ async def _take(request: Request, newsletter: Newsletter, form: Form, *, net: st
         address = typed_address(site, text)
     except AddressError as error:
         again = fresh_form(site, slug, address=text, error=error.message)
-        return _form_page(site, newsletter, again, status=422)
+        return _form_page(request, newsletter, again, status=422)
     if not form.one(TRAP):
         if not stamp_fits(site, form.one("stamp")):
             again = fresh_form(site, slug, address=text, once_more=True)
-            return _form_page(site, newsletter, again)
+            return _form_page(request, newsletter, again)
         await site.desk.ask(newsletter.id, address, net=net, source="form")
     return RedirectResponse(site.path(f"/n/{slug}/asked"), 303)
 
 
 def _form_page(
-    site: Site, newsletter: Newsletter, form: SignupForm, *, status: int = 200
+    request: Request, newsletter: Newsletter, form: SignupForm, *, status: int = 200
 ) -> Response:
+    site, language = site_of(request), language_for(request, newsletter.language)
     values = {"newsletter": front(site, newsletter, []), "form": form, "prefix": site.prefix}
-    return page("subscribe.html", values, status=status, headers=_PRIVATE)
+    return page("subscribe.html", values, language=language, status=status, headers=_PRIVATE)
 
 
 async def asked(request: Request) -> Response:
@@ -85,7 +87,8 @@ async def asked(request: Request) -> Response:
     async with site.db.read() as session:
         newsletter = await newsletter_in(session, request)
     values = {"newsletter": front(site, newsletter, []), "prefix": site.prefix}
-    return page("asked.html", values, headers=_PRIVATE)
+    language = language_for(request, newsletter.language)
+    return page("asked.html", values, language=language, headers=_PRIVATE)
 
 
 async def subscribe_json(request: Request) -> Response:
@@ -148,6 +151,7 @@ async def confirmation(request: Request) -> Response:
             raise HTTPException(410)
         mine = waiting.subscription
         newsletter = await newsletter_by_id(session, mine.newsletter_id)
+        wished = await languages_of(session, mine.id)
         issues = await list_entries(session, newsletter.id, limit=1)
     values = {
         "newsletter": front(site, newsletter, issues),
@@ -157,7 +161,8 @@ async def confirmation(request: Request) -> Response:
         "preferences": _preferences(site, mine),
         "prefix": site.prefix,
     }
-    return page("confirm.html", values, headers=_PRIVATE)
+    language = language_for(request, *wished)
+    return page("confirm.html", values, language=language, headers=_PRIVATE)
 
 
 async def _confirm(request: Request, site: Site, secret: str) -> Response:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from digest.errors import AddressError
+from digest.languages import phrase
 from digest.mail.address import Address, parse_address
 from digest.mail.tokens import TokenKind
 from digest.rules.disposable import is_disposable
@@ -58,11 +59,11 @@ def stamp_fits(site: Site, stamp: str) -> bool:
 def typed_address(site: Site, text: str) -> Address:
     """The address somebody typed; AddressError in words for them."""
     if not text:
-        raise AddressError("Please write your email address.")
+        raise AddressError(phrase("Please write your email address."))
     try:
         address = parse_address(text[: ADDRESS_MAX + 1])
     except AddressError:
-        raise AddressError("This does not look like an email address.") from None
+        raise AddressError(phrase("This does not look like an email address.")) from None
     if site.refuse_disposable and is_disposable(address.domain):
-        raise AddressError("This address will not last. Please use one you will keep.")
+        raise AddressError(phrase("This address will not last. Please use one you will keep."))
     return address

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Sequence
 
 from digest.content.picture_names import PICTURE_URL
-from digest.delivery.identity import direction_of
+from digest.languages import direction_of, spoken
 from digest.store.archive import Entry, Shown
 from digest.store.newsletters import Newsletter
 from digest.web.letter import as_page
@@ -31,7 +31,8 @@ def static_index(newsletter: Newsletter, entries: Sequence[Entry]) -> str:
     return template_text(
         "static_index.html",
         newsletter=newsletter,
-        direction=direction_of(newsletter.language),
+        language=spoken(newsletter.language),
+        newsletter_direction=direction_of(newsletter.language),
         entries=entries,
         style=STYLE,
     )
@@ -39,7 +40,11 @@ def static_index(newsletter: Newsletter, entries: Sequence[Entry]) -> str:
 
 def static_issue(newsletter: Newsletter, shown: Shown, pages: Collection[str]) -> str:
     """One issue as a page; ``pages`` are the names of all issues that have one."""
-    values = {"newsletter": newsletter, "shown": shown}
+    values = {
+        "newsletter": newsletter,
+        "shown": shown,
+        "language": spoken(newsletter.language),
+    }
     html = as_page(
         shown.web_html,
         head=template_text("static_head.html", **values),

@@ -104,6 +104,29 @@ async def test_readers_are_filtered_by_the_state_of_a_subscription(
     assert await named(state="ended") == []
 
 
+async def test_readers_are_tagged_described_and_found_by_their_tags(
+    installation: Installation, program: Program
+) -> None:
+    anne = f"/subscriptions/{installation.anne}"
+    tagged = await program.patch(anne, {"tags": ["team", " beta  testers ", "team"]})
+    assert tagged.json()["tags"] == ["beta testers", "team"]
+    assert [len(page) for page in await program.pages("/readers", tag="team")] == [1]
+    both = {"newsletter": "weekly", "tag": "beta testers", "state": "active"}
+    found = (await program.get("/readers", **both)).json()["items"]
+    assert [one["address"] for one in found] == ["anne@example.org"]
+    assert (await program.get("/readers", **{**both, "state": "ended"})).json()["items"] == []
+    assert (await program.patch(anne, {"tags": ["team"]})).json()["tags"] == ["team"]
+    assert (await program.patch(anne, {"cadence": "monthly"})).json()["tags"] == ["team"]
+    reader = f"/readers/{found[0]['reader']}"
+    given = {"attributes": {"city": "Ghent", "seats": 3, "trial": True}}
+    assert (await program.patch(reader, given)).json()["attributes"] == given["attributes"]
+    changed = (
+        await program.patch(reader, {"attributes": {"seats": None, "city": "Bruges"}})
+    ).json()
+    assert changed["attributes"] == {"city": "Bruges", "trial": True}
+    assert (changed["name"], changed["subscriptions"][0]["tags"]) == ("Anne", ["team"])
+
+
 async def test_a_reader_is_found_by_address_and_renamed(program: Program) -> None:
     found = (await program.post("/readers/find", {"address": "ANNE@example.org"})).json()
     renamed = await program.patch(f"/readers/{found['reader']}", {"name": "  Anne\tMarie "})
@@ -245,6 +268,11 @@ WRONG: tuple[tuple[str, str, Any, int], ...] = (
     ("PATCH", "/subscriptions/1", {"cadence": "daily"}, 422),
     ("PATCH", "/subscriptions/1", {"muted": "Jobs"}, 422),
     ("PATCH", "/subscriptions/1", {"muted": [""] * 101}, 422),
+    ("PATCH", "/subscriptions/1", {"tags": "team"}, 422),
+    ("PATCH", "/subscriptions/1", {"tags": [f"{n}" for n in range(51)]}, 422),
+    ("PATCH", "/readers/1", {"attributes": {"a": ["b"]}}, 422),
+    ("PATCH", "/readers/1", {"attributes": {"": "b"}}, 422),
+    ("GET", "/readers?tag=", None, 422),
     ("PATCH", "/subscriptions/9223372036854775808", {}, 404),
     ("PATCH", "/subscriptions/0", {}, 404),
     ("PATCH", "/subscriptions/-1", {}, 404),

@@ -7,11 +7,13 @@ comes in is read strictly: no unknown field, no other type, no guess.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from digest.rules.traits import ATTRIBUTES_MAX, TAG_MAX, TAGS_MAX, Value
 from digest.store.newsletters import Newsletter as StoredNewsletter
 from digest.store.reader_pages import Consent as StoredConsent
 from digest.store.subscribers import Reader as StoredReader
@@ -22,6 +24,8 @@ State: TypeAlias = Literal["pending", "active", "paused", "ended"]
 Reason: TypeAlias = Literal["bounced", "complained", "left", "erased", "imported", "operator"]
 Cadence: TypeAlias = Literal["every", "monthly"]
 Id: TypeAlias = Annotated[int, Field(ge=1)]
+Tag: TypeAlias = Annotated[str, Field(min_length=1, max_length=TAG_MAX)]
+Tags: TypeAlias = Mapping[int, tuple[str, ...]]  # by the ids of subscriptions
 
 PAGE = 100  # rows, where nothing else is asked for
 PAGE_MAX = 500
@@ -100,14 +104,16 @@ class Subscription(Answer):
     """Sections this reader does not want."""
     cadence: Cadence
     """Every issue, or only the last one of a month."""
+    tags: list[str]
+    """What its operator sorts readers by."""
     asked_at: datetime
     confirmed_at: datetime | None
     paused_until: datetime | None
     ended_at: datetime | None
 
     @classmethod
-    def of(cls, found: StoredSubscription) -> Self:
-        """What is shown of a subscription."""
+    def of(cls, found: StoredSubscription, tags: Tags) -> Self:
+        """What is shown of a subscription; ``tags`` are those of it and maybe of others."""
         return cls.model_validate(
             {
                 "subscription": found.id,
@@ -116,6 +122,7 @@ class Subscription(Answer):
                 "state": found.state.value,
                 "muted": found.muted or [],
                 "cadence": found.cadence,
+                "tags": list(tags.get(found.id, ())),
                 "asked_at": found.created_at,
                 "confirmed_at": found.confirmed_at,
                 "paused_until": found.paused_until,
@@ -131,22 +138,25 @@ class Reader(Answer):
     address: str
     name: str
     language: str | None
+    attributes: dict[str, Value]
+    """What its operator keeps about them beside the name."""
     suppressed: bool
     """Whether this address is mailed by no newsletter, whatever it subscribes to."""
     created_at: datetime
     subscriptions: list[Subscription]
 
     @classmethod
-    def of(cls, found: StoredReader) -> Self:
+    def of(cls, found: StoredReader, tags: Tags) -> Self:
         """What is shown of a reader."""
         return cls(
             reader=found.id,
             address=found.address,
             name=found.name,
             language=found.language,
+            attributes=dict(found.attributes),
             suppressed=found.suppressed_at is not None,
             created_at=found.created_at,
-            subscriptions=[Subscription.of(one) for one in found.subscriptions],
+            subscriptions=[Subscription.of(one, tags) for one in found.subscriptions],
         )
 
 
@@ -265,6 +275,8 @@ class ReaderFilter(OfNewsletter):
 
     state: State | None = None
     """Only readers with a subscription in this state (to that newsletter, where one is named)."""
+    tag: Tag | None = None
+    """Only readers with a subscription that has this tag, and fits the rest."""
 
 
 class NewSignup(Asked):
@@ -283,10 +295,12 @@ class WhoseAddress(Asked):
 
 
 class ReaderChange(Asked):
-    """What to change of a reader."""
+    """What to change of a reader; what is not given stays."""
 
-    name: Annotated[str, Field(max_length=NAME_MAX)]
+    name: Annotated[str, Field(max_length=NAME_MAX)] | None = None
     """What they are called in the mail: one line, may be empty."""
+    attributes: Annotated[dict[str, Value | None], Field(max_length=ATTRIBUTES_MAX)] | None = None
+    """Laid over those there are; null or an empty text takes one away."""
 
 
 class SubscriptionChange(Asked):
@@ -295,3 +309,5 @@ class SubscriptionChange(Asked):
     muted: Annotated[list[str], Field(max_length=100)] | None = None
     """All sections this reader does not want, of those the newsletter lists."""
     cadence: Cadence | None = None
+    tags: Annotated[list[Tag], Field(max_length=TAGS_MAX)] | None = None
+    """All tags of this subscription."""

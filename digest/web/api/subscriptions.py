@@ -9,10 +9,12 @@ from digest.access.api_keys import Scope
 from digest.audience.leave import leave
 from digest.audience.preferences import change_choice, read_preferences
 from digest.errors import NotFoundError
+from digest.rules.traits import clean_tags
 from digest.store.reader_pages import consent_page
 from digest.store.session import Session
 from digest.store.subscribers import Subscription as StoredSubscription
 from digest.store.subscribers import get_subscription
+from digest.store.tags import set_tags, tags_of
 from digest.web.api.calls import Call, Operation
 from digest.web.api.models import (
     ConsentEvent,
@@ -26,11 +28,11 @@ from digest.web.api.models import (
 async def show(call: Call) -> Subscription:
     """One subscription."""
     async with call.site.db.read() as session:
-        return Subscription.of(await _subscription(session, call.number("subscription")))
+        return await _shown(session, call.number("subscription"))
 
 
 async def change(call: Call) -> Subscription:
-    """Mute sections, or have every issue or one a month."""
+    """Mute sections, have every issue or one a month, give other tags."""
     asked: SubscriptionChange = call.body
     site, number = call.site, call.number("subscription")
     async with site.db.begin() as session:
@@ -45,7 +47,9 @@ async def change(call: Call) -> Subscription:
             source=call.door,
             now=site.clock.now(),
         )
-        return Subscription.of(await _subscription(session, number))
+        if asked.tags is not None:
+            await set_tags(session, number, clean_tags(asked.tags))
+        return await _shown(session, number)
 
 
 async def end(call: Call) -> Subscription:
@@ -55,7 +59,7 @@ async def end(call: Call) -> Subscription:
         await _subscription(session, number)
     await leave(site.db, number, source=call.door, clock=site.clock, leavers=site.leavers)
     async with site.db.read() as session:
-        return Subscription.of(await _subscription(session, number))
+        return await _shown(session, number)
 
 
 async def consent(call: Call) -> ConsentEvents:
@@ -71,6 +75,11 @@ async def consent(call: Call) -> ConsentEvents:
     return ConsentEvents(
         items=[ConsentEvent.of(one) for one in shown], next=None if last is None else str(last)
     )
+
+
+async def _shown(session: Session, subscription_id: int) -> Subscription:
+    found = await _subscription(session, subscription_id)
+    return Subscription.of(found, await tags_of(session, [found.id]))
 
 
 async def _subscription(session: Session, subscription_id: int) -> StoredSubscription:
@@ -98,7 +107,7 @@ OPERATIONS = (
         Scope.READERS_WRITE,
         change,
         Subscription,
-        "Change what a reader gets of a newsletter",
+        "Change what a reader gets of a newsletter, and its tags",
         body=SubscriptionChange,
         problems=(404,),
     ),
