@@ -13,11 +13,14 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from email import message_from_bytes, policy
+from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Page
 from pydantic import SecretStr
+from sqlalchemy import select
 
 from digest.clock import Clock
 from digest.delivery.plan import start_issue
@@ -30,6 +33,15 @@ from digest.settings import Settings
 from digest.store.issues import approve_version
 from digest.store.newsletters import Newsletter, set_newsletter
 from digest.store.passes import NewPass, write_pass
+from digest.store.schema import (
+    consent_events,
+    deliveries,
+    notices,
+    passes,
+    subscribers,
+    subscriptions,
+    suppressions,
+)
 from digest.store.subscribers import find_reader
 from digest.web.app import create_app
 from digest.web.captured import Capture
@@ -43,6 +55,7 @@ pytestmark = pytest.mark.browser
 
 ADDRESS = "cris@example.org"
 PHONE, DESKTOP = {"width": 375, "height": 740}, {"width": 1280, "height": 900}
+CHANGEABLE = (subscribers, subscriptions, consent_events, passes, suppressions, notices, deliveries)
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
@@ -86,6 +99,18 @@ class Journey:
             reader = await find_reader(session, ADDRESS)
         assert reader is not None
         return reader.subscriptions[0].state
+
+    async def settled(self) -> None:
+        """Wait until everything of the issue is."""
+        open_states = deliveries.c.state.in_(["queued", "sending", "deferred"])
+        for _ in range(600):
+            async with self.runtime.db.read() as session:
+                if (
+                    await session.execute(select(deliveries.c.id).where(open_states))
+                ).first() is None:
+                    return
+            await asyncio.sleep(0.05)
+        raise AssertionError("the issue is still on its way")
 
     def let_a_person_read(self) -> None:
         """A form that comes back at once was sent by a machine: the clock goes on instead of us."""
@@ -162,6 +187,55 @@ async def test_a_reader_signs_up_reads_chooses_leaves_and_comes_back(
         assert await journey.state() is SubscriptionState.ACTIVE
         assert await context.cookies() == []
         await context.close()
+
+
+async def links_of(journey: Journey, number: int) -> list[str]:
+    """Every link to us in captured mail ``number``, wherever in it, headers too."""
+    await journey.link(number, "/")
+    line = journey.capture.line(number)
+    assert line is not None
+    message = message_from_bytes(journey.capture.source(line), policy=policy.default)
+    texts = [str(value) for value in message.values()]
+    texts += [part.get_content() for part in message.walk() if not part.is_multipart()]
+    found = re.findall(rf"{re.escape(journey.url)}[^\s<>\"')\]]*", " ".join(texts))
+    return sorted({unescape(one).partition("#")[0] for one in found})
+
+
+async def what_readers_have(journey: Journey) -> list[Any]:
+    """All that a click could change."""
+    async with journey.runtime.db.read() as session:
+        return [list(await session.execute(select(t).order_by(*t.c))) for t in CHANGEABLE]
+
+
+@pytest.mark.parametrize("times", [3, pytest.param(100, marks=pytest.mark.long)])
+async def test_a_scanner_that_opens_every_link_of_every_mail_changes_nothing(
+    browser: Browser,  # noqa: F811 - the fixture
+    sqlite_url: str,
+    tmp_path: Path,
+    times: int,
+) -> None:
+    """As security gateways do: with scripts on, by GET and HEAD, again and again."""
+    async with a_journey(sqlite_url, tmp_path) as journey:
+        page = await browser.new_page()
+        await page.goto(journey.url)
+        journey.let_a_person_read()
+        await page.get_by_label("Your email address").fill(ADDRESS)
+        await page.get_by_role("button", name="Sign up").click()
+        confirmation = await links_of(journey, 1)
+        await a_reader(journey.runtime.db, journey.newsletter, "Bart")
+        await journey.send_issue()
+        links = [*confirmation, *await links_of(journey, 2)]
+        for start in ("/c/", "/u/", "/p/", "/i/"):
+            assert any(link.startswith(journey.url + start) for link in links), start
+        await journey.settled()
+        before = await what_readers_have(journey)
+        for _ in range(times):
+            for link in links:
+                await page.goto(link)
+                await page.request.head(link)
+        assert await what_readers_have(journey) == before
+        assert await journey.state() is SubscriptionState.PENDING
+        await page.close()
 
 
 async def press(page: Page, key: str, until: str) -> None:

@@ -8,10 +8,11 @@ escaped, is told by the browser's console, which says what a policy or a sandbox
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from playwright.async_api import Browser, ConsoleMessage, Dialog, Page, Request, async_playwright
@@ -23,8 +24,10 @@ from digest.mail.tokens import KeyRing, TokenKind
 from digest.rules.delivery import IssueState
 from digest.store.deliveries import plan_deliveries
 from digest.store.issues import approve_version, move_issue
-from digest.store.newsletters import Newsletter
+from digest.store.newsletters import Newsletter, set_newsletter
+from digest.store.preferences import rename
 from digest.store.session import Database
+from digest.store.subscribers import get_subscription
 from digest.web.app import Site
 from digest.web.demo_pages import demo_app
 from digest.web.preview import preview_app
@@ -70,6 +73,43 @@ PAYLOADS = (
     f"＜script＞{RUN}＜/script＞",
     "\u202e<script>\u2066txet desrever",
     f"<scr<script>ipt>{RUN}</scr</script>ipt>",
+    f"<SCRIPT SRC={CANARY}></SCRIPT>",
+    f"<script/x>{RUN}</script/x>",
+    f"<script\u2028>{RUN}</script>",
+    f"<svg><script>{RUN}</script></svg>",
+    f"<svg><script href='{CANARY}'/></svg>",
+    f"<svg><use href='data:image/svg+xml,<svg onload={RUN}>'/></svg>",
+    f"<svg><a xlink:href='javascript:{RUN}'><text>x</text></a></svg>",
+    f"<svg><foreignObject><iframe srcdoc='<script>{RUN}</script>'></foreignObject></svg>",
+    f"<svg><set attributeName=onmouseover to={RUN}>",
+    f"<math href='javascript:{RUN}'>x</math>",
+    f"<a href='javascript:{RUN}'>x</a>",
+    f"<a href='&#106;avascript:{RUN}'>x</a>",
+    f"<a href=' java\tscript:{RUN}'>x</a>",
+    f"<a href='data:text/html,<script>{RUN}</script>'>x</a>",
+    f"[x](javascript:{RUN})",
+    f"![x]({CANARY})",
+    f"<button formaction='javascript:{RUN}'>x</button>",
+    f"<input type=image src=x onerror={RUN}>",
+    f"<video><source onerror={RUN}></video>",
+    f"<audio src=x onerror={RUN}></audio>",
+    f"<marquee onstart={RUN}>x</marquee>",
+    f"<select autofocus onfocus={RUN}></select>",
+    f"<textarea autofocus onfocus={RUN}></textarea>",
+    f"<keygen autofocus onfocus={RUN}>",
+    f"<template shadowrootmode=open><script>{RUN}</script></template>",
+    f"<noscript><p title='</noscript><img src=x onerror={RUN}>'>",
+    f"<xmp><p title='</xmp><img src=x onerror={RUN}>'>",
+    f"<div style='background:url({CANARY})'>x</div>",
+)
+FEW = PAYLOADS[::6]
+# A few of them in every run, and all in ./run long.
+some_payloads = pytest.mark.parametrize(
+    "payloads",
+    [
+        pytest.param(FEW, id="a few"),
+        pytest.param(PAYLOADS, id="all", marks=pytest.mark.long),
+    ],
 )
 
 
@@ -130,6 +170,25 @@ async def _publish(db: Database, newsletter: Newsletter, number: int, payload: s
         await pass_canary(session, issue_id)
 
 
+async def _everywhere_else(db: Database, keys: KeyRing, slug: str, payload: str) -> list[str]:
+    """The pages that show a newsletter, its sections and a reader who are called ``payload``."""
+    newsletter = await a_newsletter(db, slug, name=payload, description=payload)
+    reader = (await a_reader(db, newsletter, f"reader-{slug}")).subscription_id
+    async with db.begin() as session:
+        await set_newsletter(session, newsletter.id, settings={"sections": [payload]})
+        mine = await get_subscription(session, reader)
+        assert mine is not None
+        await rename(session, mine.subscriber_id, payload)
+    leave, preferences = (
+        keys.sign(kind, reader) for kind in (TokenKind.LEAVE, TokenKind.PREFERENCES)
+    )
+    asked = urlencode({"q": payload, "done": payload, "lang": payload})
+    return [
+        *(f"/n/{slug}", f"/n/{slug}/archive?{asked}", f"/n/{slug}/embed", f"/n/{slug}/asked"),
+        *(f"/u/{leave}?{asked}", f"/p/{preferences}?{asked}"),
+    ]
+
+
 def _hostile_text(number: int, payload: str, *, words: str = "two items") -> str:
     text = issue_text(number, words=words)
     text = text.replace(f"A Weekly, Issue #{number}", payload)
@@ -144,11 +203,11 @@ def _hostile_mail(payload: str) -> bytes:
 
 
 @asynccontextmanager
-async def a_demo(url: str, folder: Path, *, hostile: bool) -> AsyncIterator[Served]:
+async def a_demo(url: str, folder: Path, *, payloads: Sequence[str] = ()) -> AsyncIterator[Served]:
     keys = KeyRing(KEY)
     async with await Database.open(url) as db:
         listener = open_listener("127.0.0.1", 0)
-        name = PAYLOADS[0] if hostile else "A Weekly"
+        name = PAYLOADS[0] if payloads else "A Weekly"
         newsletter = await a_newsletter(db, name=name, description=name)
         anne = await a_reader(db, newsletter, "Anne")
         leave, preferences = (
@@ -158,11 +217,11 @@ async def a_demo(url: str, folder: Path, *, hostile: bool) -> AsyncIterator[Serv
         paths = ["/", "/newsletters", "/inbox", "/receipt", "/todo", "/nothing"]
         paths += [f"/u/{leave}", f"/p/{preferences}"]
         ledger = Ledger(folder)
-        for number, payload in enumerate(PAYLOADS if hostile else ("A Weekly",), start=182):
+        for number, payload in enumerate(payloads or ("A Weekly",), start=182):
             await _publish(db, newsletter, number, payload)
             paths.append(f"/i/weekly/{number}")
-            if hostile:
-                await a_newsletter(db, f"n{number}", name=payload, description=payload)
+            if payloads:
+                paths += await _everywhere_else(db, keys, f"n{number}", payload)
             ledger.accept(payload, [payload], _hostile_mail(payload))
             line = number - 181
             paths += [f"/inbox/{line}", f"/inbox/{line}?show=source"]
@@ -182,10 +241,11 @@ async def _visit(page: Page, watch: Watch, path: str) -> None:
     watch.blocked.clear()
 
 
+@some_payloads
 async def test_nothing_hostile_runs_on_any_page(
-    browser: Browser, sqlite_url: str, tmp_path: Path
+    browser: Browser, sqlite_url: str, tmp_path: Path, payloads: Sequence[str]
 ) -> None:
-    async with a_demo(sqlite_url, tmp_path / "capture", hostile=True) as served:
+    async with a_demo(sqlite_url, tmp_path / "capture", payloads=payloads) as served:
         watch = Watch(served.url)
         page = await browser.new_page()
         page.on("dialog", watch.on_dialog)
@@ -195,10 +255,13 @@ async def test_nothing_hostile_runs_on_any_page(
         for path in served.paths:
             await _visit(page, watch, path)
         await page.close()
-    assert len(served.paths) > 3 * len(PAYLOADS)
+    assert len(served.paths) > 8 * len(payloads)
 
 
-async def test_nothing_hostile_runs_in_the_preview(browser: Browser, tmp_path: Path) -> None:
+@some_payloads
+async def test_nothing_hostile_runs_in_the_preview(
+    browser: Browser, tmp_path: Path, payloads: Sequence[str]
+) -> None:
     file = tmp_path / "<img src=x onerror=alert(1)>.md"
     masthead = Masthead(PAYLOADS[6], from_name=PAYLOADS[7], postal_address=PAYLOADS[8])
     async with serving(preview_app(file, masthead=masthead), open_listener("127.0.0.1", 0)) as url:
@@ -208,7 +271,7 @@ async def test_nothing_hostile_runs_in_the_preview(browser: Browser, tmp_path: P
         page.on("requestfinished", watch.on_request)
         page.on("requestfailed", watch.on_request)
         page.on("console", watch.on_console)
-        for number, payload in enumerate(PAYLOADS):
+        for number, payload in enumerate(payloads):
             await page.goto("about:blank")  # an open preview loads itself anew after a save
             _save(file, _hostile_text(number + 1, payload))
             await _visit(page, watch, "/")
@@ -227,7 +290,7 @@ def _save(file: Path, text: str) -> None:
 async def test_pages_fit_work_without_scripts_and_can_be_walked_by_keyboard(
     browser: Browser, sqlite_url: str, tmp_path: Path, width: int
 ) -> None:
-    async with a_demo(sqlite_url, tmp_path / "capture", hostile=False) as served:
+    async with a_demo(sqlite_url, tmp_path / "capture") as served:
         context = await browser.new_context(
             viewport={"width": width, "height": 800}, java_script_enabled=False
         )
@@ -249,7 +312,7 @@ async def test_pages_fit_work_without_scripts_and_can_be_walked_by_keyboard(
 async def test_a_reader_leaves_by_keyboard_alone(
     browser: Browser, sqlite_url: str, tmp_path: Path
 ) -> None:
-    async with a_demo(sqlite_url, tmp_path / "capture", hostile=False) as served:
+    async with a_demo(sqlite_url, tmp_path / "capture") as served:
         page = await browser.new_page()
         path = next(path for path in served.paths if path.startswith("/u/"))
         await page.goto(served.url + path)

@@ -152,7 +152,7 @@ async def test_the_page_has_a_button_that_posts_the_same(
 ) -> None:
     path = f"/u/{installation.leave_token(installation.anne)}"
     text = (await client.get(path)).text
-    assert f'<form method="post" action="{path}">' in text
+    assert f'<form method="post" action="{path}?lang=en">' in text
     assert 'name="List-Unsubscribe" value="One-Click"' in text
     assert "A Weekly" in text
     assert "anne@example.org" not in text
@@ -251,7 +251,7 @@ async def test_the_links_of_a_test_message_are_real_pages_that_change_nothing(
     before = await everything(installation.site.db)
     token = installation.site.keys.sign(TokenKind.TEST, installation.anne)
     assert "Unsubscribe" in (await client.get(f"/u/{token}")).text
-    assert f'action="/u/{token}"' in (await client.get(f"/p/{token}")).text
+    assert f'action="/u/{token}?lang=en"' in (await client.get(f"/p/{token}")).text
     answer = await client.post(f"/u/{token}", content=ONE_CLICK, headers=URLENCODED)
     assert answer.status_code == 200
     assert "nothing has changed" in answer.text
@@ -264,7 +264,7 @@ async def test_preferences_show_the_subscription_and_the_way_out(
     path = f"/p/{installation.site.keys.sign(TokenKind.PREFERENCES, installation.anne)}"
     text = (await client.get(path)).text
     assert "A Weekly" in text
-    assert f'action="/u/{installation.leave_token(installation.anne)}"' in text
+    assert f'action="/u/{installation.leave_token(installation.anne)}?lang=en"' in text
     assert "anne@example.org" not in text
     assert (await client.post(path, content=ONE_CLICK, headers=URLENCODED)).status_code == 405
     leave = f"/u/{installation.leave_token(installation.anne)}"
