@@ -18,7 +18,7 @@ from digest.store.newsletters import newsletter_by_id
 from digest.store.notices import SIGN_UP_LANE, Notice, write_notice
 from digest.store.own_data import consent_history, mail_history
 from digest.store.passes import NewPass, find_pass, last_pass, write_pass
-from digest.store.preferences import Person, person, subscriptions_of
+from digest.store.preferences import Person, languages_of, person, subscriptions_of
 from digest.store.subscribers import find_reader, get_subscription
 from digest.store.suppressions import suppress
 from digest.store.tags import tags_of
@@ -57,11 +57,16 @@ async def ask_data(session: Session, subscription_id: int, public_url: str, now:
     return True
 
 
-async def whose_data(session: Session, secret: str, now: datetime) -> Person | None:
-    """The reader whose data this link opens."""
+async def whose_data(
+    session: Session, secret: str, now: datetime
+) -> tuple[Person, tuple[str | None, ...]] | None:
+    """The reader whose data this link opens, and the languages to speak to them in."""
     found = await find_pass(session, secret, (PassPurpose.DATA,), now)
     mine = await get_subscription(session, found.subscription_id) if found is not None else None
-    return None if mine is None else await person(session, mine.subscriber_id)
+    reader = await person(session, mine.subscriber_id) if mine is not None else None
+    return (
+        None if mine is None or reader is None else (reader, await languages_of(session, mine.id))
+    )
 
 
 async def export_reader(session: Session, address: str) -> dict[str, Any] | None:

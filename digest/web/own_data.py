@@ -19,17 +19,17 @@ _PRIVATE = {"x-robots-tag": "noindex, nofollow"}
 async def show(request: Request) -> Response:
     """Show whose data it is, and the two buttons."""
     site = site_of(request)
-    reader = await _reader(request)
+    reader, wished = await _reader(request)
     action = site.path(f"/d/{request.path_params['secret']}")
     values = {"reader": reader, "action": action, "prefix": site.prefix}
-    language = language_for(request, reader.language)
+    language = language_for(request, *wished)
     return page("own_data.html", values, language=language, headers=_PRIVATE)
 
 
 async def export(request: Request) -> Response:
     """Hand over everything that is kept about a reader, as JSON."""
     await read_form(request)
-    reader = await _reader(request)
+    reader, _ = await _reader(request)
     async with site_of(request).db.read() as session:
         data = await export_reader(session, reader.address)
     headers = {**_PRIVATE, "content-disposition": 'attachment; filename="my-data.json"'}
@@ -41,19 +41,19 @@ async def erase(request: Request) -> Response:
     site = site_of(request)
     if (await read_form(request)).one("sure") != "yes":
         raise HTTPException(400)
-    reader = await _reader(request)
+    reader, wished = await _reader(request)
     await erase_reader(site.db, reader.id, clock=site.clock, leavers=site.leavers)
-    language = language_for(request, reader.language)
+    language = language_for(request, *wished)
     return page("erased.html", {"prefix": site.prefix}, language=language, headers=_PRIVATE)
 
 
-async def _reader(request: Request) -> Person:
+async def _reader(request: Request) -> tuple[Person, tuple[str | None, ...]]:
     site = site_of(request)
     async with site.db.read() as session:
-        reader = await whose_data(session, request.path_params["secret"], site.clock.now())
-    if reader is None:
+        found = await whose_data(session, request.path_params["secret"], site.clock.now())
+    if found is None:
         raise HTTPException(410)
-    return reader
+    return found
 
 
 ROUTES = (

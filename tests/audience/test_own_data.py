@@ -122,7 +122,9 @@ async def test_the_link_goes_to_the_reader_and_not_too_often(database: Database,
         mails = (await session.execute(query.order_by(schema.notices.c.id))).all()
         assert [mail.address for mail in mails] == [ADDRESS, ADDRESS]
         secret = mails[0].params["url"].removeprefix(f"{PUBLIC_URL}/d/")
-        assert (await whose_data(session, secret, NOW)).address == ADDRESS  # type: ignore[union-attr]  # it is there, it was just made
+        found = await whose_data(session, secret, NOW)
+        assert found is not None
+        assert (found[0].address, found[1]) == (ADDRESS, (None, "en"))
         assert await whose_data(session, secret, NOW + timedelta(days=1)) is None
 
 
