@@ -1,6 +1,7 @@
-"""Promises 3, 5 and 7: leaving is immediate, our fault is not theirs, what was approved goes out.
+"""Promises 3, 4, 5 and 7, with an issue in flight.
 
-Promises 1 and 2 are shown by every scenario of faults; see test_crash.py first.
+Leaving is immediate, who did not ask gets nothing, our fault is not theirs, and what was approved
+goes out. Promises 1 and 2 are shown by every scenario of faults; see test_crash.py first.
 """
 
 from __future__ import annotations
@@ -83,6 +84,37 @@ def test_who_leaves_in_another_process_gets_no_mail_any_more(
     assert sender.wait() == 0, sender.err[-2000:]
     nobody_wrote_to(house, left)
     results.record("Promise 3: leaving in another process", dialect, messages=READERS)
+
+
+@ON_SQLITE
+def test_who_has_not_confirmed_is_suppressed_or_is_erased_on_the_way_gets_no_issue(
+    make_house: MakeHouse, dialect: str, seed: int
+) -> None:
+    """Promise 4, with the issue in flight: three kinds before it is planned, two while it goes."""
+    house = make_house(READERS, SLOW, connections=4)
+    unconfirmed, suppressed, erased = ([address(n + k) for n in range(3)] for k in (0, 3, 6))
+    addresses = ", ".join(f"'{one}'" for one in unconfirmed)
+    house.query(
+        "UPDATE subscriptions SET state = 'pending', confirmed_at = NULL WHERE subscriber_id IN "
+        f"(SELECT id FROM subscribers WHERE address IN ({addresses}))"
+    )
+    for one in suppressed:
+        house.run("suppression", "add", one)
+    for one in erased:
+        house.run("reader", "erase", one)
+    sender = house.begin_send()
+    house.relay.until_taken(50)
+    late = {}
+    for number in random.Random(seed).sample(range(9, READERS), 3):
+        house.run("reader", "erase", address(number))
+        late[address(number)] = time.monotonic()
+    assert sender.wait() == 0, sender.err[-2000:]
+    never = {*unconfirmed, *suppressed, *erased}
+    assert not never & {event["rcpt"] for event in house.relay.events("rcpt")}
+    assert mail_after(house, late) == []
+    taken = {one.recipient for one in house.ledger}
+    assert len(taken) == len(house.ledger) >= READERS - len(never) - len(late)
+    results.record("Promise 4: no mail to who did not ask", dialect, messages=READERS)
 
 
 @ON_SQLITE
