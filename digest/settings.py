@@ -44,7 +44,9 @@ DATABASE_SCHEMES = ("sqlite://", "postgresql://", "postgres://")
 _PLAIN_URL = re.compile(r"[A-Za-z0-9:/._~%!$&()*+,;=@\[\]-]+")
 _NAME_IN_FILE = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=", re.MULTILINE)
 # Names with our prefix that others read: the tests, and a command line that talks to a server.
-OTHER_NAMES = frozenset({"DIGEST_SERVER", "DIGEST_TEST_REQUIRE"})
+OTHER_NAMES = frozenset(
+    {"DIGEST_SERVER", "DIGEST_TOKEN", "DIGEST_MAILBOX_PASSWORD", "DIGEST_TEST_REQUIRE"}
+)
 
 
 def is_loopback(host: str | None) -> bool:

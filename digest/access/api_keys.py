@@ -35,6 +35,9 @@ class Scope(StrEnum):
     READERS_WRITE = "readers:write"  # name, sections, cadence; end a subscription
     SIGNUPS_WRITE = "signups:write"  # ask on somebody's behalf: they still have to confirm
     SUPPRESSIONS_READ = "suppressions:read"
+    ISSUES_READ = "issues:read"  # with their texts, also before they are out
+    ISSUES_WRITE = "issues:write"  # add a text, send a test
+    ISSUES_APPROVE = "issues:approve"  # say what goes out
 
 
 @dataclass(frozen=True, slots=True)

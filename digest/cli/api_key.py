@@ -32,7 +32,8 @@ async def create(
         What it is for, in a few words.
     scope
         What it opens: newsletters:read, readers:read, readers:write, signups:write,
-        suppressions:read. None implies another; give each one it needs and no more.
+        suppressions:read, issues:read, issues:write, issues:approve. None implies another; give
+        each one it needs and no more.
     expires
         The last day it opens anything (UTC), such as 2027-06-30; without it, until it is revoked.
     """

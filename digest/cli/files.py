@@ -121,3 +121,10 @@ def unwritable(path: Path, error: OSError) -> InputError:
     """The InputError for a file or folder that could not be written."""
     reason = error.strerror or str(error)
     return InputError(f"This cannot be written: {reason}.", where=str(path), fix="Check the path.")
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a file that is not there yet; InputError where it is."""
+    if path.exists():
+        raise InputError("It is there already.", where=str(path), fix="Name another file.")
+    write_text(path, text)

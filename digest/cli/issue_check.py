@@ -7,6 +7,7 @@ is opened with ``--newsletter`` only. What was not looked at is said.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -67,6 +68,12 @@ async def check(
     offline
         Ask no pages; what they answered within the last day still counts.
     """
+    if os.environ.get("DIGEST_SERVER"):  # only then is what asks it loaded
+        from digest.cli.issue_remote import check as check_there
+        from digest.cli.remote import server
+
+        if place := server():
+            return await check_there(place, file, slug=newsletter, as_json=as_json)
     issue = read_file(file)
     look = await look_of(newsletter, issue)
     rendered, _ = rendered_file(issue, file, look)

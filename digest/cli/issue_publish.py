@@ -12,11 +12,12 @@ from zoneinfo import ZoneInfo
 
 from cyclopts import Parameter
 
-from digest.cli import output
+from digest.cli import issue_remote, output
 from digest.cli.connection import connected
 from digest.cli.files import read_bytes
 from digest.cli.options import Json, OfNewsletter
 from digest.cli.pictures import read_pictures
+from digest.cli.remote import server
 from digest.content.finding import Known
 from digest.content.issue_file import decode_issue, parse_issue
 from digest.content.media import Media
@@ -98,6 +99,10 @@ async def add(
         It went out then, by other means: it is finished at once and stands in the archive. A date,
         or a date and time in the newsletter's time zone.
     """
+    if place := server():
+        if sent_at is not None:
+            raise InputError("Issues of the past are added on the server.", where="--sent-at")
+        return await issue_remote.add(place, file, slug=slug, as_json=as_json)
     written = read_issue(file)
     async with connected() as found:
         async with found.db.read() as session:
@@ -144,6 +149,8 @@ def _next_step(issue: StoredIssue, version: StoredVersion) -> str:
 
 async def list_all(*, slug: OfNewsletter = None, as_json: Json = False) -> int:
     """List the issues of a newsletter, the newest first."""
+    if place := server():
+        return await issue_remote.list_all(place, slug=slug, as_json=as_json)
     async with connected() as found, found.db.read() as session:
         newsletter = await get_newsletter(session, slug)
         rows = [_row(issue) for issue in await list_issues(session, newsletter.id)]
@@ -241,6 +248,8 @@ async def approve(
         raise InputError(
             "Say which version.", where="HASH", fix="Give its hash, or --tested for the last test."
         )
+    if place := server():
+        return await issue_remote.approve(place, issue, hash_, slug=slug, as_json=as_json)
     async with connected() as found, found.db.begin() as session:
         now = found.clock.now()
         stored = await find_issue(session, slug, issue)

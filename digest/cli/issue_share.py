@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from digest.cli import output
+from digest.cli import issue_remote, output
 from digest.cli.connection import connected, read_settings
-from digest.cli.files import write_text
+from digest.cli.files import write_new
 from digest.cli.issue_publish import find_issue
 from digest.cli.options import Json, OfNewsletter
+from digest.cli.remote import server
 from digest.errors import InputError, NotFoundError
 from digest.settings import keyring
 from digest.store.issues import StoredIssue, StoredVersion, find_version, latest_version
@@ -74,11 +75,13 @@ async def pull(
     out
         The file to write, which must not be there yet; the text is printed, when not given.
     """
+    if place := server():
+        return await issue_remote.pull(place, issue, out=out, slug=slug, as_json=as_json)
     async with connected() as found, found.db.read() as session:
         stored = await find_issue(session, slug, issue)
         shown = await _version(session, stored, None)
     if out is not None:
-        _write_new(out, shown.source)
+        write_new(out, shown.source)
     data = {
         "issue": stored.name,
         "version": shown.ordinal,
@@ -91,12 +94,6 @@ async def pull(
         return 0
     output.result(data, as_json=as_json, text=f"Version {shown.ordinal} is in {out}.")
     return 0
-
-
-def _write_new(path: Path, text: str) -> None:
-    if path.exists():
-        raise InputError("It is there already.", where=str(path), fix="Name another file.")
-    write_text(path, text)
 
 
 async def _version(session: Session, issue: StoredIssue, hash_: str | None) -> StoredVersion:

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from digest.cli import output
+from digest.cli import issue_remote, output
 from digest.cli.connection import Connection, connected
 from digest.cli.issue_publish import find_issue
 from digest.cli.options import Json, OfNewsletter
-from digest.errors import RefusedError
+from digest.cli.remote import server
+from digest.errors import InputError, RefusedError
 from digest.rules.delivery import IssueState
 from digest.rules.pace import Pace
 from digest.store.counts import canary_counts
@@ -77,6 +78,10 @@ async def status(
     watch
         Look again every second until it is over.
     """
+    if place := server():
+        if watch:
+            raise InputError("Watching is for the server itself.", where="--watch")
+        return await issue_remote.status(place, issue, slug=slug, as_json=as_json)
     pace = Pace()
     async with connected() as found:
         async with found.db.read() as session:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Annotated, Any
 
-from digest.cli import output
+from digest.cli import issue_remote, output
 from digest.cli.connection import read_settings
 from digest.cli.issue_publish import find_issue
 from digest.cli.options import Json, Many, OfNewsletter
+from digest.cli.remote import server
 from digest.cli.service import until_stopped
 from digest.delivery.issue_tests import HASH_SHOWN, Asked, write_tests
 from digest.delivery.sender import Sender
@@ -48,6 +49,8 @@ async def send_test(
         Where to; at most 20 addresses.
     """
     addresses = _addresses(to)
+    if place := server():
+        return await issue_remote.test(place, issue, addresses, slug=slug, as_json=as_json)
     async with open_runtime(read_settings()) as runtime:
         if not runtime.relays:
             raise no_relay()

@@ -105,7 +105,7 @@ class LoopbackOnly:
 class BodyLimit:
     """Refuses a request that announces a body above ``limit`` bytes before reading any of it.
 
-    ``/hooks/`` takes more, and says how much itself.
+    ``/hooks/`` and ``/api/`` take more, and say how much themselves.
     """
 
     def __init__(self, app: ASGIApp, limit: int = BODY_LIMIT) -> None:
@@ -113,7 +113,7 @@ class BodyLimit:
         self.limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and _announced(scope) > self.limit and not _is_hook(scope):
+        if scope["type"] == "http" and _announced(scope) > self.limit and not _says_itself(scope):
             raise HTTPException(413, headers={"connection": "close"})
         await self.app(scope, receive, send)
 
@@ -136,9 +136,9 @@ async def read_body(
     return b"".join(chunks)
 
 
-def _is_hook(scope: Scope) -> bool:
+def _says_itself(scope: Scope) -> bool:
     path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", "")).startswith("/hooks/")
+    return path.removeprefix(scope.get("root_path", "")).startswith(("/hooks/", "/api/"))
 
 
 def _host(scope: Scope) -> str:

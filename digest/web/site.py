@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
@@ -45,6 +46,7 @@ class Site:
     api_per_minute: int = 600
     hooks: Mapping[str, Hook] = field(default_factory=dict)
     feedback: FeedbackDesk | None = None
+    themes: Path | None = None  # looks of one's own
     metrics_token: str = field(default="", repr=False)
     desk: SignupDesk = field(init=False, repr=False, compare=False)
 
@@ -68,6 +70,7 @@ class Site:
             refuse_disposable=signup.refuse_disposable,
             hooks=hooks_of(settings.hooks),
             feedback=runtime.feedback_desk,
+            themes=settings.themes,
             metrics_token=settings.metrics_token.get_secret_value(),
             proxies=networks(settings.trusted_proxies),
             api_per_minute=settings.api.per_minute,

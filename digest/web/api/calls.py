@@ -21,10 +21,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from digest.access.api_keys import Key, Scope, check_key, mark_used
-from digest.errors import AddressError, InputError
+from digest.errors import AddressError, DigestError, InputError
 from digest.web.client import Turnstile, client_net
 from digest.web.problem import API, problem
-from digest.web.security import read_body
+from digest.web.security import BODY_LIMIT, read_body
 from digest.web.site import Site, site_of
 
 log = structlog.get_logger(__name__)
@@ -60,6 +60,15 @@ class Call:
         return number
 
 
+class RefusalError(Exception):
+    """An operation that cannot be done as things stand; ``status`` is that of the answer."""
+
+    def __init__(self, status: int, error: DigestError) -> None:
+        super().__init__(error.message)
+        self.status = status
+        self.detail = " ".join(part for part in (error.message, error.fix) if part)
+
+
 Answering: TypeAlias = Callable[[Call], Awaitable[BaseModel]]
 
 
@@ -76,6 +85,7 @@ class Operation:
     summary: str
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
+    body_limit: int = BODY_LIMIT
     status: int = 200
     problems: tuple[int, ...] = ()
 
@@ -103,6 +113,8 @@ def _route(path: str, by_method: Mapping[str, Operation]) -> Route:
             return await _answer(request, operation)
         except (AddressError, InputError) as error:
             return problem(422, error.message, errors=_named(error))
+        except RefusalError as error:
+            return problem(error.status, error.detail)
 
     pattern = _NUMBERED.sub(r"{\1:int}", path)
     return Route(BASE + pattern, answer, methods=list(by_method))
@@ -128,7 +140,7 @@ async def _answer(request: Request, operation: Operation) -> Response:
             await mark_used(session, key, site.clock.now())
     try:
         query = _query(request, operation.query)
-        body = await _body(request, operation.body)
+        body = await _body(request, operation)
     except ValidationError as error:
         return _refused(error)
     found = await operation.answering(Call(site, key, request.path_params, query, body))
@@ -170,13 +182,14 @@ def _query(request: Request, model: type[BaseModel] | None) -> BaseModel | None:
     return model.model_validate(dict(pairs)) if model is not None else None
 
 
-async def _body(request: Request, model: type[BaseModel] | None) -> BaseModel | None:
+async def _body(request: Request, operation: Operation) -> BaseModel | None:
+    model = operation.body
     if model is None:
         return None
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise HTTPException(415, headers={"accept": "application/json"})
-    return model.model_validate_json(await read_body(request))
+    return model.model_validate_json(await read_body(request, limit=operation.body_limit))
 
 
 def _refused(error: ValidationError) -> Response:

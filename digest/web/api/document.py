@@ -17,6 +17,7 @@ _EVERY = (401, 403, 422, 429, 503)
 _WITH_BODY = (400, 408, 413, 415)
 _PATHS: Mapping[str, dict[str, Any]] = {
     "newsletter": {"type": "string"},
+    "issue": {"type": "string"},
     "reader": {"type": "integer", "minimum": 1},
     "subscription": {"type": "integer", "minimum": 1},
 }

@@ -1,0 +1,123 @@
+"""``digest issue check|add|pull|test|approve|status|list`` on an installation elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from digest.cli import output
+from digest.cli.files import write_new
+from digest.cli.remote import Server, based_on, remember, text_of
+from digest.content.issue_file import decode_issue, parse_issue
+from digest.errors import RefusedError
+
+
+def _written(file: Path) -> dict[str, Any]:
+    from digest.cli.issue_publish import read_issue
+
+    written = read_issue(file)
+    return text_of(written.text, written.path, written.pictures)
+
+
+async def check(place: Server, file: Path, *, slug: str | None, as_json: bool) -> int:
+    """The findings of the server, which knows the earlier issues."""
+    found = await place.post(f"{await place.newsletter(slug)}/check", _written(file))
+    if as_json:
+        output.result(found, as_json=True)
+    else:
+        _show_findings(found["findings"], file)
+        counts = (output.counted(found[key], key[:-1]) for key in ("sections", "items"))
+        verdict = "It can be sent." if found["ok"] else "It cannot be sent yet."
+        output.note(f"{', '.join(counts)}. {verdict}")
+    return 0 if found["ok"] else RefusedError.exit_code
+
+
+async def add(place: Server, file: Path, *, slug: str | None, as_json: bool) -> int:
+    """The file as the next version there, unless somebody else has added one meanwhile."""
+    body = _written(file)
+    name = str(parse_issue(body["text"], path=str(file)).name)
+    newsletter = await place.newsletter(slug)
+    issue = f"{newsletter}/issues/{name}"
+    before = based_on(place, issue)
+    found = await place.post(
+        f"{newsletter}/issues", body | ({"based_on": before} if before else {})
+    )
+    remember(place, issue, found["hash"])
+    data = {"issue": found["issue"], "hash": found["hash"]}
+    text = (
+        f"Issue {found['issue']}, version {found['version']}, {found['hash']}\n"
+        f"Next: digest issue test {found['issue']} --to you@example.org"
+    )
+    output.result(data, as_json=as_json, text=text)
+    if not as_json:
+        _show_findings(found["findings"], file)
+    return 0
+
+
+async def pull(
+    place: Server, issue: str, *, out: Path | None, slug: str | None, as_json: bool
+) -> int:
+    """The latest text there."""
+    path = await place.issue(slug, issue)
+    found = await place.get(f"{path}/source")
+    remember(place, path.rpartition("/")[0] + f"/{found['issue']}", found["hash"])
+    text = decode_issue(found["source"].encode(), path=issue)
+    if out is not None:
+        write_new(out, text)
+        found |= {"file": str(out)}
+        del found["source"]
+    if out is None and not as_json:
+        output.document(text)
+        return 0
+    output.result(found, as_json=as_json, text=f"Version {found['version']} is in {out}.")
+    return 0
+
+
+async def test(
+    place: Server, issue: str, addresses: Sequence[str], *, slug: str | None, as_json: bool
+) -> int:
+    """A test, which the server's sender sends."""
+    path = await place.issue(slug, issue)
+    found = await place.post(f"{path}/tests", {"to": list(addresses)})
+    data = found | {"to": [{"address": one, "state": "queued"} for one in found["to"]]}
+    text = (
+        f"Test {found['test']}, version {found['version']}, hash {found['hash'][:12]}, is on its "
+        f"way. Next: digest issue approve {found['issue']} --tested"
+    )
+    output.result(data, as_json=as_json, text=text)
+    return 0
+
+
+async def approve(
+    place: Server, issue: str, hash_: str | None, *, slug: str | None, as_json: bool
+) -> int:
+    """The version with this hash, or the one tested last."""
+    path = await place.issue(slug, issue)
+    body = {"tested": True} if hash_ is None else {"hash": hash_.strip().lower()}
+    found = await place.post(f"{path}/approval", body)
+    data = {key: found[key] for key in ("issue", "hash", "state")}
+    output.result(data, as_json=as_json, text=f"Approved. {found['next']}")
+    return 0
+
+
+async def list_all(place: Server, *, slug: str | None, as_json: bool) -> int:
+    """The issues there."""
+    rows = (await place.get(f"{await place.newsletter(slug)}/issues"))["items"]
+    columns = ("issue", "state", "planned", "planned_at", "title")
+    output.rows(rows, as_json=as_json, columns=columns, empty="There is no issue yet.")
+    return 0
+
+
+async def status(place: Server, issue: str, *, slug: str | None, as_json: bool) -> int:
+    """How far an issue is."""
+    found = await place.get(f"{await place.issue(slug, issue)}/status")
+    output.result(found, as_json=as_json)
+    return 1 if found["state"] == "paused" or found["held"] else 0
+
+
+def _show_findings(found: Sequence[dict[str, Any]], file: Path) -> None:
+    for one in found:
+        where = f"{file}:{one['line']}:{one['column']}"
+        words = f"{where}: {one['severity']} [{one['code']}] {one['message']} {one['fix']}"
+        output.document(f"{output.printable(words).rstrip()}\n")
