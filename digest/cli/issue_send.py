@@ -30,6 +30,7 @@ async def send(
     wait: bool = False,
     no_retries: bool = False,
     accept_partial: bool = False,
+    to_readers_of: str | None = None,
     as_json: Json = False,
 ) -> int:
     """Send an approved issue, or go on with one that was interrupted.
@@ -47,16 +48,22 @@ async def send(
     accept_partial
         Send although the next issue is due before this one can be through: what is left over then
         expires.
+    to_readers_of
+        A correction: to those who got that issue, and to nobody else.
     """
     async with open_runtime(read_settings()) as runtime:
         async with runtime.db.read() as session:
             stored = await find_issue(session, slug, issue)
+            corrects = None
+            if to_readers_of is not None:
+                corrects = (await find_issue(session, slug, to_readers_of)).id
         await start_issue(
             runtime.db,
             stored.id,
             now=runtime.clock.now(),
             gate=runtime.gate,
             accept_partial=accept_partial,
+            readers_of=corrects,
         )
         if not wait:
             async with runtime.db.read() as session:

@@ -42,12 +42,19 @@ class Started:
 
 
 async def start_issue(
-    db: Database, issue_id: int, *, now: datetime, gate: Gate, accept_partial: bool = False
+    db: Database,
+    issue_id: int,
+    *,
+    now: datetime,
+    gate: Gate,
+    accept_partial: bool = False,
+    readers_of: int | None = None,
 ) -> Started:
     """Plan an approved issue, once; an issue that is on its way or finished is left as it is.
 
-    Raises SettingsError and RefusedError of the gate, which may ask the network first, and
-    RefusedError where the issue is not approved, is paused or was cancelled, or, without
+    ``readers_of``: it corrects that issue, and goes to those who got it; nothing that still waits
+    is overtaken by it. Raises SettingsError and RefusedError of the gate, which may ask the network
+    first, and RefusedError where the issue is not approved, is paused or was cancelled, or, without
     ``accept_partial``, where it could not be through before the newsletter's next issue is due.
     """
     await gate.look_outside(db, issue_id)
@@ -63,17 +70,24 @@ async def start_issue(
                 version_id=version_id,
                 now=now,
                 newest_first=any(relay.ramp for relay in gate.relays),
+                readers_of=readers_of,
             )
-            await supersede(session, issue_id, now)
-            newsletter = await newsletter_by_id(session, issue.newsletter_id)
-            if not is_last_of_month(newsletter.schedule, newsletter.timezone, now):
-                await skip_monthly(session, issue_id, now)
+            if readers_of is None:
+                await _follow_the_last(session, issue, now)
             if not accept_partial:
                 await _refuse_partial(session, issue, planned, relays=gate.relays, now=now)
             return Started(issue_id, IssueState.SENDING, planned, fresh=True)
         issue = await issue_by_id(session, issue_id)  # as it is by now
         _refuse_unready(issue)
         return Started(issue_id, issue.state, issue.planned or 0, fresh=False)
+
+
+async def _follow_the_last(session: Session, issue: StoredIssue, now: datetime) -> None:
+    """What waits of the issue before is overtaken; who wants one a month waits for the last."""
+    await supersede(session, issue.id, now)
+    newsletter = await newsletter_by_id(session, issue.newsletter_id)
+    if not is_last_of_month(newsletter.schedule, newsletter.timezone, now):
+        await skip_monthly(session, issue.id, now)
 
 
 async def _refuse_partial(

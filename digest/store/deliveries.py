@@ -14,7 +14,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, FromClause, ScalarSelect, func, literal, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    FromClause,
+    ScalarSelect,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from digest.rules.delivery import REST_WAVE, DeliveryState, StateReason
 from digest.rules.subscription import SubscriptionState
@@ -46,8 +57,11 @@ async def plan_deliveries(
     version_id: int,
     now: datetime,
     newest_first: bool = False,
+    readers_of: int | None = None,
 ) -> int:
     """Write one row for every active subscription of the issue's newsletter; how many are new.
+
+    ``readers_of``: only for those who got, or may have got, that issue.
 
     All are of the second wave; who goes first is for ``planning.plan_issue``. ``newest_first``
     numbers them, and so sends them, by when they were confirmed, the latest first.
@@ -74,6 +88,8 @@ async def plan_deliveries(
         .where(issues.c.id == issue_id, subscriptions.c.state == SubscriptionState.ACTIVE)
         .where(subscribers.c.suppressed_at.is_(None))
     )
+    if readers_of is not None:
+        audience = audience.where(_got(readers_of))
     if newest_first:
         confirmed_at = func.coalesce(subscriptions.c.confirmed_at, subscriptions.c.created_at)
         audience = audience.order_by(confirmed_at.desc(), subscriptions.c.id.desc())
@@ -131,6 +147,16 @@ async def cancel_departed(session: Session, issue_id: int, now: datetime) -> int
         settle = settle.where(among(session, deliveries.c.id, ids), ~entitled())
         settled += (await session.execute(settle)).rowcount
     return settled
+
+
+def _got(issue_id: int) -> ColumnElement[bool]:
+    """Whether the relay took that issue for a subscriber, or may have."""
+    mails = deliveries.alias("mails")
+    return exists().where(
+        mails.c.issue_id == issue_id,
+        mails.c.subscriber_id == subscribers.c.id,
+        or_(mails.c.state == DeliveryState.ACCEPTED, mails.c.maybe_sent),
+    )
 
 
 def _of(column: Column[Any], rows: FromClause) -> ScalarSelect[Any]:

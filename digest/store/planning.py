@@ -27,15 +27,22 @@ async def plan_issue(
     version_id: int,
     now: datetime,
     newest_first: bool = False,
+    readers_of: int | None = None,
 ) -> int:
     """Write the rows of an issue and choose its canary; how many rows there are.
 
     A small issue has none: all its rows are of the first wave, and its canary counts as passed.
-    With ``newest_first`` the readers confirmed last are the canary, as a relay's warm-up wants it.
+    ``readers_of``: only for those who got that issue. With ``newest_first`` the readers confirmed
+    last are the canary, as a relay's warm-up wants it.
     """
     before = await _last_number(session)
     planned = await plan_deliveries(
-        session, issue_id=issue_id, version_id=version_id, now=now, newest_first=newest_first
+        session,
+        issue_id=issue_id,
+        version_id=version_id,
+        now=now,
+        newest_first=newest_first,
+        readers_of=readers_of,
     )
     size = canary_size(planned)
     if size == 0:

@@ -28,7 +28,14 @@ from digest.store.issues import issue_by_id, move_issue
 from digest.store.progress import due_count, next_due
 from digest.store.reader_import import Consent, ImportedReader, import_chunk, open_batch
 from digest.store.relays import ensure_relay
-from digest.store.schema import issues, newsletters, subscribers, subscriptions, versions
+from digest.store.schema import (
+    deliveries,
+    issues,
+    newsletters,
+    subscribers,
+    subscriptions,
+    versions,
+)
 from digest.store.session import Database
 from digest.store.usage import reserve
 from tests.build import NOW, PUBLIC_URL, a_newsletter, an_issue, issue_text
@@ -335,3 +342,32 @@ def test_the_next_issue_is_due_at_the_newsletters_local_time(
     schedule: str | None, zone: str, now: datetime, due: datetime | None
 ) -> None:
     assert next_slot(schedule, zone, now) == due
+
+
+async def test_a_correction_goes_to_those_who_got_the_first_and_overtakes_nobody(
+    database: Database,
+) -> None:
+    stage = await set_stage(database)
+    await stage.start()
+    async with database.begin() as session:
+        rows = (await session.scalars(select(deliveries.c.id).order_by(deliveries.c.id))).all()
+        got = update(deliveries).where(deliveries.c.id == rows[0])
+        await session.execute(got.values(state=S.ACCEPTED))
+        doubt = update(deliveries).where(deliveries.c.id == rows[1])
+        await session.execute(doubt.values(maybe_sent=True))
+    text = issue_text(183).replace("number: 183", "slug: correction\nlisted: false")
+    correction = await an_issue(database, stage.newsletter, 183, text=text)
+    async with database.begin() as session:
+        await approve_issue(session, correction.issue, correction.version.hash, by="Anne", now=NOW)
+    started = await start_issue(
+        database,
+        correction.issue.id,
+        now=stage.clock.now(),
+        gate=GATE,
+        readers_of=stage.issue_id,
+    )
+    assert started.planned == 2
+    states = Counter(
+        row["state"] for row in await stage.rows() if row["issue_id"] == stage.issue_id
+    )
+    assert states[S.EXPIRED] == 0
