@@ -19,6 +19,7 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     ScalarSelect,
+    Select,
     exists,
     func,
     literal,
@@ -71,23 +72,7 @@ async def plan_deliveries(
     sets ``suppressed_at`` of the subscriber in the same transaction, and that decides here. Sets
     ``planned`` and ``planned_at`` of the issue.
     """
-    audience = (
-        select(
-            literal(issue_id, issues.c.id.type),
-            subscriptions.c.subscriber_id,
-            literal(0),
-            literal(version_id, issues.c.id.type),
-            subscriptions.c.id,
-            subscribers.c.destination_id,
-            literal(REST_WAVE),
-            literal(DeliveryState.QUEUED.value),
-            literal(now, deliveries.c.not_before.type),
-        )
-        .join_from(subscriptions, subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
-        .join(issues, issues.c.newsletter_id == subscriptions.c.newsletter_id)
-        .where(issues.c.id == issue_id, subscriptions.c.state == SubscriptionState.ACTIVE)
-        .where(subscribers.c.suppressed_at.is_(None))
-    )
+    audience = _audience(issue_id, version_id, now)
     if readers_of is not None:
         audience = audience.where(_got(readers_of))
     if newest_first:
@@ -112,6 +97,27 @@ async def plan_deliveries(
         )
     )
     return planned
+
+
+def _audience(issue_id: int, version_id: int, now: datetime) -> Select[Any]:
+    """The rows to be, one for each reader who may get the issue."""
+    return (
+        select(
+            literal(issue_id, issues.c.id.type),
+            subscriptions.c.subscriber_id,
+            literal(0),
+            literal(version_id, issues.c.id.type),
+            subscriptions.c.id,
+            subscribers.c.destination_id,
+            literal(REST_WAVE),
+            literal(DeliveryState.QUEUED.value),
+            literal(now, deliveries.c.not_before.type),
+        )
+        .join_from(subscriptions, subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
+        .join(issues, issues.c.newsletter_id == subscriptions.c.newsletter_id)
+        .where(issues.c.id == issue_id, subscriptions.c.state == SubscriptionState.ACTIVE)
+        .where(subscribers.c.suppressed_at.is_(None))
+    )
 
 
 async def record_outcomes(
