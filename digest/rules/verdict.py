@@ -160,6 +160,18 @@ _FULL = _words(r"(mailbox|inbox|quota|storage)\b.{0,30}\b(full|exceeded|over)|ov
 _TOO_BIG = _words(r"(message|size)\b.{0,30}\b(too (big|large)|exceeds|limit)")
 _NOT_ASCII = _words(r"SMTPUTF8|non.?ascii|internationali[sz]ed")
 _NO_HOST = _words(r"(host|domain)\b.{0,20}\b(not found|unknown|does not exist)|null ?MX|\bnullMX")
+# Who asks a server of ours about the sender, or looks at our name, may say "no such user" of it.
+_OUR_SENDER = _words(
+    r"\bsender\b.{0,30}\b(verif|not verified|rejected|denied|unknown|not found|not exist|invalid)",
+    r"\b(verify|verifying|verification of|unknown|invalid|bad|forged) (the |your )?(sender|return)",
+    r"\bsender (address )?doesn.t exist|\bcall-?(back|out)\b|\breverse.?path\b|\bMAIL FROM\b",
+    r"\b(HELO|EHLO)\b|\byour (domain|host|mail server|server)\b|too many (invalid|unknown) ",
+    r"does not exist.{0,20}\bsender\b|\bfrom unknown host\b",
+)
+_LISTED = _words(
+    r"spamhaus|spamcop|\bRBL\b|DNSBL|(black|block|deny).?list|client host\b.{0,40}block"
+)
+_OVER_QUOTA = _words(r"over ?quota|quota exceeded|(mailbox|inbox) (is )?full")
 _RATE = _words(r"too many|rate (limit|of)|unusual rate|temporarily deferred|slow down|throttl")
 
 _R, _M, _D, _RELAY = Blame.RECIPIENT, Blame.MESSAGE, Blame.DESTINATION, Blame.RELAY
@@ -167,6 +179,10 @@ _TRY_LATER = frozenset({450, 451})
 _REFUSED = frozenset({550, 551, 553, 554})
 
 TABLE: tuple[Row, ...] = (
+    # Words that nobody writes of a dead address, whatever the code beside them says.
+    Row(Reason.BLOCKED, _D, statuses=("x.1.1",), words=_LISTED),
+    Row(Reason.SENDER, _RELAY, statuses=("x.1.1", "x.1.2"), words=_OUR_SENDER),
+    Row(Reason.MAILBOX_FULL, _R, Counts.SOFT, statuses=("x.1.1",), words=_OVER_QUOTA),
     # By enhanced code: about the address, then about speed, then about the system, then about us.
     Row(Reason.USER_UNKNOWN, _R, Counts.HARD, ("x.1.1", "x.1.3", "x.7.17")),
     Row(Reason.HAS_MOVED, _R, Counts.HARD, ("x.1.6",)),
@@ -211,6 +227,7 @@ TABLE: tuple[Row, ...] = (
     Row(Reason.NO_PTR, _D, words=_NO_PTR),
     Row(Reason.NO_AUTHENTICATION, _D, words=_AUTHENTICATION),
     Row(Reason.BLOCKED, _D, words=_BLOCKED),
+    Row(Reason.SENDER, _RELAY, codes=_REFUSED, words=_OUR_SENDER),
     Row(Reason.NO_RELAYING, _RELAY, words=_RELAYING),
     Row(Reason.NO_RELAYING, _RELAY, words=_RELAYING_TOO),
     Row(Reason.SPAM, _M, words=_SPAM),

@@ -111,6 +111,61 @@ Host or domain name not found. Name service error for name=example.org type=MX: 
 550 5.0.0 <anne@example.org>... User unknown
 550 <anne@example.org>, Recipient unknown (in reply to RCPT TO command)
 550 5.1.1 Recipient address rejected: {Gateway} User unknown
+550 Message was not accepted -- invalid mailbox. Local mailbox anne@mail.ru is unavailable:
+    user not found
+550 5.7.1 No such user! (in reply to RCPT TO command)
+550 5.1.1 Not our Customer
+550 5.1.1 User does not exist - <anne@zoho.com>
+550 5.1.1 Invalid email recipients
+550 Invalid Recipient - https://community.mimecast.com/docs/DOC-1369#550 [abc] (in reply to
+    RCPT TO command)
+550 5.1.1 <anne@proton.me>: Recipient address rejected: Address does not exist (in reply to
+    RCPT TO command)
+550 Unknown user account (in reply to RCPT TO command)
+550 User not found: anne@163.com (in reply to RCPT TO command)
+550 5.1.1 Recipient not found. <http://x.proofpoint.com/>
+550 Recipient not found. (in reply to RCPT TO command)
+550 5.1.1 [internal] user unknown; rejecting
+550-5.1.1 anne@example.org 550 5.1.1 does not have an account here
+550 5.1.1 Unable to find user
+550 Not a valid recipient (in reply to RCPT TO command)
+550 5.1.1 No mailbox here by that name
+550 mailbox not known (in reply to RCPT TO command)
+550 5.1.1 This address does not receive mail
+550 the recipient address is invalid (in reply to RCPT TO command)
+550 Nobody here by that name (in reply to RCPT TO command)
+550 5.1.1 Adresse inconnue
+550 anne is not a user here (in reply to RCPT TO command)
+550 We do not have that user (in reply to RCPT TO command)
+550 the user has no mailbox here (in reply to RCPT TO command)
+550 5.1.1 account has been deleted
+550 mailbox deleted (in reply to RCPT TO command)
+550 Mailbox has been removed (in reply to RCPT TO command)
+550 5.1.1 account closed
+550 account is not known (in reply to RCPT TO command)
+550 No such mailbox: anne (in reply to RCPT TO command)
+550 5.1.1 Empfaenger unbekannt
+550 Empfänger existiert nicht (in reply to RCPT TO command)
+550 user name unknown (in reply to RCPT TO command)
+550 recipient does not exist on this server (in reply to RCPT TO command)
+550 5.1.1 unknown or illegal user
+550 address is unknown (in reply to RCPT TO command)
+550 User account not found (in reply to RCPT TO command)
+550 invalid username (in reply to RCPT TO command)
+550 no one here by that name (in reply to RCPT TO command)
+550 The recipient cannot be verified. Please check all recipients of this message to verify
+    they are valid. (in reply to RCPT TO command)
+550 5.1.1 recipient validation failed
+550 Recipient verification failed (in reply to RCPT TO command)
+550 The destination user does not exist (in reply to RCPT TO command)
+554 5.1.1 Recipient address rejected: not listed
+5.1.2 no MX for domain
+5.1.2 example.org has no A or MX records
+554 5.4.4 [internal] Domain Lookup Failed
+554 5.4.4 [internal] no MX or A for domain
+Domain of recipient does not exist
+DNS Error: Domain name not found
+511 Host unknown
 """
 ALIVE = """
 552 5.2.2 Mailbox full
@@ -224,11 +279,56 @@ can't create user output file. Command output: procmail: Quota exceeded while wr
 550 Mail account locked due to inactivity
 550 5.2.1 The email account that you tried to reach is disabled.
 450 4.1.1 <anne@example.org>: Recipient address rejected: unverified address
+550 5.2.1 This mailbox has been blocked due to inactivity
+550 Account blocked
+550 user is terminated
+550 5.7.1 Your access to submit messages to this e-mail system has been rejected.
+554 Your access to this mail system has been rejected due to the sending MTA's poor
+    reputation.
+550 Rejected by header based Anti-Spoofing policy
+550 Administrative prohibition - envelope blocked
+550 5.7.1 Message rejected by recipient: this sender is not wanted
+554 Transaction failed
+554 5.0.0 Service unavailable
+550 5.0.350 Remote server returned an error -> 554 5.7.1 blocked
+550 5.7.501 Service unavailable. Spam abuse detected from IP range.
+550 5.7.23 The message was rejected because of Sender Policy Framework violation
+550 5.7.367 Remote server returned not permitted to relay -> 554 5.7.1
+550 5.4.317 Message expired, cannot connect to remote server
+550 5.7.700 Access denied, tenant has exceeded threshold
+550 5.7.750 Client blocked from sending from unregistered domain
+550 5.1.8 Access denied, bad outbound sender
+550 5.7.505 Access denied, banned recipient
+554 5.2.0 STOREDRV.Submission.Exception:SendAsDeniedException.MapiExceptionSendAsDenied
+550 5.6.11 SMTPSEND.BareLinefeedsAreIllegal
+452 4.5.3 Too many recipients
+550 Maximum number of messages exceeded for this hour
+421 Too many messages in this session
+550 message contains banned attachment
+550 Rejected because 192.0.2.1 is in a black list at zen.spamhaus.org
+550 Requested action aborted; local policy
+550 5.7.1 Forged sender: domain does not exist
+550 Sender does not exist
+550 Bad HELO - host unknown
+550 HELO/EHLO: unknown host
+554 5.7.1 Mail from unknown host rejected
+550 5.7.1 Sender unknown
+550 unknown sender
+550 Your domain does not exist
+550 your mail server's host name was not found
+550 cannot verify sender address: no such user
+550 sender address does not exist
+550 MAIL FROM address unknown
+550 could not verify sender: user unknown
+554 5.7.1 reverse path does not exist
+550 5.7.1 return path user unknown
+550 callback to your server failed: 550 no such user
 """
 _STATUS = re.compile(r"(?<![\d.])[45]\.\d\.\d{1,3}(?![\d.])")
 
 
-def _lines(table: str) -> list[str]:
+def lines(table: str) -> list[str]:
+    """The diagnoses of ``table``, each on one line."""
     return table.strip().replace("\n    ", " ").split("\n")
 
 
@@ -247,11 +347,11 @@ def _is_dead(said: str) -> bool:
     return one.hard
 
 
-@pytest.mark.parametrize("said", _lines(DEAD))
+@pytest.mark.parametrize("said", lines(DEAD))
 def test_an_address_that_does_not_exist_is_dead(said: str) -> None:
     assert _is_dead(said)
 
 
-@pytest.mark.parametrize("said", _lines(ALIVE))
+@pytest.mark.parametrize("said", lines(ALIVE))
 def test_what_is_full_refused_or_late_is_not_dead(said: str) -> None:
     assert not _is_dead(said)

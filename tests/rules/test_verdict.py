@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from digest.mail.reply import Reply, parse_reply
 from digest.rules.delivery import DeliveryState
 from digest.rules.verdict import TABLE, Blame, Counts, Phase, Reason, judge
+from tests.mail.test_bounce_replies import ALIVE, lines
 
 ACCEPTED, DEFERRED, REJECTED = (
     DeliveryState.ACCEPTED,
@@ -59,6 +60,16 @@ AT_RCPT = [
     ("553 5.7.1 [BL21] Connections will not be accepted", Reason.BLOCKED),
     ("554 Service unavailable; Client host blocked using zen.spamhaus.org", Reason.BLOCKED),
     ("550 5.0.0 listed on spamhaus", Reason.BLOCKED),
+    ("550 5.1.1 Client host 192.0.2.1 is blocked, see https://www.spamhaus.org", Reason.BLOCKED),
+    ("550 5.1.1 <anne@example.org> is over quota", Reason.MAILBOX_FULL),
+    # Exim asks our server about the sender, and repeats what that said.
+    ("550 No Such User Here; Sender verify failed", Reason.SENDER),
+    ("550 could not verify sender: user unknown", Reason.SENDER),
+    ("550 callback to your server failed: no such user", Reason.SENDER),
+    ("550 5.1.1 sender address does not exist", Reason.SENDER),
+    ("550 Bad HELO - host unknown", Reason.SENDER),
+    ("550 your domain does not exist", Reason.SENDER),
+    ("550 Too many invalid recipients", Reason.SENDER),
     ("554 5.7.1 <anne@example.org>: Relay access denied", Reason.NO_RELAYING),
     ("550 5.7.29 TLS needed", Reason.NO_TLS),
     ("550 5.7.1 message looks like spam", Reason.SPAM),
@@ -95,6 +106,12 @@ def test_our_fault_counts_nothing_and_a_dead_address_is_hard(line: str, reason: 
     if reason in HARD:
         assert verdict.counts is Counts.HARD
     assert (verdict.counts is Counts.HARD) == (reason in HARD)
+
+
+@pytest.mark.parametrize("said", [one for one in lines(ALIVE) if one[:3].isdecimal()])
+def test_what_is_full_refused_or_late_is_no_dead_address_in_our_own_session(said: str) -> None:
+    counts = judge(read(said), Phase.RCPT).counts
+    assert counts not in (Counts.HARD, Counts.HOST) or said.startswith("4")
 
 
 @pytest.mark.parametrize("line", [line for line, _ in AT_RCPT if line.startswith("4")])

@@ -14,6 +14,15 @@ DECISIVE: Rows = (
     (Reason.EXPIRED, "unverified address"),  # Postfix could never ask whether there is such a user
     (Reason.HAS_MOVED, "user not local; please try"),  # RFC 5321 §3.4
     (Reason.REJECTED, "too many invalid recipients | too many unknown recipients"),
+    (
+        Reason.REJECTED,  # whoever asks about the sender, and is told there is no such user or host
+        """sender verify failed | sender verification failed | verify sender | verify the sender |
+        verify your address | verify return | sender does not exist | sender doesn't exist |
+        sender address does not exist | sender address unknown | forged sender | reverse path |
+        return path user | your domain does not | your domain is not | your domain has no |
+        from unknown host | bad helo | invalid helo | helo/ehlo | ehlo/helo | helo name |
+        helo command rejected | callback to | callback setup | callback verification""",
+    ),
     (Reason.POLICY_VIOLATION, "content presents a potential"),
     (
         Reason.TOO_MANY_CONNECTIONS,
@@ -172,7 +181,7 @@ TEXTS: Rows = (
         Reason.REJECTED,  # the sender's address
         """sender address rejected | unresolvable sender | sender domain not found |
         cannot resolve sender | sender domain does not | domain of sender |
-        helo command rejected | sender verification | sender rejected |
+        sender verification | sender rejected |
         sender was rejected | sender denied | sender verify failed | sender not verified |
         sender is not | sender domain must | sender domain is empty | sender is spammer |
         sender not pre-approved | sender * not allowed | sender address * rejected |
@@ -271,7 +280,8 @@ TEXTS: Rows = (
         is a deactivated mailbox | domain is disabled | domain suspended |
         email account * tried to reach is disabled | not a valid mailbox * expired |
         extended inactivity | boite du destinataire archivee | invalid/inactive user |
-        user refuses to receive""",
+        user refuses to receive | blocked due to inactivity | for inactivity |
+        due to inactivity | account blocked | account is blocked""",
     ),
     (
         Reason.MESSAGE_TOO_BIG,
@@ -326,7 +336,11 @@ TEXTS: Rows = (
         user * not found | user doesn't exist | user does not exist |
         user * does not exist | user * doesn't exist | user not known | user * unknown |
         user not exist | user * not known | user doesn't have | user * not listed in |
-        user not listed |
+        user not listed | not a user here | have that user | nobody here by | no one here by |
+        mailbox not known | mailbox deleted | mailbox has been deleted |
+        mailbox has been removed | account has been deleted | account is not known |
+        recipient address is invalid | recipient cannot be verified |
+        recipient verification failed | recipient validation failed |
         unknown local | unknown recipient | unknown mailbox | unknown address |
         unknown e-mail | unknown email | unknown account | unknown or illegal |
         user invalid | invalid user | invalid recipient | invalid mailbox |
