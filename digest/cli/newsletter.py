@@ -21,6 +21,7 @@ from digest.delivery.readiness import what_is_next
 from digest.delivery.slots import open_next
 from digest.errors import InputError
 from digest.mail.headers import clean_line
+from digest.rules.automatic import parse_automatic
 from digest.rules.schedule import parse_schedule
 from digest.rules.slots import GRACE_MAX, local_time
 from digest.store.newsletters import (
@@ -82,6 +83,9 @@ class Traits:
     """What a slot does when nothing is approved: wait for it within the grace, or be skipped."""
     catch_up: Literal["latest", "all"] | None = None
     """Which slots go out when several were missed within the grace: latest, when not given."""
+    automatic: str | None = None
+    """Have issues make themselves of what feeds bring: 'yes', or
+    'at-least=3,per-source=5,at-most=30'. Empty: no."""
     theme: str | None = None
     """The look of its issues."""
     logo: str | None = None
@@ -140,6 +144,8 @@ class Traits:
             settings["logo_url"] = looks.logo_url(self.logo) if self.logo else None
         if self.logo_size is not None:
             settings["logo_size"] = looks.logo_size(self.logo_size) if self.logo_size else None
+        if self.automatic is not None:
+            settings["automatic"] = parse_automatic(self.automatic) if self.automatic else None
         if self.grace is not None:
             settings["grace_minutes"] = _grace(self.grace)
         settings |= {

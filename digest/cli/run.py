@@ -12,6 +12,7 @@ from digest.cli.options import Json
 from digest.cli.service import until_stopped
 from digest.delivery.sender import Sender
 from digest.delivery.slots import SlotKeeper
+from digest.jobs.automatic import making_issues
 from digest.jobs.collecting import collecting
 from digest.jobs.inbox import received
 from digest.jobs.outgoing import Outgoing, posting, telling
@@ -53,6 +54,7 @@ async def run(*, host: str | None = None, port: int | None = None, as_json: Json
             async with (
                 kept_up(runtime.db, runtime.clock),
                 collecting(settings, runtime.db, runtime.clock),
+                making_issues(settings, runtime.db, runtime.clock),
                 posting(settings) as post,
                 telling(Outgoing(runtime.db, runtime.clock, post)),
                 slots_kept(SlotKeeper(runtime.db, runtime.gate), runtime.clock),

@@ -20,6 +20,7 @@ from digest.delivery.checks import Gate
 from digest.delivery.plan import start_issue
 from digest.errors import DigestError, RefusedError, SettingsError
 from digest.rules import slots as rules
+from digest.rules.automatic import AutomaticPolicy
 from digest.rules.delivery import IssueState
 from digest.rules.slots import Due, SlotPolicy, SlotReason, SlotState
 from digest.store import slots
@@ -272,6 +273,8 @@ async def _for_held(session: Session, slot: Slot, now: datetime) -> StoredIssue 
 
 
 async def _remind(session: Session, newsletter: Newsletter, slot: Slot, now: datetime) -> None:
+    if AutomaticPolicy.of(newsletter.settings) is not None:  # nobody need do anything
+        return
     before = rules.reminder_due(slot.due_at, known_since=slot.created_at, now=now)
     if before is None or await slots.next_issue(session, newsletter.id, slot.due_at) is not None:
         return

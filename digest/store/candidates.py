@@ -38,6 +38,7 @@ __all__ = [
     "list_candidates",
     "move_candidates",
     "set_candidates",
+    "take_turn",
 ]
 
 _c = candidates
@@ -115,9 +116,7 @@ async def add_found(
     """Have what a feed shows wait in the inbox; how much of it was not there yet."""
     if not finds:
         return 0
-    if session.dialect.name == "postgresql":  # feeds with the same links take turns
-        mine = select(newsletters.c.id).where(newsletters.c.id == newsletter_id)
-        await session.execute(mine.with_for_update(key_share=True))
+    await take_turn(session, newsletter_id)
     rows = [
         _row(newsletter_id, find, CandidateState.WAITING, now=now) | {"feed_id": feed_id}
         for find in finds
@@ -130,6 +129,13 @@ async def add_found(
     return len(added)
 
 
+async def take_turn(session: Session, newsletter_id: int) -> None:
+    """Wait until no other transaction works on the links of this newsletter (SQLite: at all)."""
+    if session.dialect.name == "postgresql":
+        mine = select(newsletters.c.id).where(newsletters.c.id == newsletter_id)
+        await session.execute(mine.with_for_update(key_share=True))
+
+
 async def list_candidates(
     session: Session,
     newsletter_id: int,
@@ -137,10 +143,11 @@ async def list_candidates(
     states: Collection[CandidateState],
     since: datetime | None = None,
 ) -> list[Candidate]:
-    """Links in these states, in the order they came; ``since``: found or published after it."""
+    """Links in these states, in the order they came; ``since``: kept, or come after it."""
     query = select(*_COLUMNS).where(_c.c.newsletter_id == newsletter_id, _c.c.state.in_(states))
     if since is not None:
-        query = query.where(func.coalesce(_c.c.published_at, _c.c.added_at) > since)
+        kept = _c.c.state == CandidateState.KEPT
+        query = query.where(or_(kept, _c.c.added_at > since))
     rows = await session.execute(query.order_by(_c.c.id))
     return [Candidate(*row) for row in rows]
 
