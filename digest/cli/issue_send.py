@@ -10,6 +10,7 @@ from digest.cli.connection import read_settings
 from digest.cli.issue_publish import find_issue
 from digest.cli.options import Json, OfNewsletter
 from digest.cli.service import until_stopped
+from digest.delivery.epoch import begin_here
 from digest.delivery.plan import start_issue
 from digest.delivery.sender import Sender, SendReport
 from digest.errors import RefusedError
@@ -31,6 +32,7 @@ async def send(
     no_retries: bool = False,
     accept_partial: bool = False,
     to_readers_of: str | None = None,
+    take_over: bool = False,
     as_json: Json = False,
 ) -> int:
     """Send an approved issue, or go on with one that was interrupted.
@@ -50,8 +52,11 @@ async def send(
         expires.
     to_readers_of
         A correction: to those who got that issue, and to nobody else.
+    take_over
+        Send from this machine, although another one kept the schedule within a week.
     """
     async with open_runtime(read_settings()) as runtime:
+        await _begin(runtime, take_over=take_over)
         async with runtime.db.read() as session:
             stored = await find_issue(session, slug, issue)
             corrects = None
@@ -73,6 +78,18 @@ async def send(
             output.result(data, as_json=as_json, text=text)
             return 0
         return await _send_here(runtime, stored, no_retries=no_retries, as_json=as_json)
+
+
+async def _begin(runtime: Runtime, *, take_over: bool) -> None:
+    began = await begin_here(
+        runtime.db, runtime.settings.state_dir, now=runtime.clock.now(), take_over=take_over
+    )
+    if began.held is not None:
+        raise RefusedError(
+            "The database was put back from a backup: what may have been sent since is held.",
+            where="DIGEST_DATABASE_URL",
+            fix="Look what went out since, then: digest delivery reconcile, digest issue approve.",
+        )
 
 
 async def _send_here(

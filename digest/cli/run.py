@@ -10,6 +10,7 @@ from digest.cli import output
 from digest.cli.connection import read_settings
 from digest.cli.options import Json
 from digest.cli.service import until_stopped
+from digest.delivery.epoch import begin_here
 from digest.delivery.sender import Sender
 from digest.delivery.slots import SlotKeeper
 from digest.jobs.automatic import making_issues
@@ -27,7 +28,13 @@ from digest.web.site import Site
 log = structlog.get_logger(__name__)
 
 
-async def run(*, host: str | None = None, port: int | None = None, as_json: Json = False) -> int:
+async def run(
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    take_over: bool = False,
+    as_json: Json = False,
+) -> int:
     """Serve the pages, keep the schedule, collect links and send, in one process, until SIGTERM or
     Ctrl-C.
 
@@ -39,9 +46,18 @@ async def run(*, host: str | None = None, port: int | None = None, as_json: Json
         The address to serve on; DIGEST_HOST, when not given.
     port
         The port to serve on; DIGEST_PORT, when not given.
+    take_over
+        Keep the schedule on this machine from now on, although another one did within a week.
     """
     settings = read_settings()
     async with open_runtime(settings) as runtime:
+        began = await begin_here(
+            runtime.db,
+            settings.state_dir,
+            now=runtime.clock.now(),
+            scheduler=True,
+            take_over=take_over,
+        )
         site = Site.of(runtime)
         listener = open_listener(host or settings.host, settings.port if port is None else port)
         async with (
@@ -57,7 +73,7 @@ async def run(*, host: str | None = None, port: int | None = None, as_json: Json
                 making_issues(settings, runtime.db, runtime.clock),
                 posting(settings) as post,
                 telling(Outgoing(runtime.db, runtime.clock, post)),
-                slots_kept(SlotKeeper(runtime.db, runtime.gate), runtime.clock),
+                slots_kept(SlotKeeper(runtime.db, runtime.gate, began.machine), runtime.clock),
             ):
                 await _work(runtime, stopped)
         await site.desk.settled()

@@ -6,6 +6,7 @@ from digest.cli import output
 from digest.cli.connection import read_settings
 from digest.cli.options import Json
 from digest.cli.service import until_stopped
+from digest.delivery.epoch import follow
 from digest.delivery.sender import Sender
 from digest.jobs.sending import send_until
 from digest.rules.relay import no_relay
@@ -22,6 +23,7 @@ async def worker(*, as_json: Json = False) -> int:
     async with open_runtime(settings) as runtime:
         if not runtime.relays:
             raise no_relay()
+        await follow(runtime.db, settings.state_dir)
         relays = [relay.name for relay in runtime.relays]
         async with until_stopped() as stopped:
             text = f"Sending to {', '.join(relays)}"

@@ -22,6 +22,7 @@ from digest.store.issues import StoredIssue, issue_by_id, list_issues
 from digest.store.newsletters import Newsletter, list_newsletters, newsletter_by_id, people
 from digest.store.notices import OPERATOR_LANE, Notice, write_notice
 from digest.store.reports import Totals, issue_totals
+from digest.store.restored import HeldBack
 from digest.store.session import Session
 
 _NEWS = timedelta(days=1)  # a sum that is older is no news
@@ -87,6 +88,17 @@ async def webhook_disabled(
     key = f"webhook_disabled:{webhook_id}:{now.date()}"
     values = {"webhook": str(webhook_id), "host": host}
     return await _tell_everyone(session, key, values, reason=reason, now=now)
+
+
+async def tell_restored(session: Session, held: HeldBack, *, now: datetime) -> int:
+    """The database was put back from a backup, and what may have been sent is held."""
+    values = {
+        "paused": ", ".join(held.paused),
+        "unapproved": ", ".join(held.unapproved),
+        "rows": f"{held.deliveries:,}" if held.deliveries else "",
+    }
+    key = f"restored:{int(now.timestamp())}"
+    return await _tell_everyone(session, key, values, reason="", now=now)
 
 
 async def tell_people(

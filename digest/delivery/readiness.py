@@ -101,7 +101,7 @@ async def what_is_next(session: Session, newsletter: Newsletter, now: datetime) 
     held = held_until = why = None
     if passed is not None and passed.state is SlotState.HELD:
         until = passed.due_at + SlotPolicy.of(newsletter.settings).grace
-        if passed.reason is not SlotReason.LATE and now <= until:
+        if passed.reason not in rules.CLOSED and now <= until:
             held, held_until = passed.due_at.astimezone(zone), until.astimezone(zone)
             why = passed.detail or _WHY.get(passed.reason or SlotReason.NO_ISSUE)
     slot = await slots.upcoming(session, newsletter.id)

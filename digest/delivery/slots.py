@@ -9,6 +9,7 @@ held: an approval within the grace lets it go out after all, later nobody does b
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,6 +25,7 @@ from digest.rules.automatic import AutomaticPolicy
 from digest.rules.delivery import IssueState
 from digest.rules.slots import Due, SlotPolicy, SlotReason, SlotState
 from digest.store import slots
+from digest.store.installation import note_scheduler
 from digest.store.issues import StoredIssue, issue_by_id
 from digest.store.newsletters import Newsletter, list_newsletters
 from digest.store.session import Database, Session
@@ -50,6 +52,7 @@ class SlotKeeper:
 
     db: Database
     gate: Gate
+    machine: str = ""  # that is said to keep the schedule; none: nobody is told
     _tried: dict[int, datetime] = field(default_factory=dict)  # issues with a time of their own
 
     async def tick(self, now: datetime) -> list[Happened]:
@@ -67,6 +70,12 @@ class SlotKeeper:
         for one in done:
             log.info("slot", newsletter=one.newsletter, what=one.what, issue=one.issue)
         return done
+
+    async def be_seen(self, now: datetime) -> None:
+        """Say that the schedule is kept here, so that nobody begins to elsewhere unasked."""
+        if self.machine:
+            async with self.db.begin() as session:
+                await note_scheduler(session, self.machine, host=socket.gethostname(), now=now)
 
     # A newsletter's slots.
 
@@ -121,7 +130,7 @@ class SlotKeeper:
     ) -> list[Happened]:
         """A held slot gets the issue that is approved by now, within the grace."""
         slot = await slots.latest_taken(session, newsletter.id)
-        if slot is None or slot.state is not SlotState.HELD or slot.reason is SlotReason.LATE:
+        if slot is None or slot.state is not SlotState.HELD or slot.reason in rules.CLOSED:
             return []
         if now - slot.due_at > SlotPolicy.of(newsletter.settings).grace:
             return []

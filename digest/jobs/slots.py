@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from digest.clock import Clock
 from digest.delivery.slots import SlotKeeper
 from digest.jobs.embedded import EmbeddedEngine
+from digest.rules.epoch import SEEN_EVERY
 
 TICK = 5.0  # seconds
 
@@ -21,9 +22,14 @@ async def slots_kept(
     async def work() -> None:
         await keeper.tick(clock.now())
 
+    async def be_seen() -> None:
+        await keeper.be_seen(clock.now())
+
     engine = EmbeddedEngine()
     engine.register("slots", work)
     engine.every(every, "slots")
+    engine.register("be seen", be_seen)
+    engine.every(SEEN_EVERY.total_seconds(), "be seen")
     await engine.start()
     try:
         yield

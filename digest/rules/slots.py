@@ -41,6 +41,11 @@ class SlotReason(StrEnum):
     OVERTAKEN = "overtaken"  # the next one was due as well when somebody was
     REFUSED = "refused"  # something stood in the way of its issue
     WITHDRAWN = "withdrawn"  # its issue was taken back before the first mail
+    RESTORED = "restored"  # a backup was put back: it may have sent its issue
+
+
+# Held for good: no approval lets such a slot send.
+CLOSED = frozenset({SlotReason.LATE, SlotReason.RESTORED})
 
 
 class Unready(StrEnum):

@@ -1,4 +1,6 @@
-"""The one row about this installation: its key, its epoch, the pepper of its hashes."""
+"""The one row about this installation: its key, its epoch, the pepper of its hashes; and where its
+schedule is kept.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import case, select, update
 
 from digest.errors import DatabaseError, SettingsError
 from digest.store import schema
@@ -18,6 +20,7 @@ from digest.store.types import insert
 _PEPPER_BYTES = 32
 
 _t = schema.installation
+_s = schema.schedulers
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +82,33 @@ async def ensure_installation(
     )
 
 
-async def next_epoch(session: Session) -> int:
-    """Count one more start of a scheduler or a sender; the number of this one."""
-    raised = await session.execute(update(_t).values(epoch=_t.c.epoch + 1).returning(_t.c.epoch))
+async def next_epoch(session: Session, *, above: int = 0) -> int:
+    """Count one more start of a scheduler or a sender; the number of this one, more than ``above``.
+
+    Who holds the row by it goes first: the next one waits until this transaction ends.
+    """
+    highest = case((_t.c.epoch < above, above), else_=_t.c.epoch)
+    raised = await session.execute(update(_t).values(epoch=highest + 1).returning(_t.c.epoch))
     epoch: int | None = raised.scalar_one_or_none()
     if epoch is None:
         raise DatabaseError("This installation has no row yet.", fix="Run: digest db upgrade.")
     return epoch
+
+
+# Which machines keep the schedule.
+
+
+async def note_scheduler(session: Session, machine: str, *, host: str, now: datetime) -> None:
+    """A scheduler is alive on ``machine``, an id of its state folder."""
+    statement = insert(_s).values(machine=machine, host=host, seen_at=now)
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["machine"], set_={"host": host, "seen_at": now}
+        )
+    )
+
+
+async def schedulers_elsewhere(session: Session, *, host: str, since: datetime) -> list[str]:
+    """Other hosts on which a scheduler was seen since then."""
+    query = select(_s.c.host).where(_s.c.host != host, _s.c.seen_at >= since).distinct()
+    return list(await session.scalars(query.order_by(_s.c.host)))

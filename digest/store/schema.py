@@ -16,6 +16,7 @@ from digest.store.tables.newsletters import (
     newsletter_breaks,
     newsletter_people,
     newsletters,
+    schedulers,
     send_slots,
 )
 from digest.store.tables.programs import api_keys, webhook_deliveries, webhooks
@@ -62,6 +63,7 @@ __all__ = [
     "passes",
     "relay_usage",
     "relays",
+    "schedulers",
     "send_slots",
     "signups",
     "subscribers",

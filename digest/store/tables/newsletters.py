@@ -32,6 +32,14 @@ installation = Table(
     CheckConstraint("id = 1", name="single"),
 )
 
+schedulers = Table(
+    "schedulers",
+    metadata,
+    Column("machine", String(36), primary_key=True),  # an id of its state folder
+    Column("host", String(255), nullable=False),
+    at("seen_at", null=False),
+)
+
 newsletters = Table(
     "newsletters",
     metadata,

@@ -1,0 +1,30 @@
+"""On which machines the schedule is kept.
+
+Safety: adds an empty table.
+
+Revision: 0010, after 0009.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0010"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "schedulers",
+        sa.Column("machine", sa.String(36), nullable=False),
+        sa.Column("host", sa.String(255), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("machine", name="pk_schedulers"),
+    )
+
+
+def downgrade() -> None:
+    raise NotImplementedError("There is no way back: restore the backup made before the upgrade.")

@@ -1,0 +1,32 @@
+"""Whether a scheduler or sender may start here: the database beside what this machine remembers.
+
+Each start counts one more, in the database first and then in a file of the machine. A database that
+knows of fewer starts than the file was put back from a backup: what it says is still to be sent may
+have been sent since. A machine without a file, while another one kept the schedule of late, may
+hold a copy. The number detects copies and restores; it is no lease. Pure.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+
+ALIVE = timedelta(days=7)  # a scheduler that was seen within it may still be there
+SEEN_EVERY = timedelta(hours=1)  # a scheduler says that it is there
+
+
+class Start(StrEnum):
+    """What a start finds."""
+
+    USUAL = "usual"
+    RESTORED = "restored"  # hold whatever may have been sent
+    ELSEWHERE = "elsewhere"  # refuse, until an operator says that this is the one
+
+
+def judge_start(*, epoch: int, seen: int | None, elsewhere: bool, take_over: bool) -> Start:
+    """``epoch`` is the database's number, ``seen`` the highest this machine has seen of it (None:
+    it was never here), ``elsewhere`` whether another machine kept the schedule of late.
+    """
+    if seen is not None:
+        return Start.RESTORED if epoch < seen else Start.USUAL
+    return Start.ELSEWHERE if elsewhere and not take_over else Start.USUAL
