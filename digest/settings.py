@@ -112,6 +112,13 @@ def _networks(text: str) -> str:
     return text
 
 
+def _told_url(url: SecretStr) -> SecretStr:
+    parts = urlsplit(url.get_secret_value())
+    if url.get_secret_value() and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise ValueError("is no address like https://hooks.example.org/…")
+    return url
+
+
 def _nameserver(text: str) -> str:
     host, _, port = text.rpartition(":")
     alone = not (text.count(":") == 1 or host.endswith("]"))
@@ -317,6 +324,13 @@ class Settings(BaseSettings):
     metrics_token: SecretStr = SecretStr("")
     """What Prometheus has to show at `/metrics` (`Authorization: Bearer …`); without it, that page
     does not exist."""
+    alert_url: Annotated[SecretStr, AfterValidator(_told_url)] = SecretStr("")
+    """Where else to tell what operators and editors are mailed, since the relay may be what failed:
+    a JSON object with `text`, `incident`, `newsletter` and `reason` is posted there. Into a private
+    network only where `DIGEST_WEBHOOKS__ALLOW` opens it."""
+    heartbeat_url: Annotated[SecretStr, AfterValidator(_told_url)] = SecretStr("")
+    """What is asked for (GET) after each send slot that went as it should: a monitor that hears
+    nothing in time can call you. Into a private network as with `DIGEST_ALERT_URL`."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important log line that is written."""
     log_format: Literal["auto", "text", "json"] = "auto"

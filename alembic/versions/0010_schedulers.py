@@ -1,6 +1,6 @@
-"""On which machines the schedule is kept.
+"""On which machines the schedule is kept, and how far the alert URL was told.
 
-Safety: adds an empty table.
+Safety: adds an empty table, and a column that is 0.
 
 Revision: 0010, after 0009.
 """
@@ -17,6 +17,15 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column(
+        "installation",
+        sa.Column(
+            "alerted_id",
+            sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+            nullable=False,
+            server_default="0",
+        ),
+    )
     op.create_table(
         "schedulers",
         sa.Column("machine", sa.String(36), nullable=False),

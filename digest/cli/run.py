@@ -13,6 +13,7 @@ from digest.cli.service import until_stopped
 from digest.delivery.epoch import begin_here
 from digest.delivery.sender import Sender
 from digest.delivery.slots import SlotKeeper
+from digest.jobs.alarms import alarmed
 from digest.jobs.automatic import making_issues
 from digest.jobs.collecting import collecting
 from digest.jobs.inbox import received
@@ -73,7 +74,12 @@ async def run(
                 making_issues(settings, runtime.db, runtime.clock),
                 posting(settings) as post,
                 telling(Outgoing(runtime.db, runtime.clock, post)),
-                slots_kept(SlotKeeper(runtime.db, runtime.gate, began.machine), runtime.clock),
+                alarmed(runtime.db, runtime.clock, settings) as alarms,
+                slots_kept(
+                    SlotKeeper(runtime.db, runtime.gate, began.machine),
+                    runtime.clock,
+                    beat=alarms.beat,
+                ),
             ):
                 await _work(runtime, stopped)
         await site.desk.settled()

@@ -45,6 +45,11 @@ class Happened:
     what: str
     issue: int | str | None = None
 
+    @property
+    def as_it_should(self) -> bool:
+        """Whether a slot came to the end that was meant: its issue started, or it is skipped."""
+        return self.what == "started" or self.what.startswith(SlotState.SKIPPED)
+
 
 @dataclass(slots=True)
 class SlotKeeper:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from digest.clock import Clock
@@ -15,12 +15,16 @@ TICK = 5.0  # seconds
 
 @asynccontextmanager
 async def slots_kept(
-    keeper: SlotKeeper, clock: Clock, *, every: float = TICK
+    keeper: SlotKeeper, clock: Clock, *, beat: Callable[[], None], every: float = TICK
 ) -> AsyncIterator[None]:
-    """While the block runs: now and every ``every`` seconds, whatever is due."""
+    """While the block runs: now and every ``every`` seconds, whatever is due. ``beat`` is called
+    when a slot has gone as it should.
+    """
 
     async def work() -> None:
-        await keeper.tick(clock.now())
+        done = await keeper.tick(clock.now())
+        if any(one.as_it_should for one in done):
+            beat()
 
     async def be_seen() -> None:
         await keeper.be_seen(clock.now())

@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 
 from digest.store.tables.columns import at, id_column, metadata, one_of, reference
-from digest.store.types import Json
+from digest.store.types import Id, Json
 
 installation = Table(
     "installation",
@@ -29,6 +29,7 @@ installation = Table(
     Column("key_fingerprint", String(16), nullable=False),
     Column("pepper", LargeBinary, nullable=False),  # for suppression hashes; never rotates
     at("created_at", null=False),
+    Column("alerted_id", Id, nullable=False, server_default="0"),  # the last notice a URL was told
     CheckConstraint("id = 1", name="single"),
 )
 
