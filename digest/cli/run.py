@@ -10,6 +10,7 @@ from digest.cli import output
 from digest.cli.connection import read_settings
 from digest.cli.options import Json
 from digest.cli.service import until_stopped
+from digest.cli.supervisor import supervised
 from digest.delivery.epoch import begin_here
 from digest.delivery.sender import Sender
 from digest.delivery.slots import SlotKeeper
@@ -80,6 +81,7 @@ async def run(
                     runtime.clock,
                     beat=alarms.beat,
                 ),
+                supervised(f"Serving {url}", stopped),
             ):
                 await _work(runtime, stopped)
         await site.desk.settled()

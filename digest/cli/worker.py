@@ -6,6 +6,7 @@ from digest.cli import output
 from digest.cli.connection import read_settings
 from digest.cli.options import Json
 from digest.cli.service import until_stopped
+from digest.cli.supervisor import supervised
 from digest.delivery.epoch import follow
 from digest.delivery.sender import Sender
 from digest.jobs.sending import send_until
@@ -28,5 +29,6 @@ async def worker(*, as_json: Json = False) -> int:
         async with until_stopped() as stopped:
             text = f"Sending to {', '.join(relays)}"
             output.tell_started({"relays": relays}, as_json=as_json, text=text)
-            await send_until(Sender.of(runtime), stopped)
+            async with supervised(text, stopped):
+                await send_until(Sender.of(runtime), stopped)
     return 0
