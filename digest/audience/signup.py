@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import structlog
 
+from digest.audience.greeting import greet
 from digest.errors import DatabaseError
 from digest.mail.address import Address, address_key, parse_address
 from digest.mail.tokens import KeyRing, TokenKind
@@ -23,9 +24,8 @@ from digest.rules.signup import CONFIRM_WITHIN, SignupFacts, SignupLimits, Signu
 from digest.rules.signup import mailbox_of as mailbox
 from digest.rules.subscription import PassPurpose, SuppressionReason
 from digest.store.newsletters import Newsletter, newsletter_by_id
-from digest.store.notices import OPERATOR_LANE, SIGN_UP_LANE, Notice, write_notice
+from digest.store.notices import SIGN_UP_LANE, Notice, write_notice
 from digest.store.passes import NewPass, find_pass, use_pass, write_pass
-from digest.store.preferences import person
 from digest.store.signups import (
     OpenSignup,
     Signup,
@@ -60,7 +60,6 @@ log = structlog.get_logger(__name__)
 
 # What the form says, by a name that changes whenever the words do: it is kept as what was agreed.
 WORDING = "signup-2026-11"
-WELCOME_WITHIN = timedelta(days=2)
 _FINAL = (SuppressionReason.COMPLAINED, SuppressionReason.OPERATOR)
 
 
@@ -260,29 +259,8 @@ async def confirm(session: Session, secret: str, *, net: str, now: datetime) -> 
     again = await get_subscription(session, mine.id)
     assert again is not None
     if fresh:
-        await _greet(session, again, now)
+        await greet(session, again, now)
     return Confirmed(again, now=fresh)
-
-
-async def _greet(session: Session, mine: Subscription, now: datetime) -> None:
-    """Queue the newsletter's welcome, where it has one: once for a subscription, for ever."""
-    newsletter = await newsletter_by_id(session, mine.newsletter_id)
-    version_id = newsletter.settings.get("welcome")
-    reader = await person(session, mine.subscriber_id)
-    if version_id is None or reader is None:
-        return
-    notice = Notice(
-        kind="welcome",
-        lane=OPERATOR_LANE,
-        address=reader.address,
-        language=reader.language or newsletter.language,
-        params={"version_id": version_id, "name": reader.name},
-        newsletter_id=newsletter.id,
-        subscription_id=mine.id,
-        dedupe_key=f"welcome {mine.id}",
-        expires_at=now + WELCOME_WITHIN,
-    )
-    await write_notice(session, notice, now)
 
 
 def _of(newsletter: Newsletter, reader: Reader | None) -> Subscription | None:

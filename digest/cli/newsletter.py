@@ -42,6 +42,8 @@ from digest.store.slots import breaks
 
 app = group("newsletter")
 
+_LATEST_DAYS = 60  # an older issue is no news to anybody
+
 _MAILBOX = re.compile(r"\s*(?P<name>[^<>]*?)\s*<(?P<address>[^<>]+)>\s*")
 _FLAGS = {"from_address": "--from", "from_name": "--from", "slug": "NEWSLETTER"}
 
@@ -86,6 +88,8 @@ class Traits:
     automatic: str | None = None
     """Have issues make themselves of what feeds bring: 'yes', or
     'at-least=3,per-source=5,at-most=30'. Empty: no."""
+    send_latest: int | None = None
+    """Who confirms within so many days after an issue went out is sent it; 0 (as without): no."""
     theme: str | None = None
     """The look of its issues."""
     logo: str | None = None
@@ -153,6 +157,8 @@ class Traits:
             for key in ("unready", "catch_up")
             if getattr(self, key) is not None
         }
+        if self.send_latest is not None:
+            settings["send_latest"] = _days(self.send_latest)
         if self.utm is not None:
             settings["utm"] = _utm(self.utm)
         if self.sections:
@@ -199,6 +205,12 @@ def _grace(minutes: int) -> int:
     if not 0 <= minutes <= most:
         raise InputError(f"0 to {most} minutes are possible.", where="--grace")
     return minutes
+
+
+def _days(days: int) -> int | None:
+    if not 0 <= days <= _LATEST_DAYS:
+        raise InputError(f"0 to {_LATEST_DAYS} days are possible.", where="--send-latest")
+    return days or None
 
 
 def _utm(text: str) -> dict[str, str] | None:

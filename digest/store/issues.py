@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, or_, select, update
+from sqlalchemy import case, exists, or_, select, update
 
 from digest.errors import ConflictError, NotFoundError
 from digest.rules.delivery import ISSUE_MOVES, IssueState
@@ -54,6 +54,7 @@ _SEEN = (IssueState.SENDING, IssueState.PAUSED, IssueState.FINISHED)
 
 _i = schema.issues
 _v = schema.versions
+_d = schema.deliveries
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +269,27 @@ async def published_issues(
     query = _published(newsletter_id).where(_i.c.listed.is_(True))
     query = query.order_by(_i.c.planned_at.desc(), _i.c.id.desc()).limit(limit)
     return [_as_published(row) for row in await session.execute(query)]
+
+
+async def latest_for(
+    session: Session, newsletter_id: int, subscriber_id: int, *, since: datetime
+) -> int | None:
+    """The version of the latest issue with a number, where it went out at ``since`` or later and
+    the reader is not among those who get it.
+    """
+    mine = exists().where(_d.c.issue_id == _i.c.id, _d.c.subscriber_id == subscriber_id)
+    query = (
+        select(_i.c.approved_version_id, _i.c.planned_at, mine.label("mine"))
+        .where(_i.c.newsletter_id == newsletter_id, _i.c.number.is_not(None), _i.c.planned > 0)
+        .where(_i.c.listed.is_(True), _i.c.state.in_((IssueState.SENDING, IssueState.FINISHED)))
+        .order_by(_i.c.planned_at.desc())
+        .limit(1)
+    )
+    latest = (await session.execute(query)).first()
+    if latest is None or latest.mine or latest.planned_at < since:
+        return None
+    version_id: int | None = latest.approved_version_id
+    return version_id
 
 
 async def published_issue(session: Session, newsletter_id: int, name: str) -> Published | None:

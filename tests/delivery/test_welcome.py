@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from email import message_from_bytes, policy
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from digest.audience.leave import leave
 from digest.delivery.notices import NoticeLetters
@@ -13,13 +14,15 @@ from digest.delivery.publish import prepare_issue
 from digest.delivery.welcome import stop_welcome, store_welcome
 from digest.errors import InputError, RefusedError
 from digest.mail.tokens import KeyRing, Token, TokenKind
+from digest.rules.delivery import IssueState
 from digest.store.archive import show_issue
-from digest.store.newsletters import Newsletter, newsletter_by_id
+from digest.store.deliveries import plan_deliveries
+from digest.store.newsletters import Newsletter, newsletter_by_id, set_newsletter
 from digest.store.notices import claim_notices
-from digest.store.schema import notices
+from digest.store.schema import issues, notices
 from digest.store.session import Database
 from tests.audience.test_signup import Place, place
-from tests.build import KEY, NOW, PUBLIC_URL, a_newsletter, issue_text
+from tests.build import KEY, NOW, PUBLIC_URL, a_newsletter, an_issue, issue_text
 
 __all__ = ["place"]  # a fixture
 
@@ -123,3 +126,73 @@ async def test_what_is_unfinished_greets_nobody(database: Database) -> None:
     async with database.read() as session:
         kept = await newsletter_by_id(session, newsletter.id)
     assert "welcome" not in kept.settings
+
+
+async def an_issue_is_out(place: Place, number: int, *, ago: timedelta) -> int:
+    """An issue that went out to those who were there; its version."""
+    stored = await an_issue(place.db, place.newsletter, number)
+    async with place.db.begin() as session:
+        issue, version = stored.issue.id, stored.version.id
+        await plan_deliveries(session, issue_id=issue, version_id=version, now=NOW - ago)
+        sent = update(issues).where(issues.c.id == issue)
+        await session.execute(
+            sent.values(
+                state=IssueState.FINISHED,
+                approved_version_id=version,
+                planned=1,
+                planned_at=NOW - ago,
+            )
+        )
+    return version
+
+
+async def latest_sent(place: Place) -> list[tuple[str, int]]:
+    async with place.db.read() as session:
+        query = select(notices).where(notices.c.dedupe_key.like("latest %"))
+        return [(row.address, row.params["version_id"]) for row in await session.execute(query)]
+
+
+async def test_who_confirms_after_an_issue_went_out_is_sent_it_once(place: Place) -> None:
+    async with place.db.begin() as session:
+        await set_newsletter(session, place.newsletter.id, settings={"send_latest": 7})
+    await an_issue_is_out(place, 181, ago=timedelta(days=9))
+    version = await an_issue_is_out(place, 182, ago=timedelta(days=2))
+    subscription = await confirmed(place)
+    assert await latest_sent(place) == [("anne@example.org", version)]
+    async with place.db.begin() as session:
+        [mail] = [
+            one
+            for one in await claim_notices(session, worker_id=1, limit=9, now=NOW)
+            if one.kind == "welcome"
+        ]
+    keys = KeyRing(KEY)
+    letter = await NoticeLetters(place.db, keys, public_url=PUBLIC_URL)(mail)
+    message = message_from_bytes(letter.data, policy=policy.default)
+    assert "#182" in message["Subject"]
+    token = str(message["List-Unsubscribe"]).rpartition("/u/")[2][:40]
+    assert keys.read(token) == Token(TokenKind.LEAVE, subscription)
+    # Left, and came back: never a second time.
+    await leave(place.db, subscription, source="one-click", clock=place.clock)
+    await confirmed(place)
+    assert len(await latest_sent(place)) == 1
+
+
+@pytest.mark.parametrize(("days", "ago"), [(0, 2), (7, 8)])
+async def test_without_the_setting_or_long_after_nobody_is_sent_the_latest_issue(
+    place: Place, days: int, ago: int
+) -> None:
+    async with place.db.begin() as session:
+        await set_newsletter(session, place.newsletter.id, settings={"send_latest": days or None})
+    await an_issue_is_out(place, 182, ago=timedelta(days=ago))
+    await confirmed(place)
+    assert await latest_sent(place) == []
+
+
+async def test_who_had_the_issue_before_leaving_is_not_sent_it_again(place: Place) -> None:
+    async with place.db.begin() as session:
+        await set_newsletter(session, place.newsletter.id, settings={"send_latest": 7})
+    subscription = await confirmed(place)
+    await an_issue_is_out(place, 182, ago=timedelta(days=2))
+    await leave(place.db, subscription, source="one-click", clock=place.clock)
+    await confirmed(place)
+    assert await latest_sent(place) == []

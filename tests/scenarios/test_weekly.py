@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -74,17 +76,32 @@ def clock_seen(service: subprocess.Popen[str]) -> None:
     assert any("the clock was set" in line for line in service.stderr), "it has ended"
 
 
+@contextmanager
+def serving(script: Script) -> Iterator[subprocess.Popen[str]]:
+    """A ``digest run`` that has begun, and ends well on SIGTERM."""
+    with script.start("run", "--port", "0", "--json") as service:
+        assert service.stdout is not None
+        json.loads(service.stdout.readline())
+        yield service
+        service.send_signal(signal.SIGTERM)
+        assert service.wait(PATIENCE) == 0
+
+
+def the_slot() -> datetime:
+    """A slot that is some days away, so that clocks are set forward."""
+    slot = next_slot(SCHEDULE, ZONE, datetime.now(UTC) + timedelta(days=1))
+    assert slot is not None
+    return slot
+
+
 def test_left_alone_it_sends_at_the_slot_tells_the_operator_and_then_reminds_the_editor(
     script: Script, clock: FakedTime
 ) -> None:
     (script.folder / "issue.md").write_text(ISSUE)
     digits = script.json("issue", "add", "issue.md")["hash"]
     script.run("issue", "approve", "182", digits)
-    slot = next_slot(SCHEDULE, ZONE, datetime.now(UTC) + timedelta(days=1))
-    assert slot is not None
-    with script.start("run", "--port", "0", "--json") as service:
-        assert service.stdout is not None
-        json.loads(service.stdout.readline())
+    slot = the_slot()
+    with serving(script) as service:
         once = Counter(dict.fromkeys(READERS, 1))
         clock.set(slot - 5 * SECOND)
         until(service, lambda: mailed(script) == once)
@@ -100,11 +117,33 @@ def test_left_alone_it_sends_at_the_slot_tells_the_operator_and_then_reminds_the
         until(service, lambda: mailed(script)[EDITOR] == 2)
         until(service, lambda: mailed(script)[OPERATOR] == 2)
         assert mailed(script) == once + Counter({EDITOR: 2, OPERATOR: 2})
-        service.send_signal(signal.SIGTERM)
-        assert service.wait(PATIENCE) == 0
     mails = (script.folder / "capture" / MESSAGES).read_bytes()
     for subject in (b"issue 182 is out", b"due in 2 hours", b"no issue was approved"):
         assert subject in mails.replace(b"=\r\n", b"").replace(b"\r\n ", b" "), subject
     shown = script.json("newsletter", "show")["next"]
     assert datetime.fromisoformat(shown["at"]) == slot + 2 * WEEK
     assert datetime.fromisoformat(shown["held"]) == slot + WEEK
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+def test_a_restored_backup_sends_nothing_twice(script: Script, clock: FakedTime) -> None:
+    (script.folder / "issue.md").write_text(ISSUE)
+    digits = script.json("issue", "add", "issue.md")["hash"]
+    script.run("issue", "approve", "182", digits)
+    slot, database = the_slot(), script.folder / "empty.db"
+    with serving(script):
+        pass
+    shutil.copyfile(database, script.folder / "backup.db")
+    once = Counter(dict.fromkeys(READERS, 1))
+    with serving(script) as service:
+        clock.set(slot - 5 * SECOND)
+        until(service, lambda: mailed(script) == once)
+    for file in script.folder.glob("empty.db*"):
+        file.unlink()
+    shutil.copyfile(script.folder / "backup.db", database)
+    clock.set(slot - 5 * SECOND)
+    with serving(script) as service:
+        until(service, lambda: mailed(script)[OPERATOR] == 1)  # that it was restored
+        clock.set(slot + timedelta(hours=1))
+        until(service, lambda: mailed(script)[EDITOR] == 1)  # that nothing is approved
+    assert {reader: mailed(script)[reader] for reader in READERS} == once
