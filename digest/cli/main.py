@@ -26,7 +26,7 @@ BROKEN_PIPE = 141  # 128 + SIGPIPE
 FAULT = 70  # EX_SOFTWARE of sysexits(3): our own fault, not the caller's
 
 # Groups of one command: a function instead of an App.
-COMMANDS = frozenset({"demo", "dns", "doctor", "export", "init", "run", "worker"})
+COMMANDS = frozenset({"demo", "dns", "doctor", "export", "init", "run", "status", "worker"})
 
 
 def build_app() -> App:

@@ -29,6 +29,7 @@ GROUPS = {
     "suppression": "Addresses that are never mailed: list, add, remove.",
     "reader": "Readers: add, import, check, list, show, set, leave, consent, data, erase, export.",
     "delivery": "Deliveries, one per reader and issue: list, show, reconcile.",
+    "status": "What goes out next, what is on its way, and what needs somebody.",
     "run": "Serve the pages, keep the schedule and send, in one process.",
     "worker": "Send, without pages.",
     "doctor": "What keeps mail from arriving, and which record to write.",

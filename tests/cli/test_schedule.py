@@ -89,3 +89,20 @@ def test_a_time_that_cannot_be_is_refused(on_sqlite: Shell, arguments: tuple[str
 def test_what_is_no_span_of_days_is_refused(on_sqlite: Shell) -> None:
     said = on_sqlite("newsletter", "skip", "christmas")
     assert (said.code, said.error["where"]) == (2, "FROM..TO")
+
+
+def test_the_status_says_what_comes_next_and_what_needs_somebody(
+    weekly: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digits = added(weekly)
+    [row] = weekly("status", "--json").rows
+    assert (row["newsletter"], row["needs_you"], row["next"]["draft"]) == ("weekly", False, 182)
+    weekly.write("readers.csv", "email\nanne@example.org")
+    weekly("reader", "import", "readers.csv", "--consent", "asked me")
+    weekly("issue", "approve", "182", digits)
+    monkeypatch.setenv("DIGEST_RELAY_URL", "smtp://127.0.0.1:1?tls=none")
+    assert weekly("issue", "send", "182").code == 0
+    assert "Issue 182 is sending: 0 of 1 accepted." in weekly("status").out
+    weekly("issue", "pause", "182", "--reason", "a wrong link")
+    said = weekly("status", "--json")
+    assert (said.code, said.json["issues"][0]["reason"]) == (1, "a wrong link")

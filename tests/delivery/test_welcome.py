@@ -173,7 +173,8 @@ async def test_who_confirms_after_an_issue_went_out_is_sent_it_once(place: Place
     assert keys.read(token) == Token(TokenKind.LEAVE, subscription)
     # Left, and came back: never a second time.
     await leave(place.db, subscription, source="one-click", clock=place.clock)
-    await confirmed(place)
+    place.clock.time += timedelta(days=1)
+    assert await confirmed(place) == subscription
     assert len(await latest_sent(place)) == 1
 
 
@@ -194,5 +195,6 @@ async def test_who_had_the_issue_before_leaving_is_not_sent_it_again(place: Plac
     subscription = await confirmed(place)
     await an_issue_is_out(place, 182, ago=timedelta(days=2))
     await leave(place.db, subscription, source="one-click", clock=place.clock)
-    await confirmed(place)
+    place.clock.time += timedelta(days=1)
+    assert await confirmed(place) == subscription
     assert await latest_sent(place) == []
