@@ -10,12 +10,13 @@ from digest.cli.connection import connected, read_settings
 from digest.cli.issue_publish import find_issue, read_issue, who_calls
 from digest.cli.options import Json, Many, OfNewsletter
 from digest.delivery import control
+from digest.delivery.readiness import what_is_next
 from digest.errors import InputError
 from digest.rules.delivery import IssueState
 from digest.rules.words import REFUSALS
 from digest.runtime import open_runtime
 from digest.store.issues import StoredIssue, issue_by_id
-from digest.store.newsletters import get_newsletter
+from digest.store.newsletters import get_newsletter, newsletter_by_id
 from digest.store.reports import issue_totals
 
 _SENDS = "`digest run` or `digest worker` sends; to send here: digest issue send {issue} --wait"
@@ -144,6 +145,8 @@ async def cancel(
         halted = await control.cancel(found.db, stored.id, clock=found.clock)
         async with found.db.read() as session:
             accepted = (await issue_totals(session, stored.id)).accepted
+            newsletter = await newsletter_by_id(session, stored.newsletter_id)
+            coming = await what_is_next(session, newsletter, found.clock.now())
     data = {
         "issue": halted.issue.name,
         "state": halted.issue.state,
@@ -152,7 +155,10 @@ async def cancel(
         "under_way": halted.under_way,
         "unanswered": halted.unanswered,
     }
-    output.result(data, as_json=as_json, text=_cancelled(halted, accepted))
+    text = _cancelled(halted, accepted)
+    if halted.issue.state is IssueState.DRAFT and newsletter.schedule:
+        text += f"\n{coming}"
+    output.result(data, as_json=as_json, text=text)
     return 0
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from digest.cli import output
-from digest.cli.files import read_bytes, write_text
+from digest.cli.files import read_bytes, write_new, write_text
 from digest.cli.options import Json, Many, OfNewsletter
 from digest.content.issue_file import decode_issue, parse_issue
 from digest.content.issue_format import (
@@ -20,7 +20,7 @@ from digest.content.issue_format import (
     new_issue,
 )
 from digest.content.plain_text_import import Imported, import_plain_text
-from digest.errors import ConflictError, InputError
+from digest.errors import ConflictError
 
 _HTML = frozenset({".html", ".htm", ".xhtml"})
 
@@ -135,9 +135,7 @@ def import_file(file: Path, /, *, out: Path | None = None, as_json: Json = False
     imported = _imported(file)
     issue = parse_issue(imported.markdown, path=str(out or file))
     if out is not None:
-        if out.exists() and out.samefile(file):
-            raise InputError("This is the file that is read.", where=str(out), fix="Give another.")
-        write_text(out, imported.markdown)
+        write_new(out, imported.markdown)
     elif not as_json:
         output.document(imported.markdown)
     data = {

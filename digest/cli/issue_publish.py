@@ -123,7 +123,10 @@ async def add(
     output.result(data, as_json=as_json, text=_next_step(stored.issue, stored.version))
     if stored.findings and not as_json:
         count = output.counted(len(stored.findings), "finding")
-        output.note(f"{count}; see digest issue check {output.printable(file)}")
+        output.note(
+            f"{count}; see digest issue check {output.printable(file)}"
+            f" --newsletter {newsletter.slug}"
+        )
     return 0
 
 

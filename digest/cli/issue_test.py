@@ -91,9 +91,9 @@ async def _send(runtime: Runtime, asked: Asked) -> None:
         while not stopped.is_set():
             try:
                 await sender.send_notices(stop=stopped)
-            except RefusedError as error:
+            except RefusedError:  # another process sends
                 if not told:
-                    output.note(f"Waiting, not sending: {error.message}")
+                    output.note("The process that runs already sends it.")
                 told = True
             async with runtime.db.read() as session:
                 results = await notice_results(session, asked.notice_ids)
@@ -131,7 +131,7 @@ def _tell(asked: Asked, results: Sequence[NoticeResult], *, name: int | str, as_
     hash_ = asked.version.hash[:HASH_SHOWN]
     text = f"Test {asked.number}, version {asked.version.ordinal}, hash {hash_}."
     if all(one.state is DeliveryState.ACCEPTED for one in results):
-        text += f" Next: digest issue approve {name} {hash_}"
+        text += f" Next: digest issue approve {name} --tested"
     output.result(data, as_json=False, text=text)
 
 

@@ -261,7 +261,10 @@ async def change(newsletter: str, /, *, traits: Traits | None = None, as_json: J
         now = found.clock.now()
         await open_next(session, changed, now)
         changed = await newsletter_by_id(session, changed.id)
-        output.result(await _row(session, changed, now), as_json=as_json, text="Changed.")
+        text = "Changed."
+        if changed.schedule:
+            text += f" {await what_is_next(session, changed, now)}"
+        output.result(await _row(session, changed, now), as_json=as_json, text=text)
     return 0
 
 

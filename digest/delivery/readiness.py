@@ -32,12 +32,25 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A slot that passed at ``since`` and why; what is approved until ``until`` goes out at once.
+
+    ``ready`` is what was approved meanwhile, and goes out within moments.
+    """
+
+    since: datetime
+    until: datetime
+    why: str
+    ready: Ready | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Next:
     """The next slot. ``at`` and the others are in the newsletter's zone.
 
     ``ready``: what goes out at it. ``draft``: an issue that waits for approval. ``rest_until``: the
     last day of a break that the slot is in. ``starting``: an issue whose undo window runs, and when
-    it ends. ``held``: a slot that passed; what is approved until ``held_until`` goes out at once.
+    it ends. ``held``: the slot before, where it may still go out.
     """
 
     at: datetime | None
@@ -45,22 +58,21 @@ class Next:
     draft: int | str | None = None
     rest_until: str | None = None
     starting: tuple[Ready, datetime] | None = None
-    held: datetime | None = None
-    held_until: datetime | None = None
-    why: str | None = None
+    held: Held | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON has it."""
-        starting = self.starting
+        starting, held = self.starting, self.held
         return {
             "at": self.at,
             "ready": _row(self.ready),
             "draft": self.draft,
             "break_until": self.rest_until,
             "starting": {**(_row(starting[0]) or {}), "at": starting[1]} if starting else None,
-            "held": self.held,
-            "held_until": self.held_until,
-            "why": self.why,
+            "held": held.since if held else None,
+            "held_until": held.until if held else None,
+            "why": held.why if held else None,
+            "at_once": _row(held.ready) if held else None,
         }
 
     def __str__(self) -> str:
@@ -74,11 +86,16 @@ class Next:
                 f"{_what(ready)} starts {_when(at)}; until then digest issue cancel {ready.issue} "
                 "takes it back."
             )
-        if self.held is not None and self.held_until is not None:
-            reason = self.why or "nothing was approved"
+        if self.held is not None and self.held.ready is not None:
+            ready = self.held.ready
             said.append(
-                f"Held since {_when(self.held)}: {reason}. What is approved until "
-                f"{_when(self.held_until)} goes out at once."
+                f"{_what(ready)} goes out at once, for the slot of {_when(self.held.since)}; until "
+                f"it starts digest issue cancel {ready.issue} takes it back."
+            )
+        elif self.held is not None:
+            said.append(
+                f"Held since {_when(self.held.since)}: {self.held.why}. What is approved until "
+                f"{_when(self.held.until)} goes out at once."
             )
         if self.at is None:
             return said or ["It has no schedule."]
@@ -98,18 +115,15 @@ async def what_is_next(session: Session, newsletter: Newsletter, now: datetime) 
     zone = ZoneInfo(newsletter.timezone)
     passed = await slots.latest_taken(session, newsletter.id)
     starting = await _starting(session, passed, zone)
-    held = held_until = why = None
-    if passed is not None and passed.state is SlotState.HELD:
-        until = passed.due_at + SlotPolicy.of(newsletter.settings).grace
-        if passed.reason not in rules.CLOSED and now <= until:
-            held, held_until = passed.due_at.astimezone(zone), until.astimezone(zone)
-            why = passed.detail or _WHY.get(passed.reason or SlotReason.NO_ISSUE)
+    held = await _held(session, newsletter, passed, now)
     slot = await slots.upcoming(session, newsletter.id)
     due_at = slot.due_at if slot else rules.next_slot(newsletter.schedule, newsletter.timezone, now)
     if due_at is None:
-        return Next(None, starting=starting, held=held, held_until=held_until, why=why)
+        return Next(None, starting=starting, held=held)
     at = due_at.astimezone(zone)
     issue = await slots.next_issue(session, newsletter.id, due_at)
+    if issue is not None and held is not None and held.ready is not None:
+        issue = None if issue.name == held.ready.issue else issue
     resting = [
         one
         for one in await slots.breaks(session, newsletter.id, since=at.date())
@@ -122,8 +136,34 @@ async def what_is_next(session: Session, newsletter: Newsletter, now: datetime) 
         rest_until=f"{max(one.last for one in resting)}" if resting else None,
         starting=starting,
         held=held,
-        held_until=held_until,
-        why=why,
+    )
+
+
+async def _held(
+    session: Session, newsletter: Newsletter, passed: slots.Slot | None, now: datetime
+) -> Held | None:
+    """The slot that has passed and may still go out; also one whose issue was taken back just now,
+    which the next look will hold.
+    """
+    if passed is None or passed.reason in rules.CLOSED:
+        return None
+    reason, policy = passed.reason, SlotPolicy.of(newsletter.settings)
+    if passed.state is SlotState.FIRED and passed.release_at is not None:
+        if (await issue_by_id(session, passed.issue_id or 0)).state is not IssueState.DRAFT:
+            return None
+        reason = SlotReason.WITHDRAWN
+    elif passed.state is not SlotState.HELD:
+        return None
+    until = passed.due_at + policy.grace
+    if now > until:
+        return None
+    zone = ZoneInfo(newsletter.timezone)
+    issue = await slots.issue_for_held(session, passed, now)
+    return Held(
+        passed.due_at.astimezone(zone),
+        until.astimezone(zone),
+        passed.detail or _WHY.get(reason or SlotReason.NO_ISSUE, ""),
+        None if issue is None else await ready_version(session, issue),
     )
 
 
@@ -185,7 +225,8 @@ def _newer(ready: Ready) -> str:
 
 
 def _when(at: datetime) -> str:
-    return f"{at:%a %-d %b %H:%M} ({at.tzinfo})" if at.tzinfo else f"{at:%a %-d %b %H:%M}"
+    shown = f"{at:%a %-d %b %H:%M:%S}" if at.second else f"{at:%a %-d %b %H:%M}"
+    return f"{shown} ({at.tzinfo})" if at.tzinfo else shown
 
 
 def _row(ready: Ready | None) -> dict[str, Any] | None:

@@ -145,7 +145,7 @@ class SlotKeeper:
         if by_hand is not None:  # whoever sent it meant this slot
             await slots.move_slot(session, slot, SlotState.FIRED, issue_id=by_hand)
             return []
-        issue = await _for_held(session, slot, now)
+        issue = await slots.issue_for_held(session, slot, now)
         if issue is None:
             return []
         release_at = now if slot.reason is SlotReason.REFUSED else now + _undo(newsletter)
@@ -273,17 +273,6 @@ async def _next_slot(session: Session, newsletter: Newsletter, now: datetime) ->
         return slot
     await slots.retime_slot(session, slot, due_at)  # the rules of its zone were changed
     return await slots.upcoming(session, newsletter.id)
-
-
-async def _for_held(session: Session, slot: Slot, now: datetime) -> StoredIssue | None:
-    """The issue a held slot may send: the one that was refused, or one approved after the slot.
-
-    What was approved before is meant for the next slot, also where this one's was taken back.
-    """
-    if slot.reason is not SlotReason.REFUSED:
-        return await slots.next_issue(session, slot.newsletter_id, now, since=slot.due_at)
-    issue = await issue_by_id(session, slot.issue_id or 0)
-    return issue if issue.state is IssueState.APPROVED else None
 
 
 async def _remind(session: Session, newsletter: Newsletter, slot: Slot, now: datetime) -> None:

@@ -181,6 +181,17 @@ async def next_issue(
     return None if found is None else await issue_by_id(session, found)
 
 
+async def issue_for_held(session: Session, slot: Slot, now: datetime) -> StoredIssue | None:
+    """The issue a held slot may send: the one that was refused, or one approved after the slot.
+
+    What was approved before is meant for the next slot, also where this one's was taken back.
+    """
+    if slot.reason is not SlotReason.REFUSED:
+        return await next_issue(session, slot.newsletter_id, now, since=slot.due_at)
+    issue = await issue_by_id(session, slot.issue_id or 0)
+    return issue if issue.state is IssueState.APPROVED else None
+
+
 async def sent_since(session: Session, newsletter_id: int, moment: datetime) -> int | None:
     """An issue with a number that started at or after ``moment``, by hand or by a slot."""
     query = (

@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 from digest.delivery.checks import Gate
 from digest.delivery.control import cancel
 from digest.delivery.publish import approve_issue
+from digest.delivery.readiness import what_is_next
 from digest.delivery.slots import SlotKeeper
 from digest.mail.tokens import KeyRing
 from digest.rules.delivery import IssueState
@@ -20,7 +21,7 @@ from digest.rules.slots import SlotReason, SlotState, instant
 from digest.store import schema, slots
 from digest.store.control import cancel_issue
 from digest.store.issues import issue_by_id, move_issue
-from digest.store.newsletters import Newsletter, add_person, set_newsletter
+from digest.store.newsletters import Newsletter, add_person, newsletter_by_id, set_newsletter
 from digest.store.session import Database
 from tests.build import KEY, PUBLIC_URL, a_newsletter, an_installation, an_issue, crowd
 from tests.delivery.stage import Watch
@@ -350,3 +351,27 @@ async def test_a_cancelled_issue_is_never_taken_by_a_slot(scene: Scene) -> None:
         await move_issue(session, issue, IssueState.SENDING, now=MONDAY)
         await cancel_issue(session, issue, now=MONDAY)
     assert await scene.tick(THURSDAY) == ["held: no_issue"]
+
+
+async def test_what_comes_next_is_told_at_every_step(scene: Scene) -> None:
+    async def told(now: datetime) -> str:
+        async with scene.db.read() as session:
+            newsletter = await newsletter_by_id(session, scene.newsletter.id)
+            return str(await what_is_next(session, newsletter, now))
+
+    issue = await scene.approved(183)
+    assert "Issue 183, version 1, goes out Thu 26 Nov 09:00" in await told(MONDAY)
+    await scene.tick(THURSDAY)
+    starting = await told(THURSDAY + MINUTE)
+    assert "starts Thu 26 Nov 09:05" in starting
+    assert "digest issue cancel 183" in starting
+    await cancel(scene.db, issue, clock=Watch())  # nobody has looked since
+    at_once = "What is approved until Thu 26 Nov 15:00 (Europe/Berlin) goes out at once."
+    assert f"its issue was taken back. {at_once}" in await told(THURSDAY + 2 * MINUTE)
+    await scene.tick(THURSDAY + UNDO)
+    assert at_once in await told(THURSDAY + HOUR)
+    await scene.approve(issue, now=THURSDAY + HOUR)
+    said = await told(THURSDAY + HOUR)
+    assert "Issue 183, version 1, goes out at once, for the slot of Thu 26 Nov 09:00" in said
+    assert "3 Dec 09:00 (Europe/Berlin); issue" not in said
+    assert "Nothing is approved for Thu 3 Dec 09:00" in said
