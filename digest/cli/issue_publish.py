@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 from cyclopts import Parameter
 
@@ -26,6 +25,7 @@ from digest.delivery.publish import Prepared, approve_issue, prepare_issue, stor
 from digest.delivery.readiness import what_is_next
 from digest.errors import InputError, RefusedError
 from digest.rules.delivery import IssueState
+from digest.rules.slots import moment_of
 from digest.settings import Settings
 from digest.store.issue_tests import last_test
 from digest.store.issues import (
@@ -131,14 +131,14 @@ async def add(
 
 
 def _instant(given: datetime, newsletter: Newsletter, *, now: datetime) -> datetime:
-    zoned = given if given.tzinfo else given.replace(tzinfo=ZoneInfo(newsletter.timezone))
-    if not _FIRST_MAIL <= zoned <= now:
+    moment = moment_of(given, newsletter.timezone)
+    if not _FIRST_MAIL <= moment <= now:
         raise InputError(
             "An issue that went out did so in the past.",
             where="--sent-at",
             fix="Write the date, like 2026-01-31.",
         )
-    return zoned.astimezone(UTC)
+    return moment
 
 
 def _next_step(issue: StoredIssue, version: StoredVersion) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from digest.cli import output
@@ -10,6 +10,7 @@ from digest.cli.connection import connected
 from digest.cli.options import Json, OfNewsletter
 from digest.errors import InputError, RefusedError
 from digest.rules.delivery import IssueState
+from digest.rules.slots import moment_of
 from digest.store.issues import get_issue
 from digest.store.newsletters import Newsletter, get_newsletter
 from digest.store.slots import schedule_issue
@@ -60,9 +61,9 @@ async def schedule(
 
 
 def _instant(given: datetime, newsletter: Newsletter, *, now: datetime) -> datetime:
-    zoned = given if given.tzinfo else given.replace(tzinfo=ZoneInfo(newsletter.timezone))
-    if zoned <= now:
+    moment = moment_of(given, newsletter.timezone)
+    if moment <= now:
         raise InputError(
             "This has passed.", where="--at", fix="To send it now: digest issue send ISSUE."
         )
-    return zoned.astimezone(UTC)
+    return moment

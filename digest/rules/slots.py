@@ -135,6 +135,11 @@ def instant(local: datetime, timezone: str) -> datetime:
     return local.replace(tzinfo=ZoneInfo(timezone), fold=0).astimezone(UTC)
 
 
+def moment_of(given: datetime, timezone: str) -> datetime:
+    """The moment, in UTC, that somebody wrote down: without a zone it is that of a newsletter."""
+    return given.astimezone(UTC) if given.tzinfo else instant(given, timezone)
+
+
 def next_slot(schedule: str | None, timezone: str, now: datetime) -> datetime | None:
     """When, in UTC, the next issue of a newsletter is due after ``now``; None: no schedule."""
     if not schedule:

@@ -17,6 +17,7 @@ from digest.delivery.slots import SlotKeeper
 from digest.mail.tokens import KeyRing
 from digest.rules.delivery import IssueState
 from digest.rules.relay import parse_relays
+from digest.rules.schedule import parse_schedule
 from digest.rules.slots import SlotReason, SlotState, instant
 from digest.store import schema, slots
 from digest.store.control import cancel_issue
@@ -334,8 +335,6 @@ async def test_in_two_years_every_local_slot_fires_exactly_once(
             assert await keeper.tick(now + timedelta(seconds=5)) == []
             fired.append(slot.local)
     expected, wall = list[datetime](), datetime(2026, 1, 1)
-    from digest.rules.schedule import parse_schedule
-
     plan = parse_schedule(schedule)
     while (following := plan.next_after(wall)) is not None and following <= fired[-1]:
         wall = following
