@@ -98,6 +98,9 @@ class Feeder:
             self.due_at = self.clock.now()
         await self._send_suspects()
         while not self.queue.closed:
+            if not self.lease.held:  # until the next heartbeat tells
+                await self.queue.nap(_LOOK_AGAIN)
+                continue
             agenda = await self._look()
             await self._keep_up(agenda)
             if agenda.anything:
@@ -155,7 +158,7 @@ class Feeder:
     async def _claim_while_due(self, agenda: _Agenda) -> int:
         """Claim as connections ask for more; how many rows it was until there were none."""
         claimed, looked_at = 0, self.clock.monotonic()
-        while not self.queue.closed:
+        while not self.queue.closed and self.lease.held:
             if self.clock.monotonic() - looked_at > _REFRESH:  # a notice may have come, or a pause
                 agenda, looked_at = await self._look(), self.clock.monotonic()
                 if not agenda.issues:

@@ -163,8 +163,10 @@ class SendingRun:
         await self._rescue()
         await self._open_brakes()
         await self._count()
+        await self._lease.beat(self._clock.now())  # the dead may have kept us waiting
         recording = asyncio.create_task(self._recorder.run())
-        helpers = [asyncio.create_task(self._tend()), asyncio.create_task(self._obey(stop))]
+        tasks = (self._beat(), self._look_around(), self._tend(), self._obey(stop))
+        helpers = [asyncio.create_task(task) for task in tasks]
         self._connections.start(self._fail)
         try:
             await self._feed()
@@ -287,27 +289,37 @@ class SendingRun:
         self._planned, self._accepted = totals.planned, totals.accepted
         self._rejected, self._settled = totals.rejected, totals.planned - totals.waiting
 
-    # The heartbeat.
+    # What is done beside the sending. Each on its own: a look at the dead waits for rows that
+    # one of them may have locked, and must not hold up the heartbeat.
 
-    async def _tend(self) -> None:
+    async def _beat(self) -> None:
         beat_at = self._clock.monotonic()
-        while True:
-            await asyncio.sleep(_TEND)
-            self._give_back(self._queue.take_stale())
-            await self._keep_learned()
+        while not self._lease.lost:
+            await asyncio.sleep(_TEND)  # in short steps: a process that slept beats as it wakes
             if self._clock.monotonic() - beat_at < BEAT.total_seconds():
                 continue
             beat_at = self._clock.monotonic()
             try:
                 await self._lease.beat(self._clock.now())
+            except DatabaseError as error:
+                log.warning("heartbeat failed", error=str(error))
+        log.warning("the lease was lost: another worker may take our rows")
+        self._end_claims()
+
+    async def _look_around(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT.total_seconds())
+            try:
                 await self._rescue()
                 await self._open_brakes()
             except DatabaseError as error:
-                log.warning("heartbeat failed", error=str(error))
-            if self._lease.lost:
-                log.warning("the lease was lost: another worker may take our rows")
-                self._end_claims()
-                return
+                log.warning("a look at other workers and at brakes failed", error=str(error))
+
+    async def _tend(self) -> None:
+        while True:
+            await asyncio.sleep(_TEND)
+            self._give_back(self._queue.take_stale())
+            await self._keep_learned()
 
     async def _rescue(self) -> None:
         async with self._db.begin() as session:

@@ -75,9 +75,10 @@ class Job(Protocol):
         """Asked right before its body is written: whether the message is still ours to send."""
 
     def finish(self, result: Answer | Exception | None) -> None:
-        """Told once: the relay's answer, a RelayError where none came, None where it was not begun.
+        """Told once: the relay's answer, a RelayError where none came, None where it was not sent.
 
-        Any other exception: the letter cannot be sent as it is, and was not begun.
+        None is our own doing: not begun, or cut before its body. Any other exception: the letter
+        cannot be sent as it is, and was not begun.
         """
 
 
@@ -161,12 +162,15 @@ class SmtpSession:
 
     async def _exchange(self, begun: Job | None, job: Job | None) -> Job | None:
         """Write the body of ``begun`` and open ``job``; the job whose body is next."""
+        if begun is not None and not begun.may_end():
+            self._stream.abort()  # a body that was asked for can be kept back in no other way
+            for unsent in (begun, job):
+                if unsent is not None:
+                    unsent.finish(None)
+            return None
         lines = self._lines(job.letter) if job is not None else ()
         owed, self._dot_owed = self._dot_owed, False
         try:
-            if begun is not None and not begun.may_end():
-                self._stream.abort()  # a body that was asked for can be kept back in no other way
-                raise ConnectionClosedError("cut before the message, which another worker may send")
             self._write_group(begun, lines, dot_owed=owed)
         except ConnectionClosedError as error:  # nothing of it was written
             if begun is not None:

@@ -73,7 +73,7 @@ class Desk:
 
     def may_start(self, claim: Claim) -> bool:
         """Whether MAIL may be written for it, now."""
-        if self.queue.closed or self.lease.lost or claim.stale:
+        if self.queue.closed or claim.stale or not self.lease.held:
             return False
         row = claim.row
         if not isinstance(row, Claimed):

@@ -251,7 +251,8 @@ async def test_a_message_that_is_not_ours_any_more_is_cut_before_its_body() -> N
         assert not session.usable
         await session.quit()
     assert [taken.data for taken in relay.ledger] == [LETTERS[0].data]
-    assert short([job.result for job in jobs]) == ["dot 250", "data lost", "mail lost"]
+    # Our own doing: nobody's answer, and no fault of the relay.
+    assert short([job.result for job in jobs]) == ["dot 250", "None", "None"]
 
 
 async def test_the_last_message_a_connection_takes_goes_out_whole() -> None:
