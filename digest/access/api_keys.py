@@ -38,6 +38,8 @@ class Scope(StrEnum):
     ISSUES_READ = "issues:read"  # with their texts, also before they are out
     ISSUES_WRITE = "issues:write"  # add a text, send a test
     ISSUES_APPROVE = "issues:approve"  # say what goes out
+    LINKS_READ = "links:read"  # the inbox of links for the next issue
+    LINKS_WRITE = "links:write"  # add to it, keep, drop and move what is in it
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from digest.cli import output
 from digest.cli.connection import connected
 from digest.cli.options import Json, Many, OfNewsletter, group
-from digest.collect.asking import asking
+from digest.collect.asking import Asker
 from digest.collect.feeds import Pulled, pull_feeds, subscribe_feed
 from digest.collect.inbox import heading
 from digest.errors import NotFoundError
@@ -39,7 +39,7 @@ async def add(
     async with connected() as found:
         async with found.db.read() as session:
             newsletter = await get_newsletter(session, slug)
-        async with asking(found.settings, PURPOSE) as fetcher:
+        async with Asker.of(found.settings).fetcher(PURPOSE) as fetcher:
             pulled = await subscribe_feed(
                 found.db, fetcher, newsletter, url=url, section=to, now=found.clock.now()
             )
@@ -116,7 +116,7 @@ async def pull(
         if missing:
             raise _missing(missing[0])
         wanted = [feed for feed in feeds if ids or feed.state is FeedState.ACTIVE]
-        async with asking(found.settings, PURPOSE) as fetcher:
+        async with Asker.of(found.settings).fetcher(PURPOSE) as fetcher:
             done = await pull_feeds(found.db, fetcher, wanted, now=found.clock.now())
     columns = ("id", "title", "new", "error")
     output.rows(map(_row, done), as_json=as_json, columns=columns, empty="There is no feed to ask.")

@@ -1,4 +1,4 @@
-"""``digest issue check|add|pull|test|approve|status|list`` on an installation elsewhere."""
+"""``digest issue check|add|pull|share|test|approve|status|list`` on an installation elsewhere."""
 
 from __future__ import annotations
 
@@ -72,6 +72,16 @@ async def pull(
         return 0
     output.result(found, as_json=as_json, text=f"Version {found['version']} is in {out}.")
     return 0
+
+
+async def share(
+    place: Server, issue: str, version: str | None, *, days: int, slug: str | None
+) -> dict[str, Any]:
+    """A link that shows a version there."""
+    body = {"hash": version.strip().lower() if version else None, "days": days}
+    path = await place.issue(slug, issue)
+    found: dict[str, Any] = await place.post(f"{path}/previews", body)
+    return found
 
 
 async def test(

@@ -15,9 +15,7 @@ from digest.errors import InputError, NotFoundError
 from digest.settings import keyring
 from digest.store.issues import StoredIssue, StoredVersion, find_version, latest_version
 from digest.store.session import Session
-from digest.web.review import SHARED_DAYS, share_token
-
-_DAYS_MAX = 365
+from digest.web.review import SHARED_DAYS, SHARED_DAYS_MAX, share_token
 
 
 async def share(
@@ -43,8 +41,20 @@ async def share(
     days
         How long the link works.
     """
-    if not 1 <= days <= _DAYS_MAX:
-        raise InputError(f"1 to {_DAYS_MAX} days are possible.", where="--days")
+    if not 1 <= days <= SHARED_DAYS_MAX:
+        raise InputError(f"1 to {SHARED_DAYS_MAX} days are possible.", where="--days")
+    if place := server():
+        data = await issue_remote.share(place, issue, version, days=days, slug=slug)
+    else:
+        data = await _share(issue, version, days=days, slug=slug)
+    text = "{url}\nIssue {issue}, version {version}, until {until}.".format_map(data)
+    output.result(data, as_json=as_json, text=text)
+    return 0
+
+
+async def _share(
+    issue: str, version: str | None, *, days: int, slug: str | None
+) -> dict[str, object]:
     settings = read_settings()
     keys = keyring(settings)
     async with connected() as found, found.db.read() as session:
@@ -53,9 +63,7 @@ async def share(
         until = found.clock.now().date() + timedelta(days=days)
     url = f"{settings.public_url}/share/{share_token(keys, shown.id, until)}"
     data = {"issue": stored.name, "version": shown.ordinal, "hash": shown.hash, "url": url}
-    text = f"{url}\nIssue {stored.name}, version {shown.ordinal}, until {until}."
-    output.result({**data, "until": f"{until}"}, as_json=as_json, text=text)
-    return 0
+    return {**data, "until": f"{until}"}
 
 
 async def pull(

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
 from dataclasses import asdict
 from datetime import date, datetime
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from digest.cli import output
-from digest.cli.connection import Connection, connected
+from digest.cli import link_remote, output
+from digest.cli.connection import connected
 from digest.cli.options import Json, Many, OfNewsletter, group
-from digest.collect.asking import asking
-from digest.collect.inbox import Handed, Looked, heading, keep_link, look_at
+from digest.cli.remote import server
+from digest.collect.asking import Asker
+from digest.collect.inbox import Handed, heading, keep_link, look_for
 from digest.errors import InputError, NotFoundError
 from digest.rules.candidate import CandidateState
 from digest.store.candidates import (
@@ -70,31 +70,27 @@ async def add(
         raise InputError("--sponsor and --for DATE go together.", where="--for")
     day = for_.date() if for_ else None
     handed = Handed(url, note=note, section=section, title=title, day=day)
-    async with connected() as found:
-        async with found.db.read() as session:
-            newsletter = await get_newsletter(session, slug)
-        looked = await _look(found, url, offline=offline)
-        async with found.db.begin() as session:
-            now = found.clock.now()
-            taken = await keep_link(session, newsletter, handed, looked.facts, now=now)
-    row = _row(taken.candidate) | {"new": taken.new, "trouble": looked.trouble or None}
-    said = "Kept" if taken.new else "Kept before; this adds to it"
-    place = f" under {taken.candidate.section}" if taken.candidate.section else ""
-    text = f"{said}: {taken.candidate.title}{place}"
-    output.result(row, as_json=as_json, text=output.printable(text))
-    if looked.trouble and not as_json:
-        output.note(f"Its page could not be read. {output.printable(looked.trouble)}")
+    if place := server():
+        row = await link_remote.add(place, handed, slug=slug, offline=offline)
+    else:
+        row = await _add(handed, slug=slug, offline=offline)
+    said = "Kept" if row["new"] else "Kept before; this adds to it"
+    under = f" under {row['section']}" if row["section"] else ""
+    output.result(row, as_json=as_json, text=output.printable(f"{said}: {row['title']}{under}"))
+    if row["trouble"] and not as_json:
+        output.note(f"Its page could not be read. {output.printable(row['trouble'])}")
     return 0
 
 
-async def _look(found: Connection, url: str, *, offline: bool) -> Looked:
-    async with AsyncExitStack() as stack:
-        fetcher = None
-        if not offline:
-            fetcher = await stack.enter_async_context(
-                asking(found.settings, "title of a link for a newsletter")
-            )
-        return await look_at(fetcher, url)
+async def _add(handed: Handed, *, slug: str | None, offline: bool) -> dict[str, object]:
+    async with connected() as found:
+        async with found.db.read() as session:
+            newsletter = await get_newsletter(session, slug)
+        looked = await look_for(None if offline else Asker.of(found.settings), handed.url)
+        async with found.db.begin() as session:
+            now = found.clock.now()
+            taken = await keep_link(session, newsletter, handed, looked.facts, now=now)
+    return _row(taken.candidate) | {"new": taken.new, "trouble": looked.trouble or None}
 
 
 @app.command(name="list")
@@ -111,15 +107,22 @@ async def list_(
     state
         Only those that are waiting, kept or dropped.
     """
+    if place := server():
+        rows = await link_remote.list_all(place, state, slug=slug)
+    else:
+        rows = await _list(state, slug=slug)
+    columns = ("id", "state", "section", "title", "site", "published_at", "issue")
+    output.rows(rows, as_json=as_json, columns=columns, empty="The inbox is empty.")
+    return 0
+
+
+async def _list(state: CandidateState | None, *, slug: str | None) -> list[dict[str, object]]:
     async with connected() as found, found.db.read() as session:
         newsletter = await get_newsletter(session, slug)
         states = _OPEN if state is None else (state,)
         links = await list_candidates(session, newsletter.id, states=states)
         used = await linked_in(session, newsletter.id, [one.canonical_url for one in links])
-    rows = [_row(one) | {"issue": used.get(one.canonical_url)} for one in links]
-    columns = ("id", "state", "section", "title", "site", "published_at", "issue")
-    output.rows(rows, as_json=as_json, columns=columns, empty="The inbox is empty.")
-    return 0
+    return [_row(one) | {"issue": used.get(one.canonical_url)} for one in links]
 
 
 @app.command
@@ -160,24 +163,32 @@ async def move(
         The heading.
     """
     to = heading(section)
-    async with connected() as found, found.db.begin() as session:
-        newsletter = await get_newsletter(session, slug)
-        changed = await move_candidates(session, newsletter.id, ids, to)
-        _all_there(ids, changed)
-    text = f"{output.counted(len(changed), 'link')} under {output.printable(to)}"
-    output.result({"ids": changed, "section": to}, as_json=as_json, text=text)
+    if place := server():
+        row = await link_remote.change(place, ids, slug=slug, section=to)
+    else:
+        async with connected() as found, found.db.begin() as session:
+            newsletter = await get_newsletter(session, slug)
+            changed = await move_candidates(session, newsletter.id, ids, to)
+            _all_there(ids, changed)
+        row = {"ids": changed, "section": to}
+    text = f"{output.counted(len(row['ids']), 'link')} under {output.printable(to)}"
+    output.result(row, as_json=as_json, text=text)
     return 0
 
 
 async def _set(
     ids: tuple[int, ...], state: CandidateState, *, slug: str | None, as_json: bool
 ) -> int:
-    async with connected() as found, found.db.begin() as session:
-        newsletter = await get_newsletter(session, slug)
-        changed = await set_candidates(session, newsletter.id, ids, state)
-        _all_there(ids, changed)
-    text = f"{output.counted(len(changed), 'link')} {state}"
-    output.result({"ids": changed, "state": state}, as_json=as_json, text=text)
+    if place := server():
+        row = await link_remote.change(place, ids, slug=slug, state=state.value)
+    else:
+        async with connected() as found, found.db.begin() as session:
+            newsletter = await get_newsletter(session, slug)
+            changed = await set_candidates(session, newsletter.id, ids, state)
+            _all_there(ids, changed)
+        row = {"ids": changed, "state": state.value}
+    text = f"{output.counted(len(row['ids']), 'link')} {state}"
+    output.result(row, as_json=as_json, text=text)
     return 0
 
 

@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -58,6 +59,10 @@ class Server:
         """The same, for what is to be done."""
         return await self._call("POST", path, body)
 
+    async def patch(self, path: str, body: Mapping[str, Any]) -> Any:
+        """The same, for what is to be changed."""
+        return await self._call("PATCH", path, body)
+
     async def newsletter(self, slug: str | None) -> str:
         """The path of the newsletter called ``slug``, or of the only one there is."""
         if slug is None:
@@ -83,7 +88,7 @@ class Server:
             reason = str(error) or type(error).__name__
             raise DatabaseError(f"The server does not answer: {reason}.", where=SERVER) from None
         try:
-            said = answer.json()
+            said = json.loads(answer.content, object_hook=_with_moments)
         except ValueError:
             said = None
         if answer.is_success and said is not None:
@@ -120,6 +125,14 @@ def text_of(text: str, path: str, pictures: Mapping[str, Media]) -> dict[str, An
     return {"text": text, "path": Path(path).name, "pictures": encoded}
 
 
+def _with_moments(found: dict[str, Any]) -> dict[str, Any]:
+    """What the API says as the commands know it: ``*_at`` is a time."""
+    for name, value in found.items():
+        if name.endswith("_at") and isinstance(value, str):
+            found[name] = datetime.fromisoformat(value)
+    return found
+
+
 def _refusal(status: int, said: Mapping[str, Any]) -> DigestError:
     if status == 401:
         return SettingsError(
@@ -129,7 +142,7 @@ def _refusal(status: int, said: Mapping[str, Any]) -> DigestError:
         )
     detail = " ".join(str(one.get("detail", "")) for one in said.get("errors", ())[:5])
     message = detail or str(said.get("detail") or f"The server answers {status}.")
-    kind = _KINDS.get(status, DatabaseError)
+    kind = RefusedError if said.get("refused") else _KINDS.get(status, DatabaseError)
     return kind(message, where=SERVER)
 
 

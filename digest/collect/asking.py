@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from ipaddress import ip_network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from digest import __version__
 
@@ -13,15 +14,28 @@ if TYPE_CHECKING:
     from digest.net.fetch import Fetcher
     from digest.settings import Settings
 
+__all__ = ["Asker"]
 
-@asynccontextmanager
-async def asking(settings: Settings, purpose: str) -> AsyncIterator[Fetcher]:
-    """A fetcher for ``purpose``, behind the guard, as the settings say (RFC 9110 §10.1.5)."""
-    from digest.net.fetch import Fetcher
-    from digest.net.guard import Guard
 
-    more = "" if settings.loopback_only else f"; +{settings.public_url}"
-    agent = f"digest/{__version__} ({purpose}{more})"
-    allow = tuple(map(ip_network, settings.fetch.allow.split()))
-    async with Fetcher(agent, guard=Guard(allow)) as fetcher:
-        yield fetcher
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks: where one can read about it, and which private networks it may enter."""
+
+    home: str = ""
+    allow: str = ""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """As the settings say; an address nobody else can open is not shown around."""
+        return cls("" if settings.loopback_only else settings.public_url, settings.fetch.allow)
+
+    @asynccontextmanager
+    async def fetcher(self, purpose: str) -> AsyncIterator[Fetcher]:
+        """A fetcher for ``purpose``, which its User-Agent names (RFC 9110 §10.1.5)."""
+        from digest.net.fetch import Fetcher
+        from digest.net.guard import Guard
+
+        more = f"; +{self.home}" if self.home else ""
+        agent = f"digest/{__version__} ({purpose}{more})"
+        async with Fetcher(agent, guard=Guard(tuple(map(ip_network, self.allow.split())))) as found:
+            yield found

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final
 
+from digest.collect.asking import Asker
 from digest.collect.page import PAGE_MAX, Facts, facts_of_address, read_facts
 from digest.collect.words import LONGEST_NOTE, LONGEST_TITLE, cut, page_url, text_of
 from digest.content.issue import ItemKind
@@ -25,12 +26,13 @@ from digest.store.candidates import Candidate, Find, add_candidate, linked_in
 from digest.store.newsletters import Newsletter
 from digest.store.session import Session
 
-__all__ = ["Handed", "Looked", "Taken", "heading", "keep_link", "look_at", "proposed"]
+__all__ = ["Handed", "Looked", "Taken", "heading", "keep_link", "look_at", "look_for", "proposed"]
 
 _REFUSED: Final = frozenset({Trouble.PRIVATE, Trouble.PORT, Trouble.URL})
 _VIDEO_SITES: Final = ("https://www.youtube.com/watch", "https://vimeo.com/", "https://peertube.")
 _TOPICS: Final = {ItemKind.REPOSITORY: Topic.CODE, ItemKind.PAPER: Topic.PAPER}
 _LONGEST_HEADING: Final = 120
+_PURPOSE: Final = "title of a link for a newsletter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,16 @@ class Taken:
     new: bool
 
 
+async def look_for(asker: Asker | None, url: str) -> Looked:
+    """Ask the page at ``url``, or with no asker only the address itself; InputError."""
+    if asker is None:
+        return await look_at(None, url)
+    async with asker.fetcher(_PURPOSE) as fetcher:
+        return await look_at(fetcher, url)
+
+
 async def look_at(fetcher: Fetcher | None, url: str) -> Looked:
-    """Ask the page at ``url``, or with no fetcher only the address itself; InputError."""
+    """The same by a fetcher that is there."""
     url = page_url(url)
     if fetcher is None:
         return Looked(facts_of_address(url))

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from digest.clock import Clock
-from digest.collect.asking import asking
+from digest.collect.asking import Asker
 from digest.collect.feeds import collect_due
 from digest.jobs.embedded import EmbeddedEngine
 from digest.settings import Settings
@@ -22,7 +22,7 @@ async def collecting(
     settings: Settings, db: Database, clock: Clock, *, every: float = LOOK
 ) -> AsyncIterator[None]:
     """While the block runs: now and every ``every`` seconds, the feeds that are due."""
-    async with asking(settings, "feed reader of a newsletter") as fetcher:
+    async with Asker.of(settings).fetcher("feed reader of a newsletter") as fetcher:
 
         async def work() -> None:
             await collect_due(db, fetcher, clock.now())

@@ -55,14 +55,19 @@ def problem(
     detail: str = "",
     *,
     errors: Sequence[Mapping[str, Any]] = (),
+    refused: bool = False,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """The answer for an error. ``errors`` names fields: a JSON pointer, and what is wrong."""
+    """The answer for an error. ``errors`` names fields: a JSON pointer, and what is wrong;
+    ``refused``: all was understood, and the answer is no.
+    """
     title, usual = WORDS.get(status, ("Error", "That did not work."))
     body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status}
     body["detail"] = detail or usual
     if errors:
         body["errors"] = list(errors)
+    if refused:
+        body["refused"] = True
     return JSONResponse(body, status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 

@@ -28,7 +28,7 @@ from digest.web.page import page, template_text
 from digest.web.security import origin_of
 from digest.web.site import Site, site_of
 
-SHARED_DAYS = 14
+SHARED_DAYS, SHARED_DAYS_MAX = 14, 365
 _EPOCH = date(2025, 1, 1)
 _LOW = (1 << 32) - 1
 _PRIVATE = {"x-robots-tag": "noindex, nofollow", "cache-control": "no-store"}

@@ -14,6 +14,7 @@ from digest.audience.feedback import FeedbackDesk
 from digest.audience.leave import Leavers
 from digest.audience.signup import SignupDesk
 from digest.clock import Clock
+from digest.collect.asking import Asker
 from digest.inbound.webhooks import Hook
 from digest.inbound.webhooks.configured import hooks_of
 from digest.rules.signup import SignupLimits
@@ -48,6 +49,7 @@ class Site:
     feedback: FeedbackDesk | None = None
     themes: Path | None = None  # looks of one's own
     metrics_token: str = field(default="", repr=False)
+    asker: Asker = field(default_factory=Asker)
     desk: SignupDesk = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -72,6 +74,7 @@ class Site:
             feedback=runtime.feedback_desk,
             themes=settings.themes,
             metrics_token=settings.metrics_token.get_secret_value(),
+            asker=Asker.of(settings),
             proxies=networks(settings.trusted_proxies),
             api_per_minute=settings.api.per_minute,
         )

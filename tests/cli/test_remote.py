@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
+import httpx2
 import pytest
 
 from digest.access.api_keys import create_key
+from digest.collect.asking import Asker
 from digest.logs import configure_logs
 from digest.mail.tokens import KeyRing
 from digest.store.api_keys import NewKey
@@ -19,15 +21,19 @@ from digest.web.app import Site, create_app
 from digest.web.server import open_listener, serving
 from tests.build import KEY, NOW, PUBLIC_URL, a_newsletter, an_installation
 from tests.cli.shell import ISSUE, Shell
+from tests.collect.web import html, served
 
-SCOPES = ("newsletters:read", "issues:read", "issues:write", "issues:approve")
+SCOPES = (
+    *("newsletters:read", "issues:read", "issues:write", "issues:approve"),
+    *("links:read", "links:write"),
+)
 
 
 class Elsewhere:
     """A server with one newsletter, in a thread of its own."""
 
     def __init__(self, url: str) -> None:
-        self._database = url
+        self.database = url
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
 
@@ -43,10 +49,11 @@ class Elsewhere:
     async def _serve(self) -> None:
         configure_logs("error", "json")  # to standard error
         self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
-        async with await Database.open(self._database) as db:
+        async with await Database.open(self.database) as db:
             await an_installation(db)
             await a_newsletter(db)
-            site = Site(db, KeyRing(KEY), PUBLIC_URL, relay_configured=False)
+            asker = Asker(allow="127.0.0.0/8")
+            site = Site(db, KeyRing(KEY), PUBLIC_URL, relay_configured=False, asker=asker)
             async with db.begin() as session:
                 self.key = (await create_key(session, NewKey("Edda", SCOPES, None), NOW))[1]
                 reading = NewKey("a sponsor", ("issues:read",), None)
@@ -102,6 +109,62 @@ def test_what_somebody_else_added_meanwhile_is_not_undone(
     editor("issue", "pull", "182", "--out", "both.md")
     editor.write("both.md", ISSUE.replace("The blurb", "Both blurbs"))
     assert editor("issue", "add", "both.md").code == 0
+
+
+def test_a_link_is_kept_listed_moved_and_dropped_from_elsewhere_as_at_home(
+    editor: Shell, there: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same words and keys, from the server and from the database itself."""
+    with served({"/robot": html("<title>A robot that counts</title>")}) as pages:
+        url = pages.url("/robot")
+        made = editor("link", "add", url, "--note", "Read it.", "--json").json
+        said = editor("link", "add", url, "--offline")
+    assert (made["title"], made["note"], made["new"]) == ("A robot that counts", "Read it.", True)
+    assert said.out == "Kept before; this adds to it: A robot that counts\n"
+    sponsor = ("--sponsor", "--for", "2026-12-03", "--offline", "--json")
+    booked = editor("link", "add", "https://sponsor.example/?ref=1", *sponsor).json
+    assert (booked["sponsor_for"], booked["id"]) == ("2026-12-03", 2)
+    assert editor("link", "move", "1", "--section", "Code", "--json").json == {
+        "ids": [1],
+        "section": "Code",
+    }
+    assert editor("link", "drop", "2", "--json").json == {"ids": [2], "state": "dropped"}
+    listed = editor("link", "list", "--json")
+    dropped = editor("link", "list", "--state", "dropped", "--json")
+    monkeypatch.delenv("DIGEST_SERVER")
+    monkeypatch.setenv("DIGEST_DATABASE_URL", there.database)
+    assert editor("link", "list", "--json").out == listed.out
+    assert editor("link", "list", "--state", "dropped", "--json").out == dropped.out
+    assert [row["section"] for row in listed.rows] == ["Code"]
+
+
+def test_a_link_that_cannot_be_kept_is_told_from_elsewhere_as_at_home(
+    editor: Shell, there: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    editor("issue", "add", "182.md")
+    had = editor("link", "add", "https://example.org/page", "--offline")
+    assert (had.code, had.error["error"], "182" in had.error["message"]) == (1, "refused", True)
+    for verb in (("drop",), ("keep",), ("move", "--section", "News")):
+        assert editor("link", *verb, "7").code == 2
+    for url in ("http://169.254.169.254/latest/", "http://10.0.0.1/", "file:///etc/passwd"):
+        assert editor("link", "add", url).code == 2
+    assert editor("link", "list", "--json").rows == []
+    monkeypatch.setenv("DIGEST_TOKEN", there.reading)
+    refused = editor("link", "add", "https://example.org/x", "--newsletter", "weekly")
+    assert (refused.code, "links:write" in refused.error["message"]) == (1, True)
+
+
+def test_a_version_is_shown_around_from_elsewhere(editor: Shell, there: Elsewhere) -> None:
+    added = editor("issue", "add", "182.md", "--json").json
+    shared = editor("issue", "share", "182", "--days", "3", "--json").json
+    assert (shared["hash"], shared["version"]) == (added["hash"], 1)
+    assert shared["url"].startswith(f"{PUBLIC_URL}/share/")
+    seen = httpx2.get(there.url + shared["url"].removeprefix(PUBLIC_URL))
+    assert (seen.status_code, "A preview" in seen.text) == (200, True)
+    by_hash = editor("issue", "share", "182", "--version", added["hash"][:8])
+    assert by_hash.out.splitlines()[1].startswith("Issue 182, version 1, until ")
+    unknown = editor("issue", "share", "182", "--version", "0" * 8)
+    assert (unknown.code, unknown.error["error"]) == (1, "refused")
 
 
 def test_what_is_wrong_is_told_as_at_home(editor: Shell) -> None:

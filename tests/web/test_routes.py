@@ -81,8 +81,12 @@ API = {
     "POST /newsletters/{newsletter}/check": "issues:read",
     "GET /newsletters/{newsletter}/issues/{issue}/source": "issues:read",
     "GET /newsletters/{newsletter}/issues/{issue}/status": "issues:read",
+    "POST /newsletters/{newsletter}/issues/{issue}/previews": "issues:read",
     "POST /newsletters/{newsletter}/issues/{issue}/tests": "issues:write",
     "POST /newsletters/{newsletter}/issues/{issue}/approval": "issues:approve",
+    "GET /newsletters/{newsletter}/links": "links:read",
+    "POST /newsletters/{newsletter}/links": "links:write",
+    "PATCH /newsletters/{newsletter}/links": "links:write",
     "GET /readers": "readers:read",
     "POST /readers/find": "readers:read",
     "GET /readers/{reader}": "readers:read",
@@ -98,8 +102,11 @@ _BODIES: dict[str, Any] = {
     "/newsletters/{newsletter}/signups": {"address": "cris@example.org"},
     "/newsletters/{newsletter}/issues": {"text": issue_text(190)},
     "/newsletters/{newsletter}/check": {"text": issue_text(191)},
+    "/newsletters/{newsletter}/issues/{issue}/previews": {},
     "/newsletters/{newsletter}/issues/{issue}/tests": {"to": ["edda@example.org"]},
     "/newsletters/{newsletter}/issues/{issue}/approval": {"hash": "0" * 64},
+    "POST /newsletters/{newsletter}/links": {"url": "https://example.org/x", "offline": True},
+    "PATCH /newsletters/{newsletter}/links": {"ids": [1], "state": "dropped"},
     "/readers/find": {"address": "anne@example.org"},
     "/readers/{reader}": {"name": "Anna"},
     "/subscriptions/{subscription}": {"cadence": "monthly"},
@@ -273,5 +280,6 @@ async def call(client: httpx2.AsyncClient, row: str, key: str) -> httpx2.Respons
     """Call the API as ``row`` says."""
     method, _, path = row.partition(" ")
     headers = {"authorization": f"Bearer {key}"} if key else {}
-    body = {"json": _BODIES[path]} if method != "GET" and path in _BODIES else {}
+    sent = _BODIES.get(row) or _BODIES.get(path)
+    body = {"json": sent} if method != "GET" and sent is not None else {}
     return await client.request(method, PUBLIC_URL + BASE + filled(path), headers=headers, **body)

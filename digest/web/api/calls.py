@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from digest.access.api_keys import Key, Scope, check_key, mark_used
-from digest.errors import AddressError, DigestError, InputError
+from digest.errors import AddressError, DigestError, InputError, RefusedError
 from digest.web.client import Turnstile, client_net
 from digest.web.problem import API, problem
 from digest.web.security import BODY_LIMIT, read_body
@@ -66,6 +66,7 @@ class RefusalError(Exception):
     def __init__(self, status: int, error: DigestError) -> None:
         super().__init__(error.message)
         self.status = status
+        self.refused = isinstance(error, RefusedError)
         self.detail = " ".join(part for part in (error.message, error.fix) if part)
 
 
@@ -114,7 +115,7 @@ def _route(path: str, by_method: Mapping[str, Operation]) -> Route:
         except (AddressError, InputError) as error:
             return problem(422, error.message, errors=_named(error))
         except RefusalError as error:
-            return problem(error.status, error.detail)
+            return problem(error.status, error.detail, refused=error.refused)
 
     pattern = _NUMBERED.sub(r"{\1:int}", path)
     return Route(BASE + pattern, answer, methods=list(by_method))

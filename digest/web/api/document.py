@@ -45,6 +45,8 @@ class Problem(BaseModel):
     status: int
     detail: str
     errors: list[FieldError] = Field(default_factory=list)
+    refused: bool = False
+    """All was understood, and the answer is no: asked again it is the same."""
 
 
 def document_of(operations: Iterable[Operation], public_url: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Base64Bytes, Field
@@ -11,6 +11,7 @@ from digest.content.finding import Finding as FoundFinding
 from digest.store.issues import StoredIssue
 from digest.store.versions import StoredVersion
 from digest.web.api.models import Address, Answer, Asked
+from digest.web.review import SHARED_DAYS, SHARED_DAYS_MAX
 
 TEXT_MAX = 1 << 20  # characters
 PICTURES_MAX = 50
@@ -127,6 +128,25 @@ class IssueChecked(Answer):
     sections: int
     items: int
     findings: list[Finding]
+
+
+class ShareAsked(Asked):
+    """Which version is shown, and for how long."""
+
+    hash: Hash | None = None
+    """The latest, when not given."""
+    days: Annotated[int, Field(ge=1, le=SHARED_DAYS_MAX)] = SHARED_DAYS
+
+
+class Shared(Answer):
+    """A link that shows a version before it goes out; whoever has it can look, no more."""
+
+    issue: IssueName
+    version: int
+    hash: str
+    url: str
+    until: date
+    """The last day it works (UTC)."""
 
 
 class TestAsked(Asked):

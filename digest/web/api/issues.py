@@ -7,6 +7,7 @@ whoever sends.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from digest.access.api_keys import Scope
 from digest.content.issue_file import parse_issue
@@ -28,6 +29,7 @@ from digest.mail.address import parse_address
 from digest.store.issue_tests import last_test
 from digest.store.issues import (
     StoredIssue,
+    find_version,
     get_issue,
     get_version,
     latest_version,
@@ -48,10 +50,13 @@ from digest.web.api.issue_models import (
     IssueList,
     IssueSource,
     IssueText,
+    ShareAsked,
+    Shared,
     TestAsked,
     TestWritten,
 )
 from digest.web.api.newsletters import newsletter_called
+from digest.web.review import share_token
 
 BODY_LIMIT = 16 << 20  # bytes: a text and its pictures
 
@@ -112,6 +117,26 @@ async def add(call: Call) -> IssueAdded:
         hash=stored.version.hash,
         findings=[Finding.of(one) for one in stored.findings],
     )
+
+
+async def share(call: Call) -> Shared:
+    """Make a link that shows a version for some days. Nothing is stored: the link says it all."""
+    asked: ShareAsked = call.body
+    site = call.site
+    async with site.db.read() as session:
+        _, issue = await _issue(session, call)
+        if asked.hash is None:
+            shown = await latest_version(session, issue.id)
+        else:
+            try:
+                shown = await find_version(session, issue.id, asked.hash)
+            except RefusedError as error:
+                raise RefusalError(409, error) from error
+    if shown is None:
+        raise NotFoundError
+    until = site.clock.now().date() + timedelta(days=asked.days)
+    url = f"{site.public_url}/share/{share_token(site.keys, shown.id, until)}"
+    return Shared(issue=issue.name, version=shown.ordinal, hash=shown.hash, url=url, until=until)
 
 
 async def test(call: Call) -> TestWritten:
@@ -283,6 +308,17 @@ OPERATIONS = (
         IssueCounts,
         "How far an issue is",
         problems=(404,),
+    ),
+    Operation(
+        "share_issue",
+        "POST",
+        f"{_ONE}/previews",
+        Scope.ISSUES_READ,
+        share,
+        Shared,
+        "Make a link that shows a version to whoever has it, for some days",
+        body=ShareAsked,
+        problems=(404, 409),
     ),
     Operation(
         "test_issue",
