@@ -58,6 +58,7 @@ def configure_logs(
     )
     logging.getLogger("digest").setLevel(level.upper())
     logging.getLogger("aiosqlite").setLevel("WARNING")  # it would log every value of a statement
+    logging.getLogger("procrastinate").setLevel("CRITICAL")  # jobs/postgres says what matters
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -12,6 +12,8 @@ from digest.clock import Clock
 from digest.delivery.alerts import tell_brake
 from digest.delivery.checks import Gate
 from digest.delivery.doctor import Patient, examine_outside
+from digest.jobs.embedded import EmbeddedEngine
+from digest.jobs.engine import Engines
 from digest.mail.tokens import KeyRing
 from digest.rules.doctor.checkup import Check
 from digest.rules.relay import RelayConfig, parse_relays
@@ -47,6 +49,16 @@ class Runtime:
         patient = Patient(self.settings, self.relays, self.keys)
         sendings = patient.sendings(from_address, return_path)
         return await examine_outside(patient, sendings, now=self.clock.now())
+
+    @property
+    def engines(self) -> Engines:
+        """What runs the jobs of a scheduler: in this process, or once for all of them."""
+        local = EmbeddedEngine()
+        if self.db.dialect == "sqlite":
+            return Engines(shared=local, local=local)
+        from digest.jobs.postgres import ProcrastinateEngine  # its packages are an extra
+
+        return Engines(shared=ProcrastinateEngine(self.db.conninfo), local=local)
 
     @property
     def feedback_desk(self) -> FeedbackDesk:

@@ -10,6 +10,8 @@ from typing import Any
 from sqlalchemy import update
 
 from digest.delivery.publish import Stored, prepare_issue, store_issue
+from digest.jobs.embedded import EmbeddedEngine
+from digest.jobs.engine import Engines
 from digest.mail.address import address_key, parse_address
 from digest.store.installation import Installation, ensure_installation
 from digest.store.newsletters import Newsletter, create_newsletter
@@ -140,3 +142,9 @@ async def pass_canary(session: Session, issue_id: int) -> None:
     """Have an issue where the rest of its readers follow, and where it is listed."""
     passed = update(issues).where(issues.c.id == issue_id).values(canary_passed_at=NOW)
     await session.execute(passed)
+
+
+def in_this_process() -> Engines:
+    """The engine of one process, as SQLite has it."""
+    engine = EmbeddedEngine()
+    return Engines(shared=engine, local=engine)

@@ -26,7 +26,9 @@ BROKEN_PIPE = 141  # 128 + SIGPIPE
 FAULT = 70  # EX_SOFTWARE of sysexits(3): our own fault, not the caller's
 
 # Groups of one command: a function instead of an App.
-COMMANDS = frozenset({"demo", "dns", "doctor", "export", "init", "run", "status", "worker"})
+COMMANDS = frozenset(
+    {"demo", "dns", "doctor", "export", "init", "run", "scheduler", "status", "web", "worker"}
+)
 
 
 def build_app() -> App:

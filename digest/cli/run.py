@@ -14,14 +14,9 @@ from digest.cli.supervisor import supervised
 from digest.delivery.epoch import begin_here
 from digest.delivery.sender import Sender
 from digest.delivery.slots import SlotKeeper
-from digest.jobs.alarms import alarmed
-from digest.jobs.automatic import making_issues
-from digest.jobs.collecting import collecting
 from digest.jobs.inbox import received
-from digest.jobs.outgoing import Outgoing, posting, telling
+from digest.jobs.scheduler import scheduled
 from digest.jobs.sending import send_until
-from digest.jobs.slots import slots_kept
-from digest.jobs.upkeep import kept_up
 from digest.runtime import Runtime, open_runtime
 from digest.web.app import create_app
 from digest.web.server import open_listener, serving
@@ -60,27 +55,19 @@ async def run(
             scheduler=True,
             take_over=take_over,
         )
+        keeper = SlotKeeper(runtime.db, runtime.gate, began.machine)
+        desk = runtime.feedback_desk
         site = Site.of(runtime)
         listener = open_listener(host or settings.host, settings.port if port is None else port)
         async with (
             until_stopped() as stopped,
-            received(runtime.feedback_desk, settings.inbound) as doors,
+            received(desk, settings.inbound) as doors,
             serving(create_app(site), listener) as url,
         ):
             text = f"digest at {url}" + "".join(f"\n{door}: {at}" for door, at in doors.items())
             output.tell_started({"url": url, **doors}, as_json=as_json, text=text)
             async with (
-                kept_up(runtime.db, runtime.clock),
-                collecting(settings, runtime.db, runtime.clock),
-                making_issues(settings, runtime.db, runtime.clock),
-                posting(settings) as post,
-                telling(Outgoing(runtime.db, runtime.clock, post)),
-                alarmed(runtime.db, runtime.clock, settings) as alarms,
-                slots_kept(
-                    SlotKeeper(runtime.db, runtime.gate, began.machine),
-                    runtime.clock,
-                    beat=alarms.beat,
-                ),
+                scheduled(runtime.engines, settings, keeper, desk),
                 supervised(f"Serving {url}", stopped),
             ):
                 await _work(runtime, stopped)

@@ -6,8 +6,17 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from digest.runtime import Runtime
+
+HealthPort = Annotated[
+    int | None,
+    Parameter(help="Answer /healthz and /readyz on this port of DIGEST_HOST; 0: any that is free."),
+]
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 INTERRUPTED = 128 + signal.SIGINT  # as shells count
 
@@ -32,6 +41,21 @@ async def until_stopped() -> AsyncIterator[asyncio.Event]:
     finally:
         for number in SIGNALS:
             loop.remove_signal_handler(number)
+
+
+@asynccontextmanager
+async def health_served(runtime: Runtime, port: int | None) -> AsyncIterator[dict[str, str]]:
+    """While the block runs, say to whoever watches how a process without pages is; gives where."""
+    if port is None:
+        yield {}
+        return
+    from digest.web.app import health_app  # the pages take memory: only where they are wanted
+    from digest.web.server import open_listener, serving
+    from digest.web.site import Site
+
+    listener = open_listener(runtime.settings.host, port)
+    async with serving(health_app(Site.of(runtime)), listener) as url:
+        yield {"health": url}
 
 
 async def unless_stopped(work: Coroutine[Any, Any, T], stopped: asyncio.Event) -> T | None:

@@ -20,7 +20,7 @@ from digest.clock import Clock
 from digest.content.notice import NoticeLook, render_notice
 from digest.content.theme import load_theme
 from digest.errors import FetchError
-from digest.jobs.embedded import EmbeddedEngine
+from digest.jobs.engine import Engines
 from digest.net.fetch import Fetcher, Limits
 from digest.net.guard import Guard
 from digest.rules.webhooks import heard
@@ -51,14 +51,15 @@ class Alarms:
         """A slot went as it should: say so at the next look."""
         self._owed = bool(self.heartbeat_url)
 
-    async def work(self) -> None:
-        """Tell what there is to tell."""
+    async def tell_well(self) -> None:
+        """Ask for the heartbeat URL, when that is owed."""
         if self._owed and await self._asked():
             self._owed = False
-        if self.alert_url:
-            await self._tell()
 
-    async def _tell(self) -> None:
+    async def tell(self) -> None:
+        """Tell the alert URL what there is to tell."""
+        if not self.alert_url:
+            return
         async with self.db.read() as session:
             waiting = await to_tell(session, self.clock.now())
         for one in waiting:
@@ -100,9 +101,9 @@ def _said(one: ToTell, home: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def alarmed(
-    db: Database, clock: Clock, settings: Settings, *, every: float = LOOK
+    engines: Engines, db: Database, clock: Clock, settings: Settings, *, every: float = LOOK
 ) -> AsyncIterator[Alarms]:
-    """While the block runs, tell what ``settings`` say; what it gives takes heartbeats."""
+    """Tell what ``settings`` say; what it gives takes heartbeats. The block outlives the engines."""
     open_to = tuple(ip_network(name, strict=False) for name in settings.webhooks.allow.split())
     limits = Limits(seconds=_SECONDS, pause=0.0)
     async with Fetcher("digest (alerts)", guard=Guard(allow=open_to), limits=limits) as fetcher:
@@ -114,11 +115,9 @@ async def alarmed(
             settings.alert_url.get_secret_value(),
             settings.heartbeat_url.get_secret_value(),
         )
-        engine = EmbeddedEngine()
-        engine.register("alarms", alarms.work)
-        engine.every(every, "alarms")
-        await engine.start()
-        try:
-            yield alarms
-        finally:
-            await engine.stop()
+        engines.shared.register("alarms", alarms.tell)
+        engines.shared.every(every, "alarms")
+        # Whoever took the slot owes it.
+        engines.local.register("heartbeat", alarms.tell_well)
+        engines.local.every(every, "heartbeat")
+        yield alarms

@@ -6,8 +6,6 @@ withdrawn or cancelled, and the gate looks at it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime
 
 import structlog
@@ -18,7 +16,7 @@ from digest.content.issue_file import parse_issue
 from digest.delivery.known import what_is_known
 from digest.delivery.publish import approve_issue, prepare_issue, store_issue
 from digest.errors import DigestError
-from digest.jobs.embedded import EmbeddedEngine
+from digest.jobs.engine import Engine
 from digest.rules.automatic import AHEAD, AutomaticPolicy
 from digest.rules.delivery import IssueState
 from digest.rules.slots import SlotPolicy, SlotReason, SlotState
@@ -29,7 +27,7 @@ from digest.store.newsletters import Newsletter, list_newsletters
 from digest.store.session import Database, Session
 from digest.store.slots import Slot, breaks, latest_taken, upcoming
 
-__all__ = ["make_automatic_issue", "make_due_issues", "making_issues"]
+__all__ = ["make_automatic_issue", "make_due_issues", "make_issues"]
 
 log = structlog.get_logger(__name__)
 
@@ -114,20 +112,13 @@ async def _is_taken_care_of(session: Session, newsletter: Newsletter, since: dat
     )
 
 
-@asynccontextmanager
-async def making_issues(
-    settings: Settings, db: Database, clock: Clock, *, every: float = LOOK
-) -> AsyncIterator[None]:
-    """While the block runs: now and every ``every`` seconds, the issues that are due."""
+def make_issues(
+    engine: Engine, settings: Settings, db: Database, clock: Clock, *, every: float = LOOK
+) -> None:
+    """Now and every ``every`` seconds, the issues that are due."""
 
     async def work() -> None:
         await make_due_issues(db, settings, clock.now())
 
-    engine = EmbeddedEngine()
     engine.register("automatic", work)
     engine.every(every, "automatic")
-    await engine.start()
-    try:
-        yield
-    finally:
-        await engine.stop()

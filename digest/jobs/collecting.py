@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from digest.clock import Clock
 from digest.collect.asking import Asker
 from digest.collect.feeds import collect_due
-from digest.jobs.embedded import EmbeddedEngine
+from digest.jobs.engine import Engine
 from digest.settings import Settings
 from digest.store.session import Database
 
@@ -19,19 +19,14 @@ __all__ = ["collecting"]
 
 @asynccontextmanager
 async def collecting(
-    settings: Settings, db: Database, clock: Clock, *, every: float = LOOK
+    engine: Engine, settings: Settings, db: Database, clock: Clock, *, every: float = LOOK
 ) -> AsyncIterator[None]:
-    """While the block runs: now and every ``every`` seconds, the feeds that are due."""
+    """Now and every ``every`` seconds, the feeds that are due; the block outlives the engine."""
     async with Asker.of(settings).fetcher("feed reader of a newsletter") as fetcher:
 
         async def work() -> None:
             await collect_due(db, fetcher, clock.now())
 
-        engine = EmbeddedEngine()
         engine.register("feeds", work)
         engine.every(every, "feeds")
-        await engine.start()
-        try:
-            yield
-        finally:
-            await engine.stop()
+        yield

@@ -1,7 +1,6 @@
 """The engine inside one process: hints that there is work, and a clock that repeats them.
 
-Rows are the truth, jobs are hints: a job looks at the database and does what it finds there, so a
-hint may be lost or come twice. APScheduler is a clock only; nothing is stored with it. It knows the
+APScheduler is a clock only; nothing is stored with it. It knows the
 next time of a job by the wall, so a wall clock that is set back would silence it for as long: such
 a jump is noticed by the monotonic clock, and everything is woken.
 """
@@ -9,20 +8,18 @@ a jump is noticed by the monotonic clock, and everything is woken.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from digest.clock import Clock
+from digest.jobs.engine import Job
 
 log = structlog.get_logger(__name__)
 
 _LOOK = 1.0  # seconds between two looks at both clocks
 _JUMP = 2.0  # seconds of difference between them that are no drift
-
-Job = Callable[[], Awaitable[None]]
 
 
 class EmbeddedEngine:

@@ -1,5 +1,5 @@
-"""What comes in by itself while ``digest run`` lives: LMTP, a Maildir, a mailbox; and DNS asked
-about domains that bounces call gone.
+"""What comes in by itself while a scheduler lives: LMTP, a Maildir, a mailbox; and DNS asked about
+domains that bounces call gone.
 """
 
 from __future__ import annotations
@@ -8,39 +8,38 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-import structlog
-
 from digest.audience.feedback import FeedbackDesk
 from digest.audience.hosts import Ask, ask_hosts
 from digest.inbound.imap import parse_imap, watch_imap
 from digest.inbound.lmtp import lmtp_server
 from digest.inbound.maildir import watch_maildir
-from digest.jobs.embedded import EmbeddedEngine
+from digest.jobs.engine import Engine
 from digest.net.hosts import host_state
 from digest.settings import InboundSettings
 
 MINUTE = 60.0  # seconds
 
-log = structlog.get_logger(__name__)
+
+def ask_for_hosts(
+    engine: Engine, desk: FeedbackDesk, *, ask: Ask = host_state, every: float = MINUTE
+) -> None:
+    """Now and every ``every`` seconds, what DNS says of domains that bounces call gone."""
+
+    async def work() -> None:
+        await ask_hosts(desk.db, ask, desk.clock.now())
+
+    engine.register("hosts", work)
+    engine.every(every, "hosts")
 
 
 @asynccontextmanager
-async def received(
-    desk: FeedbackDesk, settings: InboundSettings, *, ask: Ask = host_state
-) -> AsyncIterator[dict[str, str]]:
+async def received(desk: FeedbackDesk, settings: InboundSettings) -> AsyncIterator[dict[str, str]]:
     """While the block runs, take in what comes by the doors that are set; gives them by name.
 
     Raises SettingsError for a door that cannot be opened.
     """
     doors: dict[str, str] = {}
     tasks: list[asyncio.Task[None]] = []
-    engine = EmbeddedEngine()
-
-    async def work() -> None:
-        await ask_hosts(desk.db, ask, desk.clock.now())
-
-    engine.register("hosts", work)
-    engine.every(MINUTE, "hosts")
     async with AsyncExitStack() as stack:
         if settings.lmtp:
             doors["lmtp"] = await stack.enter_async_context(lmtp_server(desk, settings.lmtp))
@@ -51,11 +50,9 @@ async def received(
             place = parse_imap(settings.imap.get_secret_value())
             doors["imap"] = f"{place.user}@{place.host}/{place.folder}"
             tasks.append(asyncio.create_task(watch_imap(desk, place)))
-        await engine.start()
         try:
             yield doors
         finally:
-            await engine.stop()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

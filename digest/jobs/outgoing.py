@@ -26,7 +26,7 @@ import structlog
 from digest.clock import Clock
 from digest.delivery.alerts import webhook_disabled
 from digest.errors import FetchError
-from digest.jobs.embedded import EmbeddedEngine
+from digest.jobs.engine import Engine
 from digest.net.fetch import Fetcher, Limits
 from digest.net.guard import Guard
 from digest.rules.webhooks import GIVE_UP, WebhookEvent, heard, wait_after
@@ -185,8 +185,10 @@ def _why(status: int | None) -> str:
 
 
 @asynccontextmanager
-async def telling(outgoing: Outgoing, *, every: float = LOOK) -> AsyncIterator[None]:
-    """While the block runs: look every so often for what there is to tell, and tell it.
+async def telling(
+    engine: Engine, outgoing: Outgoing, *, every: float = LOOK
+) -> AsyncIterator[None]:
+    """Look every so often for what there is to tell, and tell it; the block outlives the engine.
 
     A look does not wait for the one before: who answers slowly keeps nobody else waiting.
     """
@@ -197,16 +199,13 @@ async def telling(outgoing: Outgoing, *, every: float = LOOK) -> AsyncIterator[N
         looks.add(look)
         look.add_done_callback(_ended(looks))
 
-    engine = EmbeddedEngine()
     engine.register("outgoing", tell)
     engine.every(every, "outgoing")
     engine.register("forget told", outgoing.forget)
     engine.every(_FORGET, "forget told")
-    await engine.start()
     try:
         yield
     finally:
-        await engine.stop()
         for look in looks:
             look.cancel()
         await asyncio.gather(*looks, return_exceptions=True)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 from digest.clock import Clock
 from digest.delivery.slots import SlotKeeper
-from digest.jobs.embedded import EmbeddedEngine
+from digest.jobs.engine import Engines
 from digest.rules.epoch import SEEN_EVERY
 
 TICK = 5.0  # seconds
 
 
-@asynccontextmanager
-async def slots_kept(
-    keeper: SlotKeeper, clock: Clock, *, beat: Callable[[], None], every: float = TICK
-) -> AsyncIterator[None]:
-    """While the block runs: now and every ``every`` seconds, whatever is due. ``beat`` is called
-    when a slot has gone as it should.
+def keep_slots(
+    engines: Engines,
+    keeper: SlotKeeper,
+    clock: Clock,
+    *,
+    beat: Callable[[], None],
+    every: float = TICK,
+) -> None:
+    """Now and every ``every`` seconds, whatever is due. ``beat`` is called when a slot has gone as
+    it should.
     """
 
     async def work() -> None:
@@ -29,13 +32,7 @@ async def slots_kept(
     async def be_seen() -> None:
         await keeper.be_seen(clock.now())
 
-    engine = EmbeddedEngine()
-    engine.register("slots", work)
-    engine.every(every, "slots")
-    engine.register("be seen", be_seen)
-    engine.every(SEEN_EVERY.total_seconds(), "be seen")
-    await engine.start()
-    try:
-        yield
-    finally:
-        await engine.stop()
+    engines.shared.register("slots", work)
+    engines.shared.every(every, "slots")
+    engines.local.register("be seen", be_seen)
+    engines.local.every(SEEN_EVERY.total_seconds(), "be seen")

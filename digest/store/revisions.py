@@ -14,6 +14,7 @@ from sqlalchemy import Connection, inspect, text
 
 from digest import resources
 from digest.errors import DatabaseError
+from digest.store import engine_tables
 from digest.store.engines import (
     Place,
     check_file,
@@ -51,7 +52,13 @@ def compare_revision(connection: Connection) -> RevisionState:
     known = known_revisions()
     if any(revision not in known for revision in found):
         return RevisionState.NEWER
-    return RevisionState.CURRENT if known[-1] in found else RevisionState.BEHIND
+    if known[-1] not in found or not _engine_is_current(connection):
+        return RevisionState.BEHIND
+    return RevisionState.CURRENT
+
+
+def _engine_is_current(connection: Connection) -> bool:
+    return connection.dialect.name == "sqlite" or engine_tables.are_current(connection)
 
 
 def require_current(state: RevisionState, where: str) -> None:
@@ -108,6 +115,8 @@ def _upgrade(place: Place) -> None:
         if compare_revision(connection) is RevisionState.NEWER:
             raise _newer(str(place))
         _run_migrations(connection)
+        if place.dialect == "postgresql":
+            engine_tables.bring_up_to_date(connection)
         _check_foreign_keys(connection, place)
 
 

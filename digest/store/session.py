@@ -22,6 +22,7 @@ from digest.store.engines import (
     OLDEST_POSTGRESQL,
     Place,
     check_file,
+    conninfo,
     parse_place,
     read_engine,
     translated,
@@ -103,6 +104,11 @@ class Database:
     def engine(self) -> AsyncEngine:
         """The engine that writes, for a connection of one's own (a session advisory lock)."""
         return self._writer
+
+    @property
+    def conninfo(self) -> str:
+        """A PostgreSQL database as libpq names it, for the engine of ``jobs.postgres``."""
+        return conninfo(self._place)
 
     def __str__(self) -> str:
         """Where it is, without a password."""

@@ -1,4 +1,4 @@
-"""The web application of ``digest run``.
+"""The web application of ``digest run`` and ``digest web``.
 
 Rooms: ``health``; ``newsletters``, ``archive`` and ``feeds`` (what anyone may see); ``signup``;
 ``public``, ``preferences`` and ``own_data`` (what the links in a mail open); ``review`` (before an
@@ -35,7 +35,7 @@ from digest.web.page import ASSET_ROUTE, Faults, on_http_error
 from digest.web.security import BodyLimit, Headers, LoopbackOnly
 from digest.web.site import Site
 
-__all__ = ["Site", "create_app", "site_routes", "wrapped"]
+__all__ = ["Site", "create_app", "health_app", "site_routes", "wrapped"]
 
 
 def create_app(site: Site) -> ASGIApp:
@@ -43,6 +43,13 @@ def create_app(site: Site) -> ASGIApp:
     app = wrapped([Route("/", newsletters.home), *site_routes()])
     app.state.site = site
     return SubPath(app, site.prefix) if site.prefix else app
+
+
+def health_app(site: Site) -> ASGIApp:
+    """The health checks alone, for a process without pages."""
+    app = wrapped(health.ROUTES)
+    app.state.site = site
+    return app
 
 
 def site_routes() -> tuple[BaseRoute, ...]:

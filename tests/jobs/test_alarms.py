@@ -14,14 +14,15 @@ from digest.delivery.checks import Gate
 from digest.delivery.slots import SlotKeeper
 from digest.errors import SettingsError
 from digest.jobs.alarms import Alarms, alarmed
-from digest.jobs.slots import slots_kept
+from digest.jobs.engine import running
+from digest.jobs.slots import keep_slots
 from digest.net.fetch import Fetcher, Limits
 from digest.net.guard import Guard
 from digest.settings import Settings, load_settings
 from digest.store import slots
 from digest.store.newsletters import Newsletter, add_person, set_newsletter
 from digest.store.session import Database
-from tests.build import PUBLIC_URL, a_newsletter, an_installation
+from tests.build import PUBLIC_URL, a_newsletter, an_installation, in_this_process
 from tests.delivery.stage import KEYS
 from tests.fakes.listener import Listener
 
@@ -63,7 +64,7 @@ async def test_the_alert_url_hears_each_incident_once_and_in_order(database: Dat
     ):
         for _ in range(2):  # another process goes on where this one ended
             alarms = Alarms(database, Clock(), fetcher, PUBLIC_URL, alert_url=listener.url)
-            await alarms.work()
+            await alarms.tell()
     said = [one.json for one in listener.heard]
     assert ["one:587" in said[0]["text"], "two:587" in said[1]["text"]] == [True, True]
     assert len(said) == 2
@@ -79,9 +80,9 @@ async def test_what_was_not_heard_is_told_again_before_anything_else(database: D
         Fetcher("t", guard=Guard(allow=LOOPBACK), limits=Limits(pause=0)) as fetcher,
     ):
         alarms = Alarms(database, Clock(), fetcher, PUBLIC_URL, alert_url=listener.url)
-        await alarms.work()
+        await alarms.tell()
         assert len(listener.heard) == 1
-        await alarms.work()
+        await alarms.tell()
     told = ["one" if "one:587" in one.json["text"] else "two" for one in listener.heard]
     assert told == ["one", "one", "two"]
 
@@ -93,9 +94,10 @@ async def test_neither_url_leads_into_a_private_network_unless_it_is_opened(
     await refused(database, "one:587")
     async with Listener() as listener:
         given = settings(listener, webhooks={"allow": ""})
-        async with alarmed(database, Clock(), given) as alarms:
+        async with alarmed(in_this_process(), database, Clock(), given) as alarms:
             alarms.beat()
-            await alarms.work()
+            await alarms.tell_well()
+            await alarms.tell()
     assert listener.heard == []
 
 
@@ -113,12 +115,11 @@ async def test_the_heartbeat_follows_a_slot_that_went_as_it_should(
             local = due.replace(tzinfo=None, second=0, microsecond=0)
             await slots.open_slot(session, newsletter.id, local, due_at=due, now=due)
         keeper = SlotKeeper(database, Gate((), KEYS, PUBLIC_URL))
-        async with (
-            alarmed(database, clock, given, every=0.05) as alarms,
-            slots_kept(keeper, clock, beat=alarms.beat),
-            asyncio.timeout(30),
-        ):
-            await listener.told.wait()
+        engines = in_this_process()
+        async with alarmed(engines, database, clock, given, every=0.05) as alarms:
+            keep_slots(engines, keeper, clock, beat=alarms.beat)
+            async with running(engines), asyncio.timeout(30):
+                await listener.told.wait()
     assert listener.heard[0].method == "GET"
 
 
@@ -128,11 +129,11 @@ async def test_a_heartbeat_nobody_heard_is_still_owed(database: Database) -> Non
         Fetcher("t", guard=Guard(allow=LOOPBACK), limits=Limits(pause=0)) as fetcher,
     ):
         alarms = Alarms(database, Clock(), fetcher, PUBLIC_URL, heartbeat_url=listener.url)
-        await alarms.work()
+        await alarms.tell_well()
         assert listener.heard == []
         alarms.beat()
         for _ in range(3):
-            await alarms.work()
+            await alarms.tell_well()
     assert len(listener.heard) == 2
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import select
 from digest.audience.leave import leave, undo_leave
 from digest.audience.own_data import erase_reader
 from digest.clock import Clock
+from digest.jobs.engine import running
 from digest.jobs.outgoing import Outgoing, Post, posting, signed_headers, telling
 from digest.rules.webhooks import GIVE_UP, KEEP, TOLD, WebhookEvent, wait_after
 from digest.settings import Settings, WebhookSettings
@@ -31,7 +32,7 @@ from digest.store.webhooks import (
     enable_webhook,
     list_webhooks,
 )
-from tests.build import NOW, a_newsletter, a_reader, an_installation
+from tests.build import NOW, a_newsletter, a_reader, an_installation, in_this_process
 from tests.fakes.listener import Listener
 
 LOOPBACK = Settings(_env_file=None, webhooks=WebhookSettings(allow="127.0.0.0/8"))
@@ -253,7 +254,9 @@ async def test_who_answers_slowly_keeps_nobody_else_waiting(house: House) -> Non
     async with Listener() as listener:
         await house.add("https://slow.example/")
         await house.leave(house.anne)
-        async with telling(Outgoing(house.db, house.clock, post), every=0.05):
+        engines = in_this_process()
+        outgoing = Outgoing(house.db, house.clock, post)
+        async with telling(engines.shared, outgoing, every=0.05), running(engines):
             await asyncio.wait_for(hung.wait(), 30)
             await house.add(listener.url)
             await house.leave(house.bart)
@@ -350,7 +353,8 @@ async def test_what_was_told_is_forgotten_after_a_while(house: House) -> None:
 async def test_it_is_told_by_itself_while_pages_are_served(house: House) -> None:
     async with Listener() as listener:
         await house.add(listener.url)
-        async with telling(house.job, every=0.05):
+        engines = in_this_process()
+        async with telling(engines.shared, house.job, every=0.05), running(engines):
             await house.leave(house.anne)
             await asyncio.wait_for(listener.told.wait(), 30)
         assert listener.kinds == ["left"]

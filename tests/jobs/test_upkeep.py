@@ -8,11 +8,12 @@ from datetime import timedelta
 from sqlalchemy import select, update
 
 from digest.clock import Clock
-from digest.jobs.upkeep import kept_up
+from digest.jobs.engine import running
+from digest.jobs.upkeep import keep_up
 from digest.rules.subscription import SubscriptionState
 from digest.store.schema import subscriptions
 from digest.store.session import Database
-from tests.build import a_newsletter, a_reader
+from tests.build import a_newsletter, a_reader, in_this_process
 
 CLOCK = Clock()
 
@@ -38,9 +39,13 @@ async def until_active(db: Database) -> None:
 async def test_what_is_due_is_done_at_the_start_and_again(database: Database) -> None:
     await a_reader(database, await a_newsletter(database), "Anne")
     await pause_is_over(database)
-    async with kept_up(database, CLOCK):
+    engines = in_this_process()
+    keep_up(engines.shared, database, CLOCK)
+    async with running(engines):
         await until_active(database)
-    async with kept_up(database, CLOCK, every=0.05):
+    engines = in_this_process()
+    keep_up(engines.shared, database, CLOCK, every=0.05)
+    async with running(engines):
         for _ in range(2):
             await pause_is_over(database)
             await until_active(database)

@@ -44,6 +44,11 @@ def description(connection: Connection) -> dict[str, Any]:
     return tables
 
 
+def _of_the_engine(name: str) -> bool:
+    """Whether it is Procrastinate's, which makes its tables itself."""
+    return name.startswith(("procrastinate", "idx_procrastinate"))
+
+
 def _in_words(index: Any) -> str:
     options = {name: str(value) for name, value in index.get("dialect_options", {}).items()}
     return repr({**index, "dialect_options": options})
@@ -55,6 +60,7 @@ def test_the_migrations_make_exactly_the_tables_of_the_code(database_url, empty_
         wanted = description(connection)
     with migration_engine(parse_place(database_url)).connect() as connection:
         found = description(connection)
+    found = {table: parts for table, parts in found.items() if not _of_the_engine(table)}
     assert found.keys() == wanted.keys()
     for table, parts in wanted.items():
         assert found[table] == parts, table
@@ -66,7 +72,10 @@ def test_alembic_finds_nothing_left_to_do(database_url):
     from alembic.runtime.migration import MigrationContext
 
     with migration_engine(parse_place(database_url)).connect() as connection:
-        context = MigrationContext.configure(connection)
+        context = MigrationContext.configure(
+            connection,
+            opts={"include_name": lambda name, _kind, _of: not _of_the_engine(name or "")},
+        )
         assert compare_metadata(context, metadata) == []
 
 
