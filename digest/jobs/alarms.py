@@ -103,7 +103,7 @@ def _said(one: ToTell, home: str) -> dict[str, str]:
 async def alarmed(
     engines: Engines, db: Database, clock: Clock, settings: Settings, *, every: float = LOOK
 ) -> AsyncIterator[Alarms]:
-    """Tell what ``settings`` say; what it gives takes heartbeats. The block outlives the engines."""
+    """Tell what ``settings`` say; gives what takes heartbeats. The block outlives the engines."""
     open_to = tuple(ip_network(name, strict=False) for name in settings.webhooks.allow.split())
     limits = Limits(seconds=_SECONDS, pause=0.0)
     async with Fetcher("digest (alerts)", guard=Guard(allow=open_to), limits=limits) as fetcher:
