@@ -8,7 +8,7 @@
     net/        what we ask the network beside sending
     audience/   who reads: sign up, import, leave, what comes back
     collect/    what the next issue may link to: feeds, the link inbox, drafts
-    access/     who may do what: keys of programs
+    access/     who may do what: people at the desk, keys of programs
     delivery/   publish → plan → sender (claim, compose, send, record) → session → smtp
     inbound/    where bounces, complaints and answers come in: mail and webhooks
     jobs/       what runs by itself

@@ -38,6 +38,7 @@ GROUPS = {
     "dns": "All DNS records to publish, as a zone file.",
     "dkim": "Keys that sign mail, and their DNS records: new, show-dns, rotate.",
     "message": "Messages as bytes: check.",
+    "user": "Who may sign in at the desk: add, list, set, reset, remove, sessions.",
     "api-key": "Keys for programs that use the API: create, list, revoke.",
     "webhook": "Other programs that are told of readers: add, list, remove, enable, test.",
     "export": "Everything that is yours, as files to move away with.",

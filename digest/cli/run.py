@@ -6,11 +6,11 @@ import asyncio
 
 import structlog
 
-from digest.cli import output
 from digest.cli.connection import read_settings
 from digest.cli.options import Json
 from digest.cli.service import until_stopped
 from digest.cli.supervisor import supervised
+from digest.cli.user import tell_served
 from digest.delivery.epoch import begin_here
 from digest.delivery.sender import Sender
 from digest.delivery.slots import SlotKeeper
@@ -65,7 +65,7 @@ async def run(
             serving(create_app(site), listener) as url,
         ):
             text = f"digest at {url}" + "".join(f"\n{door}: {at}" for door, at in doors.items())
-            output.tell_started({"url": url, **doors}, as_json=as_json, text=text)
+            await tell_served(runtime, {"url": url, **doors}, as_json=as_json, text=text)
             async with (
                 scheduled(runtime.engines, settings, keeper, desk),
                 supervised(f"Serving {url}", stopped),

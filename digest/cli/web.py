@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from digest.cli import output
 from digest.cli.connection import read_settings
 from digest.cli.options import Json
 from digest.cli.service import until_stopped
 from digest.cli.supervisor import supervised
+from digest.cli.user import tell_served
 from digest.delivery.epoch import follow
 from digest.runtime import open_runtime
 from digest.web.app import create_app
@@ -33,7 +33,7 @@ async def web(*, host: str | None = None, port: int | None = None, as_json: Json
         site = Site.of(runtime)
         listener = open_listener(host or settings.host, settings.port if port is None else port)
         async with until_stopped() as stopped, serving(create_app(site), listener) as url:
-            output.tell_started({"url": url}, as_json=as_json, text=f"Pages at {url}")
+            await tell_served(runtime, {"url": url}, as_json=as_json, text=f"Pages at {url}")
             async with supervised(f"Serving {url}", stopped):
                 await stopped.wait()
         await site.desk.settled()

@@ -19,6 +19,7 @@ from digest.store.tables.newsletters import (
     schedulers,
     send_slots,
 )
+from digest.store.tables.people import audit, user_links, user_sessions, users
 from digest.store.tables.programs import api_keys, webhook_deliveries, webhooks
 from digest.store.tables.readers import (
     consent_batches,
@@ -43,6 +44,7 @@ from digest.store.tables.sending import (
 __all__ = [
     "api_keys",
     "attempts",
+    "audit",
     "candidates",
     "consent_batches",
     "consent_events",
@@ -70,6 +72,9 @@ __all__ = [
     "subscription_tags",
     "subscriptions",
     "suppressions",
+    "user_links",
+    "user_sessions",
+    "users",
     "version_links",
     "version_media",
     "versions",

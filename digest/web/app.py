@@ -2,7 +2,7 @@
 
 Rooms: ``health``; ``newsletters``, ``archive`` and ``feeds`` (what anyone may see); ``signup``;
 ``public``, ``preferences`` and ``own_data`` (what the links in a mail open); ``review`` (before an
-issue goes out); ``api`` (programs);
+issue goes out); ``desk`` (those who work here); ``api`` (programs);
 ``hooks`` (what providers post) and ``metrics`` (Prometheus).
 Layers, outermost first: headers on every answer, faults made into pages, a limit for bodies.
 """
@@ -31,6 +31,7 @@ from digest.web import (
     signup,
 )
 from digest.web.api import routes as api
+from digest.web.desk import routes as desk
 from digest.web.page import ASSET_ROUTE, Faults, on_http_error
 from digest.web.security import BodyLimit, Headers, LoopbackOnly
 from digest.web.site import Site
@@ -64,6 +65,7 @@ def site_routes() -> tuple[BaseRoute, ...]:
         *preferences.ROUTES,
         *own_data.ROUTES,
         *review.ROUTES,
+        *desk.ROUTES,
         *api.ROUTES,
         *hooks.ROUTES,
         *metrics.ROUTES,

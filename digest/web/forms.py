@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from digest.web.security import read_body
+from digest.web.security import BODY_LIMIT, read_body
 
 FIELDS_MAX = 64
 _URLENCODED = "application/x-www-form-urlencoded"
@@ -29,14 +29,18 @@ class Form:
         """The first value of ``name`` without blanks around it, "" where there is none."""
         return next((value.strip() for key, value in self._pairs if key == name), "")
 
+    def raw(self, name: str) -> str:
+        """The first value of ``name`` as it was typed, blanks and all: a password, a text."""
+        return next((value for key, value in self._pairs if key == name), "")
+
     def all(self, name: str) -> list[str]:
         """Every value of ``name``."""
         return [value.strip() for key, value in self._pairs if key == name]
 
 
-async def read_form(request: Request) -> Form:
+async def read_form(request: Request, *, limit: int = BODY_LIMIT) -> Form:
     """The form in the body of ``request``; 400 for what is none, 413 and 408 as ``read_body``."""
-    body = await read_body(request)
+    body = await read_body(request, limit=limit)
     pairs = form_pairs(request.headers.get("content-type", ""), body)
     if pairs is None:
         raise HTTPException(400)

@@ -105,7 +105,7 @@ class LoopbackOnly:
 class BodyLimit:
     """Refuses a request that announces a body above ``limit`` bytes before reading any of it.
 
-    ``/hooks/`` and ``/api/`` take more, and say how much themselves.
+    ``/hooks/``, ``/api/`` and ``/desk/`` take more, and say how much themselves.
     """
 
     def __init__(self, app: ASGIApp, limit: int = BODY_LIMIT) -> None:
@@ -138,7 +138,7 @@ async def read_body(
 
 def _says_itself(scope: Scope) -> bool:
     path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", "")).startswith(("/hooks/", "/api/"))
+    return path.removeprefix(scope.get("root_path", "")).startswith(("/hooks/", "/api/", "/desk/"))
 
 
 def _host(scope: Scope) -> str:

@@ -17,13 +17,16 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from digest.mail.tokens import KeyRing, TokenKind
+from digest.rules.rights import RIGHTS, Right, Role
 from digest.store import schema
 from digest.store.api_keys import revoke_key
 from digest.store.session import Database
 from digest.web.app import site_routes
+from digest.web.desk.routes import DOORS
 from tests.build import PUBLIC_URL, issue_text
 from tests.web.api import ALL, BASE, a_key
 from tests.web.conftest import Installation
+from tests.web.desk import a_browser, at_the_desk
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 SEEN = "GET HEAD"
@@ -46,6 +49,8 @@ PUBLIC = {
     "/n/{newsletter}/subscribe": f"{SEEN} POST",
     "/n/{newsletter}/subscribe.json": f"{SEEN} POST OPTIONS",
     "/api/v1/openapi.json": SEEN,
+    "/admin": SEEN,  # leads to the desk
+    "/desk/sign-in": f"{SEEN} POST",
 }
 # Where a signed token in the path is the authority, and of which purpose it has to be.
 TOKEN = {
@@ -70,6 +75,7 @@ SECRET = {
     "/d/{secret}": SEEN,
     "/d/{secret}/export": "POST",
     "/d/{secret}/erase": "POST",
+    "/desk/welcome/{secret}": f"{SEEN} POST",
 }
 # What a program may do with which scope.
 API = {
@@ -98,6 +104,21 @@ API = {
     "GET /suppressions": "suppressions:read",
     "POST /suppressions/find": "suppressions:read",
 }
+# What somebody who is signed in may do with which right; "": whoever they are.
+DESK = {
+    "GET /desk": "look",
+    "GET /desk/account": "",
+    "POST /desk/account/password": "",
+    "POST /desk/account/codes": "",
+    "POST /desk/account/sessions": "",
+    "POST /desk/sign-out": "",
+    "GET /desk/people": "people",
+    "POST /desk/people": "people",
+    "POST /desk/people/{user}/reset": "people",
+    "POST /desk/people/{user}/role": "people",
+    "POST /desk/people/{user}/remove": "people",
+    "GET /desk/log": "people",
+}
 _BODIES: dict[str, Any] = {
     "/newsletters/{newsletter}/signups": {"address": "cris@example.org"},
     "/newsletters/{newsletter}/issues": {"text": issue_text(190)},
@@ -122,9 +143,10 @@ def entries() -> dict[str, set[str]]:
     """Every path of the tables above, with its methods."""
     found = {path: set(methods.split()) for path, methods in (PUBLIC | SECRET | SIGNED).items()}
     found |= {path: set(methods.split()) for path, (methods, _) in (TOKEN | REVIEW).items()}
-    for row in API:
+    rows = [f"{method} {BASE}{path}" for method, _, path in (row.partition(" ") for row in API)]
+    for row in (*rows, *DESK):
         method, _, path = row.partition(" ")
-        found.setdefault(BASE + path, set()).update(SEEN.split() if method == "GET" else {method})
+        found.setdefault(path, set()).update(SEEN.split() if method == "GET" else {method})
     return found
 
 
@@ -166,6 +188,7 @@ def filled(path: str, **values: object) -> str:
         "reader": 1,
         "subscription": 1,
         "provider": "postmark",
+        "user": 99,
     }
     return path.format(**{**names, **values})
 
@@ -199,21 +222,24 @@ async def test_a_method_that_has_no_entry_is_refused_everywhere(
 
 
 async def test_looking_at_anything_with_every_right_changes_nothing(
-    installation: Installation, client: httpx2.AsyncClient
+    installation: Installation,
 ) -> None:
     site = installation.site
-    before = await everything(site.db)
     _, key = await a_key(site)
-    for path, allowed in entries().items():
-        kind = TOKEN[path][1] if path in TOKEN else TokenKind.LEAVE
-        place = filled(path, token=site.keys.sign(kind, installation.anne))
-        for method in sorted(allowed & {"GET", "HEAD", "OPTIONS"}):
-            headers = {"authorization": f"Bearer {key}"}
-            answer = await client.request(method, place, headers=headers)
-            absent = path in SECRET or path in SIGNED or path in REVIEW
-            expected = {404, 410} if absent or "{name}" in path else {200, 204}
-            assert answer.status_code in expected, (method, path)
-    assert await everything(site.db) == before
+    async with at_the_desk(site, Role.OWNER) as owner:
+        before = await everything(site.db)
+        for path, allowed in entries().items():
+            kind = TOKEN[path][1] if path in TOKEN else TokenKind.LEAVE
+            place = filled(path, token=site.keys.sign(kind, installation.anne))
+            for method in sorted(allowed & {"GET", "HEAD", "OPTIONS"}):
+                headers = {"authorization": f"Bearer {key}"}
+                answer = await owner.client.request(method, place, headers=headers)
+                absent = path in SECRET or path in SIGNED or path in REVIEW
+                expected = {404, 410} if absent or "{name}" in path else {200, 204}
+                if path == "/admin":
+                    expected = {303}
+                assert answer.status_code in expected, (method, path)
+        assert await everything(site.db) == before
 
 
 async def test_a_token_of_another_purpose_or_key_opens_no_page(
@@ -274,6 +300,40 @@ async def test_a_key_opens_what_its_scope_says_and_nothing_else(
         right = (await a_key(site, [scope]))[1]
         answer = await call(client, row, right)
         assert answer.is_success or (row.endswith("/approval") and answer.status_code == 409), row
+
+
+def test_every_door_of_the_desk_has_the_right_that_is_written_here() -> None:
+    doors = {f"{one.method} {one.path.replace(':int}', '}')}": one.right or "" for one in DOORS}
+    assert doors == DESK
+    assert len(doors) == len(DOORS)
+    assert all(one.act for one in DOORS if one.method == "POST")
+
+
+async def test_a_door_of_the_desk_opens_to_a_role_that_has_its_right_and_to_no_other(
+    installation: Installation,
+) -> None:
+    """Nobody and every role, at every door; whoever is refused changed nothing."""
+    site = installation.site
+    async with a_browser(site) as nobody:
+        before = await everything(site.db)
+        for row in DESK:
+            method, _, path = row.partition(" ")
+            answer = await nobody.request(method, filled(path), data=ONE_CLICK)
+            assert answer.status_code == (303 if method == "GET" else 403), row
+            assert answer.headers.get("location", "/desk/sign-in").startswith("/desk/sign-in")
+        assert await everything(site.db) == before
+    for role, (row, right) in itertools.product(Role, DESK.items()):
+        async with at_the_desk(site, role) as person:
+            method, _, path = row.partition(" ")
+            before = await everything(site.db)
+            asked = person.get if method == "GET" else person.post
+            answer = await asked(filled(path))
+            if right and Right(right) not in RIGHTS[role]:
+                assert answer.status_code == 403, (role, row)
+                assert await everything(site.db) == before, (role, row)
+            else:
+                assert answer.status_code != 403, (role, row)
+                assert "/sign-in" not in answer.headers.get("location", "") or "sign-out" in row
 
 
 async def call(client: httpx2.AsyncClient, row: str, key: str) -> httpx2.Response:

@@ -65,6 +65,7 @@ CLASSES: dict[int, tuple[str, tuple[str, ...]]] = {
             "test_looking_at_anything_with_every_right_changes_nothing",
             "test_a_change_needs_the_token_of_that_very_subscription",
             "test_no_answer_sets_a_cookie_or_leads_elsewhere",
+            "test_a_form_of_another_page_session_or_site_changes_nothing",
         ),
     ),
     12: (
@@ -81,6 +82,7 @@ CLASSES: dict[int, tuple[str, tuple[str, ...]]] = {
             "test_every_address_gets_the_same_answer_by_the_same_statements",
             "test_a_sign_up_takes_the_way_of_the_form",
             "test_every_bad_key_gets_the_same_answer",
+            "test_an_address_nobody_has_is_answered_as_a_wrong_password",
         ),
     ),
     14: ("timing of secrets", ("test_secrets_are_compared_in_constant_time",)),
@@ -127,12 +129,18 @@ CLASSES: dict[int, tuple[str, tuple[str, ...]]] = {
     ),
     22: (
         "sessions and keys that live on",
-        ("test_a_key_opens_what_its_scope_says_and_nothing_else",),
+        (
+            "test_a_key_opens_what_its_scope_says_and_nothing_else",
+            "test_a_session_is_never_one_that_the_browser_brought",
+            "test_whoever_is_changed_is_signed_out",
+            "test_who_tries_too_often_is_held_back_also_with_the_right_password",
+        ),
     ),
     23: (
         "gaps between roles",
         (
             "test_every_route_has_an_entry_and_every_entry_a_route",
+            "test_a_door_of_the_desk_opens_to_a_role_that_has_its_right_and_to_no_other",
             "test_a_key_opens_what_its_scope_says_and_nothing_else",
             "test_a_method_that_has_no_entry_is_refused_everywhere",
         ),

@@ -1,0 +1,1 @@
+"""The desk: what those who work with digest see, once they are signed in."""

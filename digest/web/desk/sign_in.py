@@ -1,0 +1,187 @@
+"""The way in: signing in, and the link with which somebody sets their password.
+
+Whoever is wrong learns nothing but that, after as long a time. Tries are counted for each network
+and for each address, also one nobody has.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from dataclasses import dataclass, field
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from digest.access.passwords import SHORTEST
+from digest.access.sessions import begin_session, sign_out, visitor_of
+from digest.access.users import follow_link, known_user, link_of
+from digest.errors import InputError, NotFoundError
+from digest.store.audit import write_down
+from digest.store.users import User, user_by_id
+from digest.web.client import Turnstile, client_net
+from digest.web.desk.doors import is_own
+from digest.web.desk.visit import (
+    HOME,
+    SIGN_IN,
+    Visit,
+    cookie_name,
+    drop_cookie,
+    plain_page,
+    set_cookie,
+)
+from digest.web.forms import Form, read_form
+from digest.web.site import Site, site_of
+
+_TO = re.compile(r"/desk(?:/[A-Za-z0-9._~/-]*)?")
+_AGAIN_AFTER = "600"
+
+
+@dataclass(slots=True)
+class Tries:
+    """How often a network may try, and how often an address may be tried."""
+
+    networks: Turnstile = field(default_factory=lambda: Turnstile(20, 600.0))
+    addresses: Turnstile = field(default_factory=lambda: Turnstile(50, 600.0))
+
+
+async def sign_in(request: Request) -> Response:
+    """Show the form; a POST signs in."""
+    site = site_of(request)
+    if request.method != "POST":
+        return _form(site, to=_where(request.query_params.get("to", "")))
+    form = await read_form(request)
+    if not is_own(request):
+        return plain_page(site, "not_ours.html", status=403)
+    if not _may_try(request, site, form.one("address")):
+        wait = {"to": _where(form.one("to")), "address": "", "problem": "often"}
+        answer = plain_page(site, "sign_in.html", wait, status=429)
+        answer.headers["retry-after"] = _AGAIN_AFTER
+        return answer
+    return await _signed_in(request, site, form)
+
+
+async def _signed_in(request: Request, site: Site, form: Form) -> Response:
+    address, to = form.one("address"), _where(form.one("to"))
+    user = await known_user(
+        site.db,
+        address,
+        form.raw("password"),
+        code=form.one("code"),
+        now=site.clock.now(),
+    )
+    if user is None:
+        async with site.db.begin() as session:
+            await write_down(session, address, "sign in", result="refused", now=site.clock.now())
+        return _form(site, to=to, address=address, problem="wrong", status=403)
+    answer = RedirectResponse(site.path(to), 303)
+    return answer if await _begin(request, site, user, answer) else _form(site, to=to)
+
+
+async def _begin(request: Request, site: Site, user: User, answer: Response) -> bool:
+    """Give the browser a session of its own, instead of any it had; False where the password
+    changed meanwhile.
+    """
+    now = site.clock.now()
+    browser = request.headers.get("user-agent", "")
+    async with site.db.begin() as session:
+        current = await user_by_id(session, user.id)
+        if current is None or current.password_hash != user.password_hash:
+            return False
+        before = await visitor_of(session, request.cookies.get(cookie_name(site), ""), now)
+        if before is not None:
+            await sign_out(session, before)
+        token = await begin_session(session, user, browser=browser, now=now)
+        await write_down(session, user.address, "sign in", now=now)
+    set_cookie(answer, site, token)
+    return True
+
+
+def _form(
+    site: Site, *, to: str, address: str = "", problem: str = "", status: int = 200
+) -> Response:
+    values = {"to": to, "address": address, "problem": problem}
+    return plain_page(site, "sign_in.html", values, status=status)
+
+
+def _where(asked: str) -> str:
+    """Where to go once signed in: a page of the desk, and nowhere else."""
+    return asked if _TO.fullmatch(asked) and ".." not in asked else HOME
+
+
+def _may_try(request: Request, site: Site, address: str) -> bool:
+    state = request.app.state
+    if not hasattr(state, "desk_tries"):
+        state.desk_tries = Tries()
+    tries: Tries = state.desk_tries
+    now = site.clock.monotonic()
+    from_here = tries.networks.passes(client_net(request, site.proxies), now)
+    return tries.addresses.passes(address.casefold()[:320], now) and from_here
+
+
+async def welcome(request: Request) -> Response:
+    """Show the form that sets a password; a POST sets it and signs in."""
+    site, secret = site_of(request), request.path_params["secret"]
+    async with site.db.read() as session:
+        found = await link_of(session, secret, site.clock.now())
+    if found is None:
+        raise HTTPException(410)
+    user = found[1]
+    if request.method != "POST":
+        return _welcome(site, user)
+    form = await read_form(request)
+    if not is_own(request) or not _may_try(request, site, "a link"):
+        return plain_page(site, "not_ours.html", status=403)
+    try:
+        if not _same(form.raw("password"), form.raw("again")):
+            raise InputError("The two are not the same.", where="password")
+        user = await follow_link(
+            site.db,
+            secret,
+            password=form.raw("password"),
+            address=form.one("address"),
+            name=form.one("name"),
+            now=site.clock.now(),
+        )
+    except NotFoundError:
+        raise HTTPException(410) from None
+    except InputError as error:
+        return _welcome(site, user, form=form, problem=error)
+    answer = RedirectResponse(site.path(HOME), 303)
+    await _begin(request, site, user, answer)
+    return answer
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two texts that are secret are the same."""
+    return hmac.compare_digest(one.encode(), other.encode())
+
+
+def _welcome(
+    site: Site, user: User | None, *, form: Form | None = None, problem: InputError | None = None
+) -> Response:
+    values = {
+        "user": user,
+        "address": form.one("address") if form else "",
+        "name": form.one("name") if form else "",
+        "problem": problem,
+        "shortest": SHORTEST,
+    }
+    return plain_page(site, "welcome.html", values, status=422 if problem else 200)
+
+
+async def leave(visit: Visit) -> Response:
+    """Sign out."""
+    async with visit.site.db.begin() as session:
+        await sign_out(session, visit.visitor)
+    answer = RedirectResponse(visit.site.path(SIGN_IN), 303)
+    drop_cookie(answer, visit.site)
+    return answer
+
+
+ROUTES = (
+    Route(SIGN_IN, sign_in, methods=["GET", "HEAD", "POST"]),
+    Route(f"{HOME}/welcome/{{secret}}", welcome, methods=["GET", "HEAD", "POST"]),
+)

@@ -1,0 +1,134 @@
+"""Who stands before a page of the desk, and the cookie and the frame they get.
+
+The cookie is ``__Host-`` (RFC 6265bis §4.1.3.2) wherever pages are served over https; on a loopback
+address without TLS it cannot be. SameSite=Lax, so that a link in a mail still opens the desk; what
+changes something needs the form's token besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from digest.access.sessions import LONGEST, Visitor
+from digest.rules.rights import Right
+from digest.store.newsletters import Newsletter, list_newsletters
+from digest.store.users import User
+from digest.web.desk.words import SAID, TABS
+from digest.web.forms import Form
+from digest.web.page import page
+from digest.web.site import Site, site_of
+
+HOME = "/desk"
+SIGN_IN = f"{HOME}/sign-in"
+# Forms are asked for by pages of ours only; a referrer within the site gives nothing away and lets
+# browsers say where a form came from.
+_PRIVATE = {"referrer-policy": "same-origin", "x-robots-tag": "noindex, nofollow"}
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request of somebody who is signed in and may make it. ``form`` is what a POST brought."""
+
+    request: Request
+    visitor: Visitor
+    newsletters: tuple[Newsletter, ...] = ()
+    form: Form = field(default_factory=lambda: Form([]))
+
+    @property
+    def site(self) -> Site:
+        return site_of(self.request)
+
+    @property
+    def user(self) -> User:
+        return self.visitor.user
+
+    @property
+    def by(self) -> str:
+        """Who did it, as records have it."""
+        return self.user.address
+
+    def part(self, name: str) -> str:
+        """A part of the path."""
+        return str(self.request.path_params[name])
+
+    def asked(self, name: str) -> str:
+        """What the query says, "" where it says nothing."""
+        return self.request.query_params.get(name, "").strip()
+
+    def page(
+        self,
+        template: str,
+        values: Mapping[str, Any],
+        *,
+        current: str = "",
+        status: int = 200,
+    ) -> Response:
+        """A page of the desk in its frame. ``current`` is where one is in the navigation."""
+        found = {**self._frame(current), **values}
+        return page(f"desk/{template}", found, status=status, headers=_PRIVATE)
+
+    def _frame(self, current: str) -> dict[str, Any]:
+        slug = self.request.path_params.get("newsletter")
+        here = next((one for one in self.newsletters if one.slug == slug), None)
+        return {
+            "prefix": self.site.prefix,
+            "me": self.user,
+            "may": frozenset(right.value for right in Right if self.visitor.may(right)),
+            "form_token": self.visitor.form_token,
+            "newsletters": self.newsletters,
+            "here": here or (self.newsletters[0] if self.newsletters else None),
+            "current": current,
+            "tabs": TABS,
+            "done": self.asked("done"),
+            "said": SAID,
+        }
+
+    def see(self, path: str, *, done: str = "") -> Response:
+        """Go to a page of the desk, which says what was done: a word of ``words.SAID``."""
+        query = f"?done={done}" if done else ""
+        return RedirectResponse(self.site.path(path) + query, 303)
+
+
+async def newsletters_of(site: Site) -> tuple[Newsletter, ...]:
+    """What the frame leads to."""
+    async with site.db.read() as session:
+        return tuple(await list_newsletters(session))
+
+
+def cookie_name(site: Site) -> str:
+    """Under which name a session's token lies in the browser."""
+    return "__Host-desk" if site.public_url.startswith("https://") else "desk"
+
+
+def set_cookie(response: Response, site: Site, token: str) -> None:
+    """Give the browser its token."""
+    response.set_cookie(
+        cookie_name(site),
+        token,
+        max_age=int(LONGEST.total_seconds()),
+        path="/",
+        secure=site.public_url.startswith("https://"),
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def drop_cookie(response: Response, site: Site) -> None:
+    """Take it away."""
+    secure = site.public_url.startswith("https://")
+    response.delete_cookie(
+        cookie_name(site), path="/", secure=secure, httponly=True, samesite="lax"
+    )
+
+
+def plain_page(
+    site: Site, template: str, values: Mapping[str, Any] | None = None, *, status: int = 200
+) -> Response:
+    """A page of the desk for who is not signed in."""
+    found = {"prefix": site.prefix, **(values or {})}
+    return page(f"desk/{template}", found, status=status, headers=_PRIVATE)
