@@ -54,7 +54,7 @@ class Moves:
         mine = await get_subscription(session, subscription_id)
         if mine is None or mine.state not in _ALIVE:
             return False
-        asked = Signup(mine.newsletter_id, str(address), self.net, "address change", "")
+        asked = Signup(mine.newsletter_id, str(address), self.net, "address change")
         if not await self._may_mail(session, asked, address, now):
             return False
         await revoke_passes(session, [mine.id], [PassPurpose.MOVE])

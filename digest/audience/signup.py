@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from digest.audience.greeting import greet
+from digest.audience.wording import asked_words
 from digest.errors import DatabaseError
 from digest.mail.address import Address, address_key, parse_address
 from digest.mail.tokens import KeyRing, TokenKind
@@ -51,6 +52,7 @@ from digest.store.suppressions import (
     read_pepper,
     suppression_of,
 )
+from digest.store.wordings import keep_wording
 
 if TYPE_CHECKING:
     from digest.clock import Clock
@@ -58,8 +60,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# What the form says, by a name that changes whenever the words do: it is kept as what was agreed.
-WORDING = "signup-2026-11"
 _FINAL = (SuppressionReason.COMPLAINED, SuppressionReason.OPERATOR)
 
 
@@ -77,7 +77,7 @@ class SignupDesk:
 
     async def ask(self, newsletter_id: int, address: Address, *, net: str, source: str) -> None:
         """Take a sign-up; ``net`` is the client's network, ``source`` the door it came through."""
-        asked = Signup(newsletter_id, str(address), net, source, WORDING)
+        asked = Signup(newsletter_id, str(address), net, source)
         async with self.db.begin() as session:
             await ask_signup(session, asked, self.clock.now())
         self.wake()
@@ -145,11 +145,12 @@ class SignupDesk:
             total=counted.total,
         )
         outcome = decide(facts, self.limits, now)
-        mail = ConfirmationMail(newsletter, self.public_url)
         if outcome is SignupOutcome.ALREADY and reader is not None and mine is not None:
             await write_notice(session, self._already(newsletter, reader, mine), now)
         elif outcome is SignupOutcome.CONFIRMATION:
             to = reader.address if reader is not None else str(address)
+            language = (reader.language if reader is not None else None) or newsletter.language
+            mail = ConfirmationMail(newsletter, self.public_url, language)
             await mail.write(session, to, asked=found.signup, asked_at=found.asked_at, now=now)
         return outcome
 
@@ -174,6 +175,7 @@ class ConfirmationMail:
 
     newsletter: Newsletter
     public_url: str
+    language: str
 
     async def write(
         self, session: Session, address: str, *, asked: Signup, asked_at: datetime, now: datetime
@@ -192,7 +194,6 @@ class ConfirmationMail:
             "asked_at": asked_at.isoformat(timespec="seconds"),
             "net": asked.net,
             "source": asked.source,
-            "wording": asked.wording,
         }
         secret = await write_pass(
             session, NewPass(PassPurpose.CONFIRM, subscription_id, expires_at, detail=detail), now
@@ -201,7 +202,7 @@ class ConfirmationMail:
             kind="confirmation",
             lane=SIGN_UP_LANE,
             address=address,
-            language=self.newsletter.language,
+            language=self.language,
             params={"newsletter": self.newsletter.name, "url": f"{self.public_url}/c/{secret}"},
             newsletter_id=self.newsletter.id,
             expires_at=expires_at,
@@ -235,10 +236,13 @@ async def look_up_confirmation(session: Session, secret: str, *, now: datetime) 
     return Waiting(mine, found.used_at is not None)
 
 
-async def confirm(session: Session, secret: str, *, net: str, now: datetime) -> Confirmed | None:
+async def confirm(
+    session: Session, secret: str, *, language: str, net: str, now: datetime
+) -> Confirmed | None:
     """Subscribe the reader who got this link; None when the link does nothing (any more).
 
-    A second time it changes nothing: who has left since is not brought back by an old mail.
+    ``language`` is that of the page with the button, whose words are kept. A second time it
+    changes nothing: who has left since is not brought back by an old mail.
     """
     found = await find_pass(session, secret, (PassPurpose.CONFIRM,), now)
     mine = await get_subscription(session, found.subscription_id) if found is not None else None
@@ -251,7 +255,10 @@ async def confirm(session: Session, secret: str, *, net: str, now: datetime) -> 
         return None
     await lift_suppressions(session, key, mine.newsletter_id, now=now)
     asked = found.detail
-    proof = Proof(asked.get("wording"), net, {"asked": dict(asked)})
+    newsletter = await newsletter_by_id(session, mine.newsletter_id)
+    words = asked_words(newsletter.name, language)
+    wording = await keep_wording(session, language, words, now=now)
+    proof = Proof(wording, net, {"asked": dict(asked)})
     source = str(asked.get("source", ""))
     fresh = await activate_subscription(
         session, mine.id, now, kind="confirmed", source=source, proof=proof

@@ -41,6 +41,8 @@ async def consent(address: str, /, *, as_json: Json = False) -> int:
         output.document(f"{one['newsletter']}: {one['state']}\n")
         for event in one["consent"]:
             output.document(f"  {output.printable(_in_words(event))}\n")
+            for line in event.get("words", "").splitlines():
+                output.document(f"      | {output.printable(line)}\n")
     return 0
 
 
@@ -100,8 +102,9 @@ async def resend_confirmation(
         ]
         if not waits or reader.suppressed_at is not None:
             raise RefusedError("This reader waits for no confirmation.", where=address)
-        asked = Signup(newsletter.id, reader.address, "operator", "operator", "")
-        mail = ConfirmationMail(newsletter, found.settings.public_url)
+        asked = Signup(newsletter.id, reader.address, "operator", "operator")
+        language = reader.language or newsletter.language
+        mail = ConfirmationMail(newsletter, found.settings.public_url, language)
         now = found.clock.now()
         await mail.write(session, reader.address, asked=asked, asked_at=now, now=now)
     told = {"newsletter": newsletter.slug, "address": reader.address, "queued": True}

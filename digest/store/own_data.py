@@ -12,6 +12,7 @@ from digest.store.session import Session
 
 _e = schema.consent_events
 _b = schema.consent_batches
+_w = schema.wordings
 _s = schema.subscriptions
 _d = schema.deliveries
 
@@ -35,9 +36,14 @@ async def consent_histories(
         said = {"kind": "imported", "source": source, "file": file}
         found[subscription_id].append({"at": _text(at), **said})
     columns = (_e.c.at, _e.c.kind, _e.c.source, _e.c.text_version, _e.c.origin, _e.c.detail)
-    query = select(_e.c.subscription_id, *columns).where(_e.c.subscription_id.in_(subscription_ids))
+    query = (
+        select(_e.c.subscription_id, *columns, _w.c.text)
+        .join_from(_e, _w, _w.c.version == _e.c.text_version, isouter=True)
+        .where(_e.c.subscription_id.in_(subscription_ids))
+    )
     for row in await session.execute(query.order_by(_e.c.id)):
-        known = {"wording": row.text_version, "from": row.origin, "detail": row.detail}
+        known = {"wording": row.text_version, "words": row.text}
+        known |= {"from": row.origin, "detail": row.detail}
         said = {name: value for name, value in known.items() if value}
         told = {"at": _text(row.at), "kind": row.kind, "source": row.source, **said}
         found[row.subscription_id].append(told)

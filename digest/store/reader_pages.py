@@ -23,6 +23,7 @@ _s = schema.subscriptions
 _t = schema.subscription_tags
 _e = schema.consent_events
 _b = schema.consent_batches
+_w = schema.wordings
 ERASED = "erased:"  # how the key of an erased address begins
 
 
@@ -43,6 +44,7 @@ class Consent:
     kind: str
     source: str
     wording: str | None
+    words: str | None
     origin: str | None
     detail: dict[str, Any] | None
     at: datetime
@@ -103,9 +105,10 @@ async def consent_page(
 
     The import a subscription came with stands before the first of them.
     """
-    columns = (_e.c.id, _e.c.kind, _e.c.source, _e.c.text_version, _e.c.origin, _e.c.detail)
+    columns = (_e.c.id, _e.c.kind, _e.c.source, _e.c.text_version, _w.c.text, _e.c.origin)
     query = (
-        select(*columns, _e.c.at)
+        select(*columns, _e.c.detail, _e.c.at)
+        .join_from(_e, _w, _w.c.version == _e.c.text_version, isouter=True)
         .where(_e.c.subscription_id == subscription_id, _e.c.id > after)
         .order_by(_e.c.id)
         .limit(limit)
@@ -121,6 +124,6 @@ async def _import(session: Session, subscription_id: int) -> list[Consent]:
         .where(_s.c.id == subscription_id)
     )
     return [
-        Consent(None, "imported", source, None, None, {"file": file} if file else None, at)
+        Consent(None, "imported", source, None, None, None, {"file": file} if file else None, at)
         for source, file, at in await session.execute(query)
     ]

@@ -30,6 +30,7 @@ from digest.store.tables.readers import (
     subscription_tags,
     subscriptions,
     suppressions,
+    wordings,
 )
 from digest.store.tables.sending import (
     attempts,
@@ -80,5 +81,6 @@ __all__ = [
     "versions",
     "webhook_deliveries",
     "webhooks",
+    "wordings",
     "workers",
 ]

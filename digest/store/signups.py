@@ -19,13 +19,12 @@ from digest.store.session import Session
 
 @dataclass(frozen=True, slots=True)
 class Signup:
-    """Somebody asked for a newsletter: from which network, by which door, on which wording."""
+    """Somebody asked for a newsletter: from which network, by which door."""
 
     newsletter_id: int
     address: str
     net: str
     source: str
-    wording: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,6 @@ async def ask_signup(session: Session, signup: Signup, now: datetime) -> None:
         "address": signup.address,
         "net": signup.net,
         "source": signup.source,
-        "wording": signup.wording,
         "asked_at": now,
     }
     await session.execute(insert(signups).values(row))
@@ -69,7 +67,7 @@ async def next_signup(session: Session) -> OpenSignup | None:
     row = (await session.execute(query)).one_or_none()
     if row is None:
         return None
-    asked = Signup(row.newsletter_id, row.address, row.net, row.source, row.wording)
+    asked = Signup(row.newsletter_id, row.address, row.net, row.source)
     return OpenSignup(row.id, asked, row.asked_at)
 
 
@@ -125,7 +123,6 @@ async def note_mail(
         "newsletter_id": asked.newsletter_id,
         "net": asked.net,
         "source": asked.source,
-        "wording": asked.wording,
         "mailbox_hash": mailbox_hash,
         "domain": domain,
         "outcome": SignupOutcome.CONFIRMATION,

@@ -169,8 +169,14 @@ async def _confirm(request: Request, site: Site, secret: str) -> Response:
     if (await read_form(request)).one("confirm") != "yes":
         raise HTTPException(400)
     net = client_net(request, site.proxies)
+    now = site.clock.now()
     async with site.db.begin() as session:
-        done = await confirm(session, secret, net=net, now=site.clock.now())
+        waiting = await look_up_confirmation(session, secret, now=now)
+        if waiting is None:
+            raise HTTPException(410)
+        wished = await languages_of(session, waiting.subscription.id)
+        language = language_for(request, *wished)
+        done = await confirm(session, secret, language=language, net=net, now=now)
     if done is None:
         raise HTTPException(410)
     if done.now:

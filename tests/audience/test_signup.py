@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import event, func, select
 
 from digest.audience.leave import leave
+from digest.audience.own_data import export_reader
 from digest.audience.signup import (
-    WORDING,
     Confirmed,
     SignupDesk,
     confirm,
@@ -25,7 +25,16 @@ from digest.rules.signup import MEMORY, SignupLimits, SignupOutcome
 from digest.rules.subscription import SubscriptionState, SuppressionReason
 from digest.store.deliveries import plan_deliveries
 from digest.store.newsletters import Newsletter
-from digest.store.schema import consent_events, notices, passes, signups, subscribers, subscriptions
+from digest.store.preferences import speak_to
+from digest.store.schema import (
+    consent_events,
+    notices,
+    passes,
+    signups,
+    subscribers,
+    subscriptions,
+    wordings,
+)
 from digest.store.session import Database
 from digest.store.signups import Signup, ask_signup, expire_pending, forget_signups
 from digest.store.subscribers import find_reader
@@ -61,7 +70,7 @@ class Place:
     async def only_ask(self, address: str) -> None:
         """Write a sign-up down and answer nothing, as a process does that dies right then."""
         async with self.db.begin() as session:
-            asked = Signup(self.newsletter.id, address, NET, "form", WORDING)
+            asked = Signup(self.newsletter.id, address, NET, "form")
             await ask_signup(session, asked, NOW)
 
     async def mails(self) -> list[Any]:
@@ -81,7 +90,7 @@ class Place:
 
     async def confirm(self, secret: str) -> Confirmed | None:
         async with self.db.begin() as session:
-            return await confirm(session, secret, net=NET, now=self.clock.now())
+            return await confirm(session, secret, language="en", net=NET, now=self.clock.now())
 
     async def state(self, address: str) -> SubscriptionState | None:
         async with self.db.read() as session:
@@ -133,7 +142,7 @@ async def test_only_the_confirmation_subscribes(place: Place) -> None:
         events = (await session.execute(select(consent_events))).all()
     [proof] = events
     assert (proof.kind, proof.source, proof.origin) == ("confirmed", "form", NET)
-    assert proof.text_version
+    assert proof.text_version.startswith("en-")
     assert proof.detail["asked"]["asked_at"].startswith("2026-11-26T09:00")
 
 
@@ -308,3 +317,26 @@ async def test_who_never_confirms_is_forgotten(place: Place) -> None:
             for table in (subscribers, subscriptions, passes, signups)
         ]
     assert left == [1, 1, 0, 0]
+
+
+async def test_a_reader_we_know_is_asked_in_their_own_language(place: Place) -> None:
+    reader = await a_reader(place.db, place.newsletter)
+    async with place.db.begin() as session:
+        await speak_to(session, reader.subscriber_id, "fr")
+    await leave(place.db, reader.subscription_id, source="page", clock=place.clock)
+    await place.sign_up("anne@example.org")
+    await place.sign_up("bart@example.org")
+    assert [mail.language for mail in await place.mails()] == ["fr", "en"]
+
+
+async def test_what_was_asked_is_kept_word_for_word_and_once(place: Place) -> None:
+    for name in ("anne", "bart"):
+        await place.sign_up(f"{name}@example.org")
+        await place.confirm(await place.secret())
+    async with place.db.read() as session:
+        [kept] = (await session.execute(select(wordings))).all()
+        data = await export_reader(session, "anne@example.org")
+    assert "every issue of A Weekly" in kept.text
+    assert data is not None
+    [agreed] = data["subscriptions"][0]["consent"]
+    assert (agreed["wording"], agreed["words"]) == (kept.version, kept.text)

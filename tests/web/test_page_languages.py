@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 import httpx2
 import pytest
+from sqlalchemy import select
 
 from digest.content.issue_file import parse_issue
 from digest.content.notice import FOR_READERS, NoticeLook, render_notice
 from digest.content.render import render_issue
 from digest.content.theme import Masthead, load_theme
 from digest.languages import catalogue, languages, say
+from digest.mail.address import parse_address
 from digest.mail.tokens import TokenKind
 from digest.store.newsletters import set_newsletter
 from digest.store.preferences import speak_to
+from digest.store.schema import notices, wordings
 from digest.store.subscribers import get_subscription
 from tests.build import PUBLIC_URL, issue_text
 from tests.web.conftest import Installation
@@ -136,3 +140,24 @@ def test_the_usual_words_of_an_issue_are_in_its_language_and_its_own_are_left_al
 
 def test_a_language_without_a_catalogue_has_the_words_of_english() -> None:
     assert catalogue("nl").gettext("Save") == "Save"
+
+
+@pytest.mark.parametrize("language", languages())
+async def test_the_words_that_are_kept_with_a_consent_are_those_of_the_page(
+    installation: Installation, client: httpx2.AsyncClient, language: str
+) -> None:
+    site = installation.site
+    async with site.db.begin() as session:
+        await set_newsletter(session, installation.newsletter.id, name="A & B", language=language)
+    await site.desk.ask(1, parse_address("cris@example.org"), net="192.0.2.0/24", source="form")
+    await site.desk.settled()
+    async with site.db.read() as session:
+        [mail] = (await session.execute(select(notices))).all()
+    path = mail.params["url"].removeprefix(PUBLIC_URL)
+    shown = unescape(re.sub(r"<[^>]+>", "", (await client.get(path)).text))
+    await client.post(path, data={"confirm": "yes"})
+    async with site.db.read() as session:
+        [kept] = (await session.execute(select(wordings))).all()
+    assert (kept.language, "A & B" in kept.text) == (language, True)
+    for line in kept.text.splitlines():
+        assert line in shown

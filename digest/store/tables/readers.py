@@ -88,11 +88,21 @@ consent_events = Table(
     reference("subscription_id", "subscriptions.id"),
     Column("kind", String(32), nullable=False),
     Column("source", Text, nullable=False, server_default=""),
-    Column("text_version", String(64)),  # the wording that was agreed to
+    Column("text_version", String(64)),  # of wordings: what was agreed to
     Column("origin", String(64)),  # truncated or keyed-hash address of the client
     Column("detail", Json),
     at("at", null=False),
     Index("ix_consent_events_subscription_id", "subscription_id", "id"),
+)
+
+# What readers were asked, word for word; kept for as long as the consents that name it.
+wordings = Table(
+    "wordings",
+    metadata,
+    Column("version", String(64), primary_key=True),
+    Column("language", String(16), nullable=False),
+    Column("text", Text, nullable=False),
+    at("first_used_at", null=False),
 )
 
 suppressions = Table(
@@ -120,7 +130,6 @@ signups = Table(
     Column("domain", String(255)),
     Column("net", String(64), nullable=False),  # the client's, truncated
     Column("source", String(32), nullable=False),  # form, api
-    Column("wording", String(64), nullable=False),
     Column("outcome", EnumText(SignupOutcome)),
     at("asked_at", null=False),
     at("settled_at"),

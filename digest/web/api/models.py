@@ -170,6 +170,8 @@ class ConsentEvent(Answer):
     """By which door: a form, a link in a mail, a command, a key."""
     wording: str | None
     """The version of the text that was agreed to."""
+    words: str | None
+    """That text, as the page with the button said it."""
     network: str | None
     """Where from: the network, never the whole address."""
     detail: dict[str, Any] | None
@@ -183,6 +185,7 @@ class ConsentEvent(Answer):
             kind=found.kind,
             source=found.source,
             wording=found.wording,
+            words=found.words,
             network=found.origin,
             detail=found.detail,
             at=found.at,
