@@ -70,7 +70,8 @@ def _parts(url: str) -> SplitResult:
     return parts
 
 
-def _public_url(url: str) -> str:
+def read_public_url(url: str) -> str:
+    """The URL of the pages as it is used; ValueError says what it must be."""
     parts = _parts(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must be like https://news.example.org")
@@ -302,7 +303,7 @@ class Settings(BaseSettings):
     rate, per_hour, per_day, ramp, weight, timeout, profile, configuration_set (of Amazon SES),
     stream (of Postmark), and for `digest doctor`: addresses it delivers from, return_path (a
     provider's domain for bounces), selectors (of a provider's keys). Empty: nothing can be sent."""
-    public_url: Annotated[str, AfterValidator(_public_url)] = "http://127.0.0.1:8000"
+    public_url: Annotated[str, AfterValidator(read_public_url)] = "http://127.0.0.1:8000"
     """Where readers reach the pages of this service. `http://` only on loopback addresses."""
     secret_key: Annotated[
         SecretStr | None, BeforeValidator(_absent_if_empty), AfterValidator(_secret_key)

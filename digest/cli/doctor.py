@@ -172,7 +172,7 @@ def show(checks: list[Check], *, as_json: bool) -> None:
         said = Text(f"{output.printable(check.about)}: " if check.about else "", style="bold")
         said.append(output.printable(check.found), style="not bold")
         if check.fix and check.light is not Light.GREEN:
-            said.append(f"\n{output.printable(check.fix)}", style="not bold cyan")
+            said.append(f"\n{output.printable(_advice(check))}", style="not bold cyan")
         table.add_row(Text(check.light.value, style=_COLOURS[check.light]), check.code, said)
     console = Console(highlight=False, soft_wrap=False)
     console.print(table)
@@ -181,6 +181,14 @@ def show(checks: list[Check], *, as_json: bool) -> None:
     if records:
         output.document("\nRecords to write:\n\n")
         output.document("".join(f"{record.zone_line}\n" for record in records))
+
+
+def _advice(check: Check) -> str:
+    """What to do; a record to write is named here and stands whole below the table."""
+    if not check.records:
+        return check.fix
+    names = ", ".join(f"{one.kind} {one.name}" for one in check.records)
+    return f"{check.fix.rstrip(':')}, below: {names}"
 
 
 def row_of(check: Check) -> dict[str, Any]:

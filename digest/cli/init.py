@@ -6,10 +6,8 @@ import re
 import secrets
 import sys
 from dataclasses import replace
-from getpass import getpass
 from pathlib import Path
 from typing import Annotated, cast
-from urllib.parse import quote
 
 from cyclopts import Parameter
 
@@ -17,13 +15,14 @@ from digest.cli import output
 from digest.cli.dns import Groups, records_of, zone
 from digest.cli.doctor import examine, record_row, show
 from digest.cli.files import write_text
-from digest.cli.newsletter import Traits, create_with_people, sender_fields
+from digest.cli.init_questions import ask_fields, ask_operator, ask_public_url, ask_relay
+from digest.cli.newsletter import Traits, create_with_people
 from digest.cli.options import Json
 from digest.clock import Clock
 from digest.delivery.dkim_keys import KeyFolder
 from digest.errors import ConflictError, DigestError, InputError
 from digest.rules.doctor.checkup import Check, Light
-from digest.rules.relay import PROFILES, parse_relays
+from digest.rules.relay import parse_relays
 from digest.settings import ENV_FILE, Settings, keyring, load_settings
 from digest.store.installation import ensure_installation
 from digest.store.newsletters import (
@@ -36,8 +35,9 @@ from digest.store.session import Database, upgrade
 
 _PRIVATE = 0o600  # the file holds the key and, in the relay's URL, a password
 _KEY_BYTES = 32
-_PUBLIC = "Public URL of the pages, https://… (empty: this machine only)"
 _SLUG = re.compile(r"[^a-z0-9]+")
+_FIRST = "digest newsletter create NAME --name '…' --from '…' --postal-address '…'"
+_NEXT = "digest reader import FILE --consent '…', digest issue new"
 
 
 async def init(
@@ -81,13 +81,15 @@ async def init(
     }
     fresh = _write_env(given, asks=asks)
     settings = await _opened(fresh=fresh)
-    created = await _set_up(settings, newsletter, traits, asks=asks)
+    created, before = await _set_up(settings, newsletter, traits, asks=asks)
     key = _signing_key(settings, created) if created is not None else None
     groups: Groups = []
     if created is not None and settings.relay_url and not offline:
         groups = await records_of(settings, created, Clock().now())
     checks = [] if offline else await examine(settings)
     _tell(settings, created, key=key, fresh=fresh, groups=groups, checks=checks, as_json=as_json)
+    if not as_json:
+        output.document(f"Next: {_NEXT if created or before else _FIRST}\n")
     return 0
 
 
@@ -113,26 +115,12 @@ def _write_env(given: dict[str, str | None], *, asks: bool) -> bool:
         if any(given.values()):
             raise ConflictError("There is a .env already.", where=ENV_FILE, fix="Change it there.")
         return False
-    if given["DIGEST_RELAY_URL"] is None and asks:
-        given["DIGEST_RELAY_URL"] = _ask_relay()
-    given["DIGEST_PUBLIC_URL"] = _or_ask(given["DIGEST_PUBLIC_URL"], _PUBLIC, asks=asks)
+    for name, ask in (("DIGEST_RELAY_URL", ask_relay), ("DIGEST_PUBLIC_URL", ask_public_url)):
+        if given[name] is None and asks:
+            given[name] = ask()
     text = _env_text({name: value for name, value in given.items() if value})
     write_text(path, text, mode=_PRIVATE)
     return True
-
-
-def _ask_relay() -> str | None:
-    """The relay's URL, asked for piece by piece; None where it is to be named later."""
-    host = _or_ask(None, "Relay that takes the mail, host or host:port (empty: later)", asks=True)
-    if host is None or "://" in host:
-        return host
-    kind = _or_ask(None, f"What it is: {', '.join(PROFILES)} (empty: generic)", asks=True)
-    user = _or_ask(None, "User there (empty: none)", asks=True)
-    login = ""
-    if user:
-        login = f"{quote(user, safe='')}:{quote(getpass('Password: '), safe='')}@"
-    scheme = "smtps" if host.endswith(":465") else "smtp"
-    return f"{scheme}://{login}{host}?profile={kind or 'generic'}"
 
 
 async def _opened(*, fresh: bool) -> Settings:
@@ -167,18 +155,13 @@ def _env_text(values: dict[str, str]) -> str:
     )
 
 
-def _or_ask(given: str | None, question: str, *, asks: bool) -> str | None:
-    if given is not None or not asks:
-        return given
-    sys.stderr.write(f"{question}: ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip() or None
-
-
 async def _set_up(
     settings: Settings, slug: str | None, traits: Traits, *, asks: bool
-) -> Newsletter | None:
-    """The database's key, and the newsletter if one was asked for or there is none."""
+) -> tuple[Newsletter | None, bool]:
+    """The database's key, and the newsletter if one was asked for or there is none.
+
+    Returns the one that was made, and whether there was any before.
+    """
     keys = keyring(settings)
     async with await Database.open(settings.database_url) as db:
         now = Clock(await db.clock_offset()).now()
@@ -186,30 +169,21 @@ async def _set_up(
             await ensure_installation(session, fingerprints=keys.fingerprints, now=now)
             existing = await list_newsletters(session)
         if slug is None and (existing or not (asks or traits.name)):
-            return None
+            return None, bool(existing)
         fields = _asked(traits, asks=asks)
-        slug = slug or _SLUG.sub("-", fields.get("name", "").lower()).strip("-")
+        slug = slug or _SLUG.sub("-", fields.get("name", "").lower()).strip("-") or "newsletter"
         if asks and not traits.operator:
-            operator = _or_ask(None, "Operator, told when something stops (an address)", asks=True)
+            operator = ask_operator()
             traits = replace(traits, operator=(operator,)) if operator else traits
         async with db.begin() as session:
-            return await create_with_people(session, slug, traits, fields, now=now)
+            created = await create_with_people(session, slug, traits, fields, now=now)
+            return created, bool(existing)
 
 
 def _asked(traits: Traits, *, asks: bool) -> NewsletterFields:
     fields: dict[str, object] = dict(traits.fields())
     if asks:
-        for key, question in (
-            ("name", "Name of the newsletter"),
-            ("from_address", "From (hello@news.example.org)"),
-            ("postal_address", "Postal address of the sender"),
-            ("return_path", "Bounces go to (bounces+{token}@example.org; empty: a domain below)"),
-            ("timezone", "Time zone (Europe/Berlin; empty: UTC)"),
-            ("schedule", "Day and time it goes out (thu 09:00; empty: by hand)"),
-        ):
-            answer = None if fields.get(key) else _or_ask(None, question, asks=True)
-            if answer:
-                fields |= sender_fields(answer) if key == "from_address" else {key: answer}
+        fields |= ask_fields(fields)
     sender = str(fields.get("from_address") or "").rpartition("@")[2]
     if sender and not fields.get("return_path"):
         fields["return_path"] = return_path_of_domain(f"bounces.{sender}")
@@ -253,5 +227,4 @@ def _tell(
         output.document("\n".join([*lines, "How things stand (again: digest doctor):", ""]) + "\n")
         show(checks, as_json=False)
         lines = [""]
-    lines.append("Next: digest reader import FILE --consent '…', digest issue new")
     output.result(data, as_json=as_json, text="\n".join(lines))

@@ -10,13 +10,14 @@ import errno
 import inspect
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any, NoReturn
 
 from cyclopts import App, CycloptsError
 
 from digest import __version__
 from digest.cli import output
+from digest.cli.help_text import HelpText
 from digest.cli.options import DEFAULTS, GROUPS
 from digest.cli.service import INTERRUPTED
 from digest.errors import DigestError
@@ -31,19 +32,23 @@ COMMANDS = frozenset(
 )
 
 
-def build_app() -> App:
-    """The command line; a new one each time, so that nothing of an earlier call stays in it."""
+def build_app(asked: Container[str] = ()) -> App:
+    """The command line; a new one each time, so that nothing of an earlier call stays in it.
+
+    The commands that are ``asked`` for tell of themselves in full, for which they are imported.
+    """
     app = App(
         name="digest",
         help="Delivers a curated, recurring email digest, once to every confirmed subscriber.",
-        help_formatter="plain",
+        help_formatter=HelpText(),
         help_format="plaintext",
         version=__version__,
         default_parameter=DEFAULTS,
     )
     for name, text in GROUPS.items():
         target = name if name in COMMANDS else "app"
-        app.command(f"digest.cli.{name.replace('-', '_')}:{target}", name=name, help=text)
+        told = None if name in COMMANDS and name in asked else text
+        app.command(f"digest.cli.{name.replace('-', '_')}:{target}", name=name, help=told)
     app.register_install_completion_command(
         "--install-completion", help="Complete commands in this shell from now on."
     )
@@ -62,7 +67,7 @@ def run(tokens: Sequence[str]) -> int:
     """Run one command line and return its exit code; errors are told on standard error."""
     as_json = "--json" in tokens
     try:
-        command, bound, _ = build_app().parse_args(
+        command, bound, _ = build_app(tokens[:1]).parse_args(
             list(tokens), print_error=False, exit_on_error=False
         )
         return _call(command, bound)

@@ -18,7 +18,8 @@ async def worker(*, health_port: HealthPort = None, as_json: Json = False) -> in
     """Send whatever is due, without pages, until SIGTERM or Ctrl-C.
 
     On PostgreSQL as many as you like send side by side, on as many machines; a SQLite database has
-    one sender at a time. What is under way when it ends is finished within the grace time.
+    one sender at a time. What is under way when it ends is finished within the grace time. It only
+    sends: other programs are told by `digest scheduler` or `digest run`.
     """
     settings = read_settings()
     async with open_runtime(settings) as runtime:

@@ -23,6 +23,7 @@ from digest.delivery.own_pages import clock_row, examine_pages
 from digest.delivery.probe import PORTS, probe
 from digest.errors import DnsError
 from digest.mail.lookups import Judgment
+from digest.mail.spf import amended
 from digest.mail.tokens import KeyRing
 from digest.net.dns import Resolver
 from digest.rules.doctor.checkup import Check, Light, Record, forgiven, in_order
@@ -193,8 +194,7 @@ async def wanted_records(
     else:
         source = await _source(sending, resolver)
         terms = spf_terms(source.addresses) or ["ip4:ADDRESS"]
-        value = " ".join(("v=spf1", *terms, "-all"))
-        spf = Record(sending.return_path_domain, "TXT", value)
+        spf = Record(sending.return_path_domain, "TXT", amended((), terms))
         note = "SPF: who may send with this envelope"
         if not source.certain:
             note += " (check the addresses the relay delivers from)"

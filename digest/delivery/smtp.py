@@ -18,6 +18,7 @@ from digest.errors import RelayError, SettingsError
 from digest.mail.reply import Reply, parse_reply
 from digest.rules.relay import SETTING, RelayConfig, Tls
 from digest.rules.verdict import Blame, Phase
+from digest.settings import is_loopback
 
 __all__ = ["Answer", "Job", "Letter", "SmtpSession", "Work", "is_path", "open_session"]
 
@@ -111,7 +112,8 @@ async def _start_tls(client: aiosmtplib.SMTP, relay: RelayConfig) -> None:
         await client.starttls(timeout=_timeout(relay, Phase.TLS))
         await client.ehlo(timeout=_timeout(relay, Phase.EHLO))  # RFC 3207 §4.2: forget the first
     elif relay.tls is Tls.REQUIRED or relay.username is not None:
-        raise _unusable(relay, "offers no STARTTLS", "Use smtps://, or the port that offers it.")
+        fix = "Use smtps://, or the port that offers it."
+        raise _unusable(relay, "offers no STARTTLS", _or_in_clear(relay, fix))
 
 
 async def _log_in(client: aiosmtplib.SMTP, relay: RelayConfig) -> None:
@@ -138,13 +140,17 @@ def _unusable(relay: RelayConfig, what: str, fix: str) -> SettingsError:
     return SettingsError(f"The relay {relay.name} {what}.", where=SETTING, fix=fix)
 
 
+def _or_in_clear(relay: RelayConfig, fix: str) -> str:
+    """What a relay on this machine may do without, no other may."""
+    return f"{fix} It is on this machine: tls=none will do." if is_loopback(relay.host) else fix
+
+
 def _explain(error: Exception, phase: Phase, relay: RelayConfig) -> Exception:
     """Our error for one of aiosmtplib's, without anything of a login in it."""
     if isinstance(error.__cause__ or error, ssl.SSLCertVerificationError):
         reason = getattr(error.__cause__ or error, "verify_message", "not trusted")
-        return _unusable(
-            relay, f"shows a wrong certificate ({reason})", "Write the name the certificate has."
-        )
+        fix = _or_in_clear(relay, "Write the name the certificate has.")
+        return _unusable(relay, f"shows a wrong certificate ({reason})", fix)
     reply = None
     if isinstance(error, aiosmtplib.SMTPResponseException):
         reply = parse_reply(error.code, error.message) if error.code > 0 else None

@@ -115,7 +115,9 @@ async def create_newsletter(
     for needed in ("name", "from_address", "return_path"):
         if not fields.get(needed):
             raise InputError("This is needed.", where=needed)
-    values = {"postal_address": "", "from_name": fields["name"], "settings": {}} | _checked(fields)
+    values = {"postal_address": "", "from_name": fields["name"], "settings": {}} | checked_fields(
+        fields
+    )
     values.setdefault("list_id", f"{slug}.{values['from_address'].rpartition('@')[2]}")
     statement = insert(_t).values(slug=slug, created_at=now, **values)
     created = await session.execute(statement.on_conflict_do_nothing().returning(_t))
@@ -136,7 +138,7 @@ async def set_newsletter(
 
     Another schedule or time zone makes another next slot: the one there was is forgotten.
     """
-    values = _checked(fields)
+    values = checked_fields(fields)
     current = await newsletter_by_id(session, newsletter_id)
     if any(values.get(key, getattr(current, key)) != getattr(current, key) for key in _WHEN):
         await close_slot(session, newsletter_id)
@@ -204,7 +206,7 @@ def _newsletter(row: Any) -> Newsletter:
     return Newsletter(*row)  # the fields stand in the order of the columns
 
 
-def _checked(fields: NewsletterFields) -> dict[str, Any]:
+def checked_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields as they are stored; InputError names the one that cannot be."""
     given: dict[str, Any] = dict(fields)
     unknown = given.keys() - NewsletterFields.__annotations__.keys()

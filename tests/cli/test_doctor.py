@@ -92,7 +92,7 @@ def test_a_database_without_tables_is_a_row_not_a_crash(
 def test_all_records_are_printed_as_a_zone(away: Shell) -> None:
     said = away("dns")
     assert said.code == 0
-    assert f'{BOUNCES}. 3600 IN TXT "v=spf1 ip4:192.0.2.25 -all"\n' in said.out
+    assert f'{BOUNCES}. 3600 IN TXT "v=spf1 ip4:192.0.2.25 ~all"\n' in said.out
     rows = away("dns", "--json").rows
     assert [row["type"] for row in rows] == ["TXT", "MX", "TXT", "TXT"]
     assert all(len(part) <= 255 for row in rows for part in row["strings"] or ())

@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Mapping
 
 import pytest
 
@@ -115,7 +116,7 @@ def test_the_first_hour_ends_with_the_records_and_how_things_stand(
     assert said.code == 0  # what is red is yet to be published
     key = shell("dkim", "show-dns", "--json").rows[0]
     assert f"{key['name']}. 3600 IN TXT (" in said.out
-    assert '3600 IN TXT "v=spf1 ip4:192.0.2.25 -all"' in said.out
+    assert '3600 IN TXT "v=spf1 ip4:192.0.2.25 ~all"' in said.out
     assert "red" in said.out.partition("How things stand")[2]
     shown = shell("newsletter", "show", "--json").json
     assert shown["return_path"] == "b-{token}@bounces.news.example.org"
@@ -148,8 +149,9 @@ ANSWERS = {
 
 
 def test_on_a_terminal_everything_is_asked_for_and_no_password_is_shown(shell: Shell) -> None:
-    shown = _answering(shell, "init", "--offline")
+    shown = _answering(shell, ANSWERS, "init", "--offline")
     assert "a/secret:word" not in shown
+    assert "error" not in shown
     settings = load_settings()
     assert settings.relay_url == (
         "smtps://anne:a%2Fsecret%3Aword@smtp.example.org:465?profile=postmark"
@@ -166,10 +168,45 @@ def test_on_a_terminal_everything_is_asked_for_and_no_password_is_shown(shell: S
     assert {key: made[key] for key in expected} == expected
 
 
-def _answering(shell: Shell, *command: str) -> str:
-    """All that stood on the terminal of a command that was answered as ANSWERS says."""
+WRONG = {  # once each, and then what is right
+    "Relay that takes": ("127.0.0.1:port", "127.0.0.1:2525"),
+    "What it is": ("exchange", ""),
+    "User there": ("",),
+    "Public URL": ("news.example.org", "http://news.example.org", ""),
+    "Name of the newsletter": ("", "每周"),
+    "From (": ("A Weekly hello@example", "A Weekly <hello@news.example.org>"),
+    "Postal address": ("Main Street 1",),
+    "Bounces go to": ("bounces@example.org", "bounces+{token}@example.org"),
+    "Time zone": ("Berlin", "Europe/Berlin"),
+    "Day and time": ("thursdays", "thu 09:00"),
+    "Operator": ("olga", ""),
+}
+
+
+def test_an_answer_that_cannot_be_is_asked_for_again_at_once(shell: Shell) -> None:
+    shown = _answering(shell, WRONG, "init", "--offline")
+    for said in ("no time zone", "needs one {token}", "must start with https://", "none of them"):
+        assert said in shown
+    assert "tls=none" in shown
+    assert load_settings().relay_url == "smtp://127.0.0.1:2525?profile=generic&tls=none"
+    made = shell("newsletter", "show", "newsletter", "--json").json
+    assert (made["name"], made["timezone"]) == ("每周", "Europe/Berlin")
+
+
+def test_without_a_newsletter_the_next_thing_is_to_make_one(shell: Shell) -> None:
+    assert "Next: digest newsletter create" in shell("init", "--yes", "--offline").out
+    shell("newsletter", "create", *ARGUMENTS[2:9])
+    assert "Next: digest reader import" in shell("init", "--yes", "--offline").out
+
+
+def _answering(shell: Shell, answers: Mapping[str, str | tuple[str, ...]], *command: str) -> str:
+    """All that stood on the terminal of a command that was answered like this, in turn."""
     ours, theirs = pty.openpty()
     shown, asked = "", 0
+    left = {
+        start: [text] if isinstance(text, str) else list(text) for start, text in answers.items()
+    }
+    expected = sum(len(texts) for texts in left.values())
     with subprocess.Popen(
         [sys.executable, "-m", "digest", *command],
         cwd=shell.folder,
@@ -186,10 +223,10 @@ def _answering(shell: Shell, *command: str) -> str:
             except OSError:  # it has ended
                 break
             line = shown.replace("\r\n", "\n").rpartition("\n")[2]
-            answers = [text for start, text in ANSWERS.items() if line.startswith(start)]
-            if answers and line.endswith(": "):
-                os.write(ours, f"{answers[0]}\n".encode())
+            fitting = [texts for start, texts in left.items() if line.startswith(start)]
+            if fitting and fitting[0] and line.endswith(": "):
+                os.write(ours, f"{fitting[0].pop(0)}\n".encode())
                 shown, asked = f"{shown}\n", asked + 1
     os.close(ours)
-    assert (process.returncode, asked) == (0, len(ANSWERS)), shown
+    assert (process.returncode, asked) == (0, expected), shown
     return shown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -39,7 +40,7 @@ def test_help_loads_neither_database_nor_web_nor_renderer() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
     for name, text in GROUPS.items():
-        assert f"{name}: {text.split()[0]}" in done.stdout
+        assert re.search(rf"^  {name}  +{re.escape(text.split()[0])}", done.stdout, re.MULTILINE)
 
 
 def test_every_group_and_verb_has_help(shell: Shell) -> None:
@@ -53,6 +54,19 @@ def test_every_group_and_verb_has_help(shell: Shell) -> None:
         said = shell(*chain, "--help")
         assert said.code == 0, chain
         assert said.out.startswith(f"Usage: digest {' '.join(chain)}"), chain
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_help_is_as_wide_as_the_terminal_and_never_ragged(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    for chain in ((), ("reader", "import"), ("newsletter", "set"), ("issue", "check")):
+        lines = shell(*chain, "--help").out.splitlines()
+        assert max(map(len, lines)) <= min(width, 100)
+        told = lines[lines.index("Parameters:" if chain else "Commands:") + 1 :]
+        columns = {len(line) - len(line.lstrip()) for line in told if line}
+        assert len(columns) <= 2, columns  # the names, and what is said of them
 
 
 def test_the_version_is_printed(shell: Shell) -> None:

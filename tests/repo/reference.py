@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from unittest.mock import patch
 
-from digest.cli.main import build_app
+from digest.cli.main import COMMANDS, build_app
 from digest.content.lint import CHECKS, Check, Severity
 from digest.rules.delivery import (
     DELIVERY_MOVES,
@@ -177,7 +177,7 @@ def commands_page() -> str:
     """``docs/reference/cli.md``: every command as its ``--help`` tells it."""
     # Cyclopts takes the name of a program that was started with -m from its arguments.
     with patch.object(sys, "argv", ["digest"]):
-        documented = build_app().generate_docs().removeprefix("# digest\n")
+        documented = build_app(COMMANDS).generate_docs().removeprefix("# digest\n")
     return (
         _COMMANDS_HEAD + "\n" + _GENERATED + re.sub(r"[ \t]+$", "", documented, flags=re.MULTILINE)
     )

@@ -150,6 +150,7 @@ CLASSES: dict[int, tuple[str, tuple[str, ...]]] = {
         "leaks by referrer, log and process",
         (
             "test_no_log_names_a_reader_a_token_or_a_key",
+            "test_no_log_and_no_list_of_processes_shows_a_secret_or_a_reader",
             "test_nothing_of_a_readers_page_is_kept_or_passed_on",
             "test_behind_nginx_readers_leave_by_one_click_and_are_told_apart",
         ),

@@ -3,7 +3,7 @@
 Safety: adds an empty table, and drops a column that never said more than a date; nobody signs up
 while an older version still runs beside this one.
 
-Revision: 0011, after 0010.
+Revision: 0012, after 0011.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0011"
-down_revision = "0010"
+revision = "0012"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
