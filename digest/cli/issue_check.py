@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from ipaddress import ip_network
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from digest import __version__
 from digest.cli import output
+from digest.cli.findings import annotation_of_error, tell_findings
 from digest.cli.issue_look import message_of, read_file, rendered_file
 from digest.cli.look import look_of
 from digest.cli.options import Json
@@ -23,7 +24,7 @@ from digest.content.finding import Known, SpamScore
 from digest.content.issue import Issue
 from digest.content.lint import Finding, Severity, blocking, check_issue
 from digest.content.lint_links import pages_to_ask
-from digest.errors import RefusedError
+from digest.errors import InputError, IssueFileError, RefusedError
 from digest.rules.link import LinkStatus, holds
 from digest.settings import Settings, load_settings
 
@@ -49,6 +50,7 @@ async def check(
     *,
     newsletter: str | None = None,
     offline: bool = False,
+    annotate: bool = False,
     as_json: Json = False,
 ) -> int:
     """Read a file as strictly as sending does, and look for what readers would find.
@@ -67,13 +69,30 @@ async def check(
         neither a database nor a .env is read.
     offline
         Ask no pages; what they answered within the last day still counts.
+    annotate
+        Print each finding as an annotation for a pull request (a command of GitHub Actions).
     """
+    if annotate and as_json:
+        raise InputError("--annotate and --json are two forms of the same.", where="--annotate")
+    try:
+        return await _check(file, newsletter, offline=offline, annotate=annotate, as_json=as_json)
+    except IssueFileError as error:
+        if annotate:
+            output.note(annotation_of_error(error, file=file))
+        raise
+
+
+async def _check(
+    file: Path, newsletter: str | None, *, offline: bool, annotate: bool, as_json: bool
+) -> int:
     if os.environ.get("DIGEST_SERVER"):  # only then is what asks it loaded
         from digest.cli.issue_remote import check as check_there
         from digest.cli.remote import server
 
         if place := server():
-            return await check_there(place, file, slug=newsletter, as_json=as_json)
+            return await check_there(
+                place, file, slug=newsletter, annotate=annotate, as_json=as_json
+            )
     issue = read_file(file)
     look = await look_of(newsletter, issue)
     rendered, _ = rendered_file(issue, file, look)
@@ -86,7 +105,8 @@ async def check(
     if as_json:
         output.result(_as_data(issue, findings, spam, asking), as_json=True)
     else:
-        _tell(issue, findings, file, asking)
+        tell_findings(map(_finding, findings), file, annotate=annotate)
+        _tell(issue, findings, asking)
     return RefusedError.exit_code if blocking(findings) else 0
 
 
@@ -196,12 +216,7 @@ def _finding(finding: Finding) -> dict[str, object]:
     }
 
 
-def _tell(issue: Issue, findings: Iterable[Finding], file: Path, asking: Asking) -> None:
-    findings = tuple(findings)
-    for finding in findings:
-        where = finding.place.within(output.printable(file))
-        words = f"{finding.severity} [{finding.code}] {finding.message} {finding.fix}"
-        output.document(f"{where}: {output.printable(words).rstrip()}\n")
+def _tell(issue: Issue, findings: Sequence[Finding], asking: Asking) -> None:
     for name, why in asking.left_out.items():
         output.note(f"Not checked: {name}, since {why}.")
     sections = issue.rendered_sections

@@ -8,6 +8,7 @@ from typing import Any
 
 from digest.cli import output
 from digest.cli.files import write_new
+from digest.cli.findings import tell_findings
 from digest.cli.remote import Server, based_on, remember, text_of
 from digest.content.issue_file import decode_issue, parse_issue
 from digest.errors import RefusedError
@@ -20,13 +21,15 @@ def _written(file: Path) -> dict[str, Any]:
     return text_of(written.text, written.path, written.pictures)
 
 
-async def check(place: Server, file: Path, *, slug: str | None, as_json: bool) -> int:
+async def check(
+    place: Server, file: Path, *, slug: str | None, annotate: bool, as_json: bool
+) -> int:
     """The findings of the server, which knows the earlier issues."""
     found = await place.post(f"{await place.newsletter(slug)}/check", _written(file))
     if as_json:
         output.result(found, as_json=True)
     else:
-        _show_findings(found["findings"], file)
+        tell_findings(found["findings"], file, annotate=annotate)
         counts = (output.counted(found[key], key[:-1]) for key in ("sections", "items"))
         verdict = "It can be sent." if found["ok"] else "It cannot be sent yet."
         output.note(f"{', '.join(counts)}. {verdict}")
@@ -51,7 +54,7 @@ async def add(place: Server, file: Path, *, slug: str | None, as_json: bool) -> 
     )
     output.result(data, as_json=as_json, text=text)
     if not as_json:
-        _show_findings(found["findings"], file)
+        tell_findings(found["findings"], file)
     return 0
 
 
@@ -124,10 +127,3 @@ async def status(place: Server, issue: str, *, slug: str | None, as_json: bool) 
     found = await place.get(f"{await place.issue(slug, issue)}/status")
     output.result(found, as_json=as_json)
     return 1 if found["state"] == "paused" or found["held"] else 0
-
-
-def _show_findings(found: Sequence[dict[str, Any]], file: Path) -> None:
-    for one in found:
-        where = f"{file}:{one['line']}:{one['column']}"
-        words = f"{where}: {one['severity']} [{one['code']}] {one['message']} {one['fix']}"
-        output.document(f"{output.printable(words).rstrip()}\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -178,3 +179,29 @@ def test_what_was_not_checked_is_said(shell: Shell, monkeypatch: pytest.MonkeyPa
     for name in ("spam-score, since SpamAssassin is not installed", "links", "earlier-issues"):
         assert f"Not checked: {name}" in said.err
     assert json.dumps(shell("issue", "check", FILE, "--json").json["spam_points"]) == "null"
+
+
+def test_findings_are_annotations_whose_words_are_no_commands(shell: Shell) -> None:
+    """A pull request is written by anybody; what the runner undoes is in no place of ours."""
+    name = shell.write("9::error file=x,line=1.md", f"{TEXT}\n### [TODO %0A::x](TODO)\nTODO\n")
+    said = shell("issue", "check", name, "--annotate")
+    assert said.code == 1
+    lines = said.out.splitlines()
+    assert len(lines) > 1
+    for line in lines:
+        assert re.match(
+            r"::(error|warning|notice) file=9%3A%3Aerror file=x%2Cline=1\.md,line=\d+,col=\d+,"
+            r"title=[a-z-]+::(?!.*%0A)",
+            line,
+        ), line
+    assert any(line.startswith("::error ") and "title=placeholder::" in line for line in lines)
+    both = shell("issue", "check", name, "--annotate", "--json")
+    assert (both.code, both.error["where"]) == (2, "--annotate")
+
+
+def test_a_file_that_is_no_issue_is_an_annotation_at_its_line(shell: Shell) -> None:
+    shell.write(FILE, "---\nnumber: 1\nhead%0Aline: x\n---\n")
+    said = shell("issue", "check", FILE, "--annotate")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("::error file=182.md,line=3,col=1,title=syntax::")
+    assert said.error["where"] == "182.md:3:1"
