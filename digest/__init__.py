@@ -11,12 +11,13 @@
     access/     who may do what: people at the desk, keys of programs
     delivery/   publish → plan → sender (claim, compose, send, record) → session → smtp
     inbound/    where bounces, complaints and answers come in: mail and webhooks
+    backup/     all of it in one encrypted file, and back
     jobs/       what runs by itself
     runtime     the one place that picks implementations
     web/        what readers, editors and operators see in a browser, and programs by the API
     cli/        one module per noun of the ``digest`` command
 
-Imports point down this list reversed: cli → web → runtime → jobs → inbound → delivery →
+Imports point down this list reversed: cli → web → runtime → jobs → inbound, backup → delivery →
 audience, collect, access → store, content, net → rules → mail → the ground (``./run check`` holds
 it).
 

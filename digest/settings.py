@@ -279,6 +279,19 @@ class DoctorSettings(BaseModel):
         return frozenset(self.ignore.split())
 
 
+class BackupSettings(BaseModel):
+    """What opens the file of `digest db backup`."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
+
+    key_file: Annotated[Path | None, BeforeValidator(_absent_if_empty)] = None
+    """A file of at least 32 random bytes that seals and opens backups, readable by this user only:
+    `openssl rand -out backup.key 32`. Keep a copy of it apart from the backups."""
+    passphrase_file: Annotated[Path | None, BeforeValidator(_absent_if_empty)] = None
+    """A file with a passphrase on its first line instead, readable by this user only. With neither,
+    the passphrase is asked for."""
+
+
 class Settings(BaseSettings):
     """What an installation is told; nothing else is read from the environment."""
 
@@ -350,6 +363,7 @@ class Settings(BaseSettings):
     webhooks: WebhookSettings = WebhookSettings()
     dns: DnsSettings = DnsSettings()
     doctor: DoctorSettings = DoctorSettings()
+    backup: BackupSettings = BackupSettings()
 
     @property
     def dkim_folder(self) -> Path:
@@ -389,6 +403,14 @@ def keyring(settings: Settings) -> KeyRing:
         )
     old = settings.old_secret_keys.get_secret_value().split()
     return KeyRing(settings.secret_key.get_secret_value(), old)
+
+
+def database_url_of(text: str) -> str:
+    """The URL of another database, checked as ``DIGEST_DATABASE_URL`` is; SettingsError."""
+    try:
+        return _database_url(text)
+    except ValueError as error:
+        raise SettingsError(f"The URL {error}.", where="--to") from None
 
 
 def _explained(error: ErrorDetails) -> SettingsError:

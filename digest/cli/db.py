@@ -9,6 +9,19 @@ from digest.errors import RefusedError
 from digest.store.session import Database, RevisionState, revision_state, upgrade
 
 app = group("db")
+_VERBS = {
+    "db_backup": {
+        "backup": "Write everything into one encrypted file, also while the service runs.",
+        "restore": "Put a backup back into an empty database; sends nothing.",
+        "verify": "Read all of a backup and say whether it is whole, and what it holds.",
+    },
+    "db_copy": {
+        "copy": "Move to another database: from SQLite to PostgreSQL, or back.",
+    },
+}
+for _module, _verbs in _VERBS.items():
+    for _verb, _help in _verbs.items():
+        app.command(f"digest.cli.{_module}:{_verb}", name=_verb, help=_help)
 
 _MEANINGS = {
     RevisionState.CURRENT: "The tables are up to date.",

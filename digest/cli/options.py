@@ -42,7 +42,7 @@ GROUPS = {
     "api-key": "Keys for programs that use the API: create, list, revoke.",
     "webhook": "Other programs that are told of readers: add, list, remove, enable, test.",
     "export": "Everything that is yours, as files to move away with.",
-    "db": "The database: upgrade, check.",
+    "db": "The database: upgrade, check, backup, restore, verify, copy.",
 }
 
 

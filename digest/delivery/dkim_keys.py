@@ -163,6 +163,35 @@ class KeyFolder:
             signers.append(Signer(key, domain=found.name, selector=found.active))
         return Signers(signers)
 
+    def export(self) -> dict[str, bytes]:
+        """Every file of every domain, by ``<domain>/<file>``; SettingsError names a bad key."""
+        files: dict[str, bytes] = {}
+        for domain in self.domains():
+            found = self._domain(domain)
+            for selector in found.selectors:
+                _read_key(found.path(selector))
+            paths = [found.folder / _STATES_FILE, *map(found.path, found.selectors)]
+            files |= {f"{found.name}/{path.name}": path.read_bytes() for path in paths}
+        return files
+
+    def differing(self, files: Mapping[str, bytes]) -> list[str]:
+        """The domains among ``files`` that have other keys, or other files, here."""
+        here = self.export()
+        domains = {name.partition("/")[0] for name in files} & set(self.domains())
+        return sorted(one for one in domains if _of(one, files) != _of(one, here))
+
+    def take_in(self, files: Mapping[str, bytes]) -> None:
+        """Put files back that ``export`` gave, over those of the same domains."""
+        for domain in {name.partition("/")[0] for name in files}:
+            folder = _private_folder(_private_folder(self._folder) / normal_domain(domain))
+            for path in folder.glob("*.pem"):
+                if f"{domain}/{path.name}" not in files:
+                    path.unlink()
+            # What says which key signs comes last: until then there is no domain.
+            parts = _of(domain, files)
+            for name, data in sorted(parts.items(), key=lambda part: part[0] == _STATES_FILE):
+                _write_private(folder / name, data)
+
     def _make(self, found: _Domain, now: datetime) -> str:
         """A new key file; its selector."""
         key = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
@@ -229,6 +258,14 @@ class Signers:
             (found for name in _upwards(domain.lower()) if (found := self._by_domain.get(name))),
             None,
         )
+
+
+def _of(domain: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {
+        name.partition("/")[2]: data
+        for name, data in files.items()
+        if name.partition("/")[0] == domain
+    }
 
 
 def normal_domain(text: str) -> str:

@@ -24,6 +24,7 @@ from digest.errors import DatabaseError, RefusedError, SettingsError
 from digest.rules.epoch import ALIVE, Start, judge_start
 from digest.store.installation import (
     Installation,
+    allow_sending,
     get_installation,
     next_epoch,
     note_scheduler,
@@ -120,7 +121,8 @@ async def begin_here(
 
     In a database that was put back from a backup, whatever may have been sent is held, in the same
     transaction, and the operators are told. Raises RefusedError where another machine kept the
-    schedule of late and nobody said that this one takes over.
+    schedule of late, or the database was restored or copied, and nobody said that this one takes
+    over.
     """
     memory, found = await _known(db, state_dir)
     seen = memory.read()  # before the database: it is no newer than that
@@ -134,11 +136,15 @@ async def begin_here(
             seen=seen.epoch if seen else None,
             elsewhere=bool(elsewhere),
             take_over=take_over,
+            doubted=now_there.take_over_reason is not None,
         )
         if start is Start.ELSEWHERE:
             raise _refusal(elsewhere)
+        if start is Start.DOUBTED:
+            raise _doubted(now_there.take_over_reason)
         epoch = await next_epoch(session, above=seen.epoch if seen else 0)
         held = await _hold(session, now) if start is Start.RESTORED else None
+        await allow_sending(session)
         if scheduler:
             await note_scheduler(session, machine, host=host, now=now)
     memory.write(Seen(epoch, machine))
@@ -153,6 +159,8 @@ async def follow(db: Database, state_dir: Path) -> None:
     seen = memory.read()
     async with db.read() as session:
         found = await get_installation(session)
+    if found is not None and found.take_over_reason is not None:
+        raise _doubted(found.take_over_reason)
     if found is None or seen is None:
         return
     if found.epoch < seen.epoch:
@@ -182,6 +190,15 @@ async def _hold(session: Session, now: datetime) -> HeldBack:
     )
     await tell_restored(session, held, now=now)
     return held
+
+
+def _doubted(reason: str | None) -> RefusedError:
+    return RefusedError(
+        f"{reason} What it holds as still to be sent may have been sent since.",
+        where="DIGEST_DATABASE_URL",
+        fix="If this is the one to go on with, start `digest run` once with --take-over: what may "
+        "have been sent is held, and you are told what.",
+    )
 
 
 def _refusal(hosts: list[str]) -> RefusedError:

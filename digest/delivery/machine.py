@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from digest.settings import Settings
 
 _FULL, _LITTLE = 100 << 20, 1 << 30  # bytes: a send needs some, and its log
 _OLD = timedelta(days=2)
+BACKUP_MARK = "latest.json"  # written by `digest db backup`, wherever its file went
 _PATIENCE = 3.0  # seconds
 # The setting that has a provider's webhook believed.
 _HOOKS = {"ses": "ses_topic", "postmark": "postmark", "mailgun": "mailgun", "sendgrid": "sendgrid"}
@@ -122,15 +124,27 @@ async def _examine_lmtp(address: str) -> Check:
 
 
 def examine_backups(state_dir: Path, *, now: datetime) -> Check:
-    """How old the newest copy is: a file in the folder ``backups`` of the state folder."""
+    """How old the newest copy is: by the mark of `digest db backup`, or any file beside it in the
+    folder ``backups`` of the state folder.
+    """
     folder = state_dir / "backups"
     files = [one for one in folder.glob("*") if one.is_file()] if folder.is_dir() else []
     if not files:
-        fix = f"Copy the database regularly, and leave the copies (or a mark of them) in {folder}."
+        fix = "Make one every day: digest db backup FILE."
         return Check("backup", str(folder), Light.YELLOW, "no copy of the database is known", fix)
-    newest = max(datetime.fromtimestamp(one.stat().st_mtime, UTC) for one in files)
-    found = f"the newest copy is of {newest:%Y-%m-%d %H:%M} UTC"
-    if now - newest > _OLD:
+    newest = max(files, key=lambda one: one.stat().st_mtime)
+    made_at = datetime.fromtimestamp(newest.stat().st_mtime, UTC)
+    what = _marked(newest) or newest.name
+    found = f"the newest copy is of {made_at:%Y-%m-%d %H:%M} UTC ({what})"
+    if now - made_at > _OLD:
         fix = "Look why there is no newer one."
         return Check("backup", str(folder), Light.YELLOW, found, fix)
     return Check("backup", str(folder), Light.GREEN, found)
+
+
+def _marked(mark: Path) -> str:
+    """The file a mark is of; empty where this is no mark."""
+    try:
+        return str(json.loads(mark.read_bytes())["file"]) if mark.name == BACKUP_MARK else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

@@ -21,12 +21,18 @@ class Start(StrEnum):
     USUAL = "usual"
     RESTORED = "restored"  # hold whatever may have been sent
     ELSEWHERE = "elsewhere"  # refuse, until an operator says that this is the one
+    DOUBTED = "doubted"  # the same, since the database says of itself that it is a copy
 
 
-def judge_start(*, epoch: int, seen: int | None, elsewhere: bool, take_over: bool) -> Start:
+def judge_start(
+    *, epoch: int, seen: int | None, elsewhere: bool, take_over: bool, doubted: bool = False
+) -> Start:
     """``epoch`` is the database's number, ``seen`` the highest this machine has seen of it (None:
-    it was never here), ``elsewhere`` whether another machine kept the schedule of late.
+    it was never here), ``elsewhere`` whether another machine kept the schedule of late, ``doubted``
+    whether the database was restored or copied and nobody has said since that it is the one.
     """
+    if doubted:
+        return Start.RESTORED if take_over else Start.DOUBTED
     if seen is not None:
         return Start.RESTORED if epoch < seen else Start.USUAL
     return Start.ELSEWHERE if elsewhere and not take_over else Start.USUAL

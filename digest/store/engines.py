@@ -197,6 +197,28 @@ def migration_engine(place: Place) -> Engine:
     return engine
 
 
+def snapshot_engine(place: Place) -> Engine:
+    """A plain engine whose transactions see one moment, however long they read, and cannot write.
+
+    SQLite's write-ahead log and PostgreSQL's versions of rows let others write meanwhile.
+    """
+    if place.path is None:
+        return create_engine(
+            place.url,
+            connect_args=_postgresql_arguments(statement_timeout="0"),
+            poolclass=NullPool,
+            isolation_level="REPEATABLE READ",
+            execution_options={"postgresql_readonly": True},
+        )
+    engine = create_engine(
+        place.url.set(drivername="sqlite+pysqlite"),
+        connect_args={"isolation_level": None},
+        poolclass=NullPool,
+    )
+    _prepare_sqlite(engine, begin="BEGIN", pragmas=_READER)
+    return engine
+
+
 _COMMON = (
     f"busy_timeout = {BUSY_TIMEOUT}",
     "journal_mode = WAL",

@@ -7,7 +7,7 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import case, select, update
@@ -32,12 +32,14 @@ class Installation:
     key_fingerprint: str
     pepper: bytes = field(repr=False)
     created_at: datetime
+    take_over_reason: str | None = None  # why nothing is sent until somebody says so
 
 
 async def get_installation(session: Session) -> Installation | None:
     """The row, or None in a database nobody has started on."""
     query = select(
-        _t.c.installation_id, _t.c.epoch, _t.c.key_fingerprint, _t.c.pepper, _t.c.created_at
+        *(_t.c.installation_id, _t.c.epoch, _t.c.key_fingerprint, _t.c.pepper, _t.c.created_at),
+        _t.c.take_over_reason,
     )
     row = (await session.execute(query)).one_or_none()
     return None if row is None else Installation(*row)
@@ -77,9 +79,7 @@ async def ensure_installation(
             fix="Set the key it was made with, or put that one into DIGEST_OLD_SECRET_KEYS.",
         )
     await session.execute(update(_t).values(key_fingerprint=key_fingerprint))
-    return Installation(
-        found.installation_id, found.epoch, key_fingerprint, found.pepper, found.created_at
-    )
+    return replace(found, key_fingerprint=key_fingerprint)
 
 
 async def next_epoch(session: Session, *, above: int = 0) -> int:
@@ -93,6 +93,11 @@ async def next_epoch(session: Session, *, above: int = 0) -> int:
     if epoch is None:
         raise DatabaseError("This installation has no row yet.", fix="Run: digest db upgrade.")
     return epoch
+
+
+async def allow_sending(session: Session) -> None:
+    """This database is the one: what ``take_over_reason`` said is settled."""
+    await session.execute(update(_t).values(take_over_reason=None))
 
 
 # Which machines keep the schedule.

@@ -114,13 +114,19 @@ def _upgrade(place: Place) -> None:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         if compare_revision(connection) is RevisionState.NEWER:
             raise _newer(str(place))
-        _run_migrations(connection)
-        if place.dialect == "postgresql":
-            engine_tables.bring_up_to_date(connection)
-        _check_foreign_keys(connection, place)
+        bring_up_to_date(connection, place)
 
 
-def _run_migrations(connection: Connection) -> None:
+def bring_up_to_date(connection: Connection, place: Place) -> None:
+    """Make or change the tables behind ``connection``, in the transaction it is in."""
+    run_migrations(connection)
+    if place.dialect == "postgresql":
+        engine_tables.bring_up_to_date(connection)
+    _check_foreign_keys(connection, place)
+
+
+def run_migrations(connection: Connection, revision: str = "head") -> None:
+    """Bring our own tables up to ``revision``."""
     # Imported here: commands that only look at the revision start faster without it.
     from alembic import command
     from alembic.config import Config
@@ -130,11 +136,14 @@ def _run_migrations(connection: Connection) -> None:
     config.set_main_option("script_location", folder)
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
 
 
 def _check_foreign_keys(connection: Connection, place: Place) -> None:
-    """SQLite did not watch them while tables were rebuilt."""
+    """Raise DatabaseError where a row names one that is not there.
+
+    SQLite did not watch them while tables were rebuilt or filled.
+    """
     if place.dialect != "sqlite":
         return
     broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()

@@ -13,18 +13,20 @@ import fcntl
 import os
 import socket
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from sqlalchemy import delete, insert, text, update
+from sqlalchemy import Connection, delete, insert, inspect, text, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from digest.clock import Clock
 from digest.errors import DatabaseError, RefusedError
 from digest.store import handover
+from digest.store.engines import Place
 from digest.store.schema import workers
 from digest.store.session import Database, Session
 
@@ -74,6 +76,30 @@ async def acquire_lease(db: Database, clock: Clock) -> Lease:
     if db.path is not None:
         return await _FileLease.take(db, db.path, clock)
     return await _SessionLease.take(db, clock)
+
+
+@contextmanager
+def nobody_sends(connection: Connection, place: Place, *, now: datetime) -> Iterator[None]:
+    """While the block runs, no process sends from this database; RefusedError where one does.
+
+    On PostgreSQL nothing keeps one from starting meanwhile; its first look finds what was done.
+    """
+    if place.path is not None:
+        descriptor = _lock(place.path.with_name(place.path.name + ".sender"))
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+        return
+    if inspect(connection).has_table(workers.name):
+        values = {"space": _LOCK_SPACE, "since": now - DEAD_AFTER}
+        if connection.scalars(_LIVING_SQL, values).first() is not None:
+            raise RefusedError(
+                "Another process is sending from this database.",
+                where=str(place),
+                fix="Stop it, and try again.",
+            )
+    yield
 
 
 async def _register(session: Session, now: datetime) -> int:

@@ -30,6 +30,7 @@ installation = Table(
     Column("pepper", LargeBinary, nullable=False),  # for suppression hashes; never rotates
     at("created_at", null=False),
     Column("alerted_id", Id, nullable=False, server_default="0"),  # the last notice a URL was told
+    Column("take_over_reason", Text),  # why nothing is sent from here until somebody says so
     CheckConstraint("id = 1", name="single"),
 )
 

@@ -1,0 +1,1 @@
+"""An installation in one encrypted file: sealed → archive → make, restore."""
