@@ -18,8 +18,7 @@
     cli/        one module per noun of the ``digest`` command
 
 Imports point down this list reversed: cli → web → runtime → jobs → inbound, backup → delivery →
-audience, collect, access → store, content, net → rules → mail → the ground (``./run check`` holds
-it).
+audience, collect, access → store, content, net → rules → mail → the ground (a check holds it).
 
 One path to read first: ``cli/issue.py`` → ``delivery/publish.py`` → ``delivery/plan.py`` →
 ``delivery/sender.py`` → ``delivery/session.py``. The words are in docs/glossary.md, the files that
