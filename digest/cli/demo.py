@@ -17,7 +17,7 @@ from cyclopts import Parameter
 
 from digest.audience.transfer import ImportWatch, import_readers
 from digest.cli import output
-from digest.cli.demo_content import example_issue, readers_csv, sendable_text
+from digest.cli.demo_content import SLUG, example_issue, readers_csv, sendable_text
 from digest.cli.demo_processes import (
     CAPTURE,
     DemoProcesses,
@@ -25,6 +25,7 @@ from digest.cli.demo_processes import (
     send_through_relay,
 )
 from digest.cli.demo_result import DemoResult, compare, tell
+from digest.cli.demo_serving import serve_demo
 from digest.cli.options import Json
 from digest.cli.pictures import read_pictures
 from digest.cli.service import INTERRUPTED, unless_stopped, until_stopped
@@ -36,15 +37,19 @@ from digest.logs import configure_logs
 from digest.mail.tokens import KeyRing
 from digest.store.installation import ensure_installation
 from digest.store.issues import StoredIssue
-from digest.store.newsletters import Newsletter, create_newsletter, return_path_of_domain
+from digest.store.newsletters import (
+    Newsletter,
+    create_newsletter,
+    return_path_of_domain,
+    set_newsletter,
+)
 from digest.store.session import Database, upgrade
-from digest.web.demo_pages import PLACEHOLDER_PATH, demo_app
-from digest.web.server import open_listener, serving, url_of
-from digest.web.site import Site
+from digest.web.demo_pages import PLACEHOLDER_PATH
+from digest.web.server import open_listener, url_of
 
-SLUG = "demo"
 DOMAIN = "demo.example.org"
 MAX_READERS = 1_000_000
+_LATEST_DAYS = 60
 
 
 async def demo(
@@ -57,8 +62,9 @@ async def demo(
 ) -> int:
     """Send a whole issue to made-up readers through a relay that keeps everything.
 
-    Then show the captured mail, the archive and the receipt in the browser, until Ctrl-C. Nothing
-    leaves this machine, and settings of an installation are not looked at. Exit 1: mail was lost.
+    Then show the captured mail, the archive and the receipt in the browser, until Ctrl-C. Sign up
+    there, and the mail to you is captured too. Nothing leaves this machine, and settings of an
+    installation are not looked at. Exit 1: mail was lost.
 
     Parameters
     ----------
@@ -105,29 +111,45 @@ async def _play(stage: Stage, stopped: asyncio.Event, *, serve: bool, as_json: b
     keys = KeyRing(stage.key)
     with closing(open_listener("127.0.0.1", 0)) as listener:
         async with await Database.open(stage.database_url) as db:
-            work = _work(stage, db, keys, public_url=url_of(listener), quiet=as_json)
+            processes = _processes(stage, url_of(listener))
+            work = _work(stage, processes, db, keys, quiet=as_json)
             shown = await unless_stopped(work, stopped)
             if shown is None:
                 output.note("Stopped.")
                 return INTERRUPTED
             tell(shown, as_json=as_json)
             if serve:
-                site = Site(db, keys, url_of(listener), relay_configured=True)
-                app = demo_app(
-                    stage.folder / CAPTURE, site, newsletter=SLUG, issue=str(shown.issue)
+                await serve_demo(
+                    processes,
+                    db,
+                    listener,
+                    issue=str(shown.issue),
+                    stopped=stopped,
                 )
-                async with serving(app, listener) as url:
-                    output.note(f"\nThe captured mail is at {url} – Ctrl-C ends the demo.")
-                    await stopped.wait()
     return RefusedError.exit_code if shown.compared.lost else 0
 
 
+def _processes(stage: Stage, public_url: str) -> DemoProcesses:
+    environment = clean_environment(
+        DIGEST_DATABASE_URL=stage.database_url,
+        DIGEST_PUBLIC_URL=public_url,
+        DIGEST_SECRET_KEY=stage.key,
+        DIGEST_STATE_DIR=str(stage.folder / "state"),
+        DIGEST_LOG_LEVEL="warning",
+    )
+    return DemoProcesses(stage.folder, environment, stage.readers, stage.kills)
+
+
 async def _work(
-    stage: Stage, db: Database, keys: KeyRing, *, public_url: str, quiet: bool
+    stage: Stage, processes: DemoProcesses, db: Database, keys: KeyRing, *, quiet: bool
 ) -> DemoResult:
     """Everything but the pages: store, subscribe, approve, send, compare."""
     newsletter = await _newsletter(db, keys)
-    prepared = _prepared(stage.file, newsletter, public_url)
+    prepared = _prepared(stage.file, newsletter, processes.environment["DIGEST_PUBLIC_URL"])
+    sections = [section.heading for section in prepared.issue.rendered_sections]
+    async with db.begin() as session:  # what a reader who signs up can choose, and gets at once
+        more = {"sections": sections, "send_latest": _LATEST_DAYS}
+        await set_newsletter(session, newsletter.id, settings=more)
     issue = await _stored(db, newsletter, prepared)
     with output.progress_bar("Readers", total=stage.readers, quiet=quiet) as bar:
         await import_readers(
@@ -139,18 +161,6 @@ async def _work(
             path="readers.csv",
             watch=ImportWatch(bar),
         )
-    processes = DemoProcesses(
-        stage.folder,
-        clean_environment(
-            DIGEST_DATABASE_URL=stage.database_url,
-            DIGEST_PUBLIC_URL=public_url,
-            DIGEST_SECRET_KEY=stage.key,
-            DIGEST_STATE_DIR=str(stage.folder / "state"),
-            DIGEST_LOG_LEVEL="warning",
-        ),
-        stage.readers,
-        stage.kills,
-    )
     with output.progress_bar("Sending", total=stage.readers, quiet=quiet) as bar:
         sent = await send_through_relay(processes, str(issue.name), progress=bar)
     if sent.kills < stage.kills:

@@ -14,6 +14,7 @@ from digest.content.issue import TODO_WORD
 from digest.content.issue_file import decode_issue, parse_issue, placeholders
 from digest.errors import InputError
 
+SLUG = "demo"  # of its newsletter
 # RFC 2606 §2, §3: names nobody can register.
 DOMAINS = (
     *("mail.example.com", "mail.example.net", "mail.example.org", "post.example.org"),

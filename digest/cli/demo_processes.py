@@ -86,14 +86,18 @@ def clean_environment(**ours: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def capture_relay(demo: DemoProcesses) -> AsyncIterator[str]:
-    """The relay in a process of its own; yields the URL to send to."""
+async def capture_relay(demo: DemoProcesses, *, refusing: bool = True) -> AsyncIterator[str]:
+    """The relay in a process of its own; yields the URL to send to.
+
+    ``refusing``: it does so to some addresses, as relays do.
+    """
     rate = 0.0
     if demo.kills:
         rate = min(FASTEST, max(SLOWEST, demo.readers / (SECONDS_PER_KILL * (demo.kills + 1))))
     process = await _start(
         demo,
         *("digest.delivery.sinks", "--folder", str(demo.capture), "--rate", str(rate)),
+        *(() if refusing else ("--rejected", "0", "--deferred", "0")),
         stdin=PIPE,  # it ends when this closes, even if this process is killed
     )
     try:

@@ -111,12 +111,6 @@ class Capture:
         """The line ``number``, from 1."""
         return self._lines[number - 1] if 1 <= number <= len(self._lines) else None
 
-    @property
-    def distinct_messages(self) -> int:
-        """How many different messages were taken: repeated ones have the same Message-ID."""
-        accepted = self.lines(SinkVerdict.ACCEPTED)
-        return len({(one.message_id, one.recipient) for one in accepted})
-
     def source(self, captured: Captured) -> bytes:
         """The bytes of a message; empty when they were not kept."""
         if captured.offset is None:

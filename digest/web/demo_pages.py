@@ -50,6 +50,11 @@ class Demo:
     capture: Capture
     newsletter: str
     issue: str
+    sent: int | None  # lines of the ledger that are about the issue: the first; None: all
+
+    def is_issue(self, captured: Captured) -> bool:
+        """Whether this was the issue, and not what somebody caused on the pages since."""
+        return self.sent is None or captured.number <= self.sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +65,14 @@ class Listed:
     row: InboxRow | None
 
 
-def demo_app(capture: Path, site: Site, *, newsletter: str, issue: str) -> Starlette:
+def demo_app(
+    capture: Path, site: Site, *, newsletter: str, issue: str, sent: int | None = None
+) -> Starlette:
     """Pages over the folder ``capture`` of a sink and the issue that was sent to it."""
     routes = [*_ROUTES, Route(_HOME, newsletters.home), *site_routes()]
     app = wrapped(routes, loopback_only=True)
     app.state.site = replace(site, home=_HOME)
-    app.state.demo = Demo(Capture(capture), newsletter, issue)
+    app.state.demo = Demo(Capture(capture), newsletter, issue, sent)
     return app
 
 
@@ -78,7 +85,7 @@ async def _inbox(request: Request) -> Response:
     if verdict not in _LISTS:
         raise HTTPException(404)
     capture = _demo(request).capture
-    lines = capture.lines(verdict)
+    lines = capture.lines(verdict)[::-1]  # as a mailbox: the latest first
     pages = max(1, -(-len(lines) // PER_PAGE))
     number = _page_number(request, pages)
     shown = lines[(number - 1) * PER_PAGE : number * PER_PAGE]
@@ -124,8 +131,9 @@ async def _raw(request: Request) -> Response:
 def _place(request: Request) -> Place:
     """The receipt of the demo's issue, with what the relay says of it."""
     demo = _demo(request)
-    captured = len(demo.capture.lines(SinkVerdict.ACCEPTED))
-    repeated = captured - demo.capture.distinct_messages
+    taken = [one for one in demo.capture.lines(SinkVerdict.ACCEPTED) if demo.is_issue(one)]
+    captured = len(taken)
+    repeated = captured - len({(one.message_id, one.recipient) for one in taken})
     copies = f"{repeated:,} of them a second copy" if repeated else "none of them twice"
     return Place(
         demo.newsletter,

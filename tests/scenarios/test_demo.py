@@ -7,9 +7,11 @@ import os
 import re
 import signal
 import subprocess
+import time
 import urllib.request
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from digest.cli.demo_content import DOMAINS, example_issue, readers_csv, sendable_text
@@ -97,6 +99,60 @@ def test_people_read_that_nothing_was_lost_and_can_look_until_ctrl_c(script: Scr
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
     assert left_behind(script) == []
+
+
+def test_a_visitor_walks_a_readers_whole_way_from_the_form_to_undo(script: Script) -> None:
+    with script.start("demo", "--readers", "5") as process:
+        try:
+            assert process.stderr is not None
+            url = None
+            while url is None:
+                url = re.search(r"http://127\.0\.0\.1:\d+", process.stderr.readline())
+            with httpx2.Client(base_url=url[0], follow_redirects=True, timeout=30) as browser:
+                walk(browser, "cris@example.org")
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    assert left_behind(script) == []
+
+
+def walk(browser: httpx2.Client, address: str) -> None:
+    counted = re.search(r"\d+ messages", browser.get("/receipt").text)
+    given = {"email": address, "stamp": stamp_in(browser.get("/n/demo").text)}
+    while "/asked" not in str(browser.post("/n/demo/subscribe", data=given).url):
+        time.sleep(0.2)  # as a person reads: a form that comes back at once is a machine's
+    confirm = link_in_mail(browser, address, "/c/")
+    assert "Yes, subscribe me" in browser.get(confirm).text
+    assert "You are subscribed" in browser.post(confirm, data={"confirm": "yes"}).text
+    preferences = link_in_mail(browser, address, "/p/")  # the latest issue came
+    assert browser.get(preferences).text.count('name="section"') == 5
+    saved = browser.post(f"{preferences}/choice", data={"name": "Cris", "section": "Code"})
+    assert "Saved." in saved.text
+    leave = link_in_mail(browser, address, "/u/")
+    left = browser.post(leave, data={"List-Unsubscribe": "One-Click"}).text
+    back = browser.post(f"{leave}/undo", data={"stamp": stamp_in(left)}).text
+    assert "You are subscribed again" in back
+    assert counted is not None
+    assert counted[0] in browser.get("/receipt").text  # it is of the issue, whatever came since
+
+
+def stamp_in(page: str) -> str:
+    found = re.search(r'name="stamp" value="([^"]+)"', page)
+    assert found is not None
+    return found[1]
+
+
+def link_in_mail(browser: httpx2.Client, address: str, start: str) -> str:
+    """The path of the first link like this in the latest mail to ``address`` that has one."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        inbox = browser.get("/inbox").text
+        for number in re.findall(rf'href="/inbox/(\d+)">\s*<span class="to"><bdi>{address}', inbox):
+            found = re.search(rf"{start}[\w-]+", browser.get(f"/inbox/{number}?show=text").text)
+            if found is not None:
+                return found[0]
+        time.sleep(0.1)
+    raise AssertionError(f"no mail with {start} came")
 
 
 def test_ctrl_c_while_it_sends_leaves_no_process_and_no_folder(script: Script) -> None:

@@ -46,7 +46,7 @@ async def test_the_inbox_is_paged_and_complete(client: httpx2.AsyncClient) -> No
         found = re.findall(r'<span class="to"><bdi>([^<]*)</bdi>', text)
         assert len(found) <= PER_PAGE
         seen += found
-    assert seen == [address for _, address in MANY]
+    assert seen == [address for _, address in reversed(MANY)]  # the latest first
 
 
 async def test_a_row_shows_what_an_inbox_shows(client: httpx2.AsyncClient) -> None:
