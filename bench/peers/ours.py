@@ -37,13 +37,16 @@ class WatchedRecorder(Recorder[Any]):
 
         async def watched(group: Sequence[Any]) -> None:
             await write(group)
-            ages = [Clock.monotonic() - self._added.popleft() for _ in group]
-            WatchedRecorder.oldest = max(WatchedRecorder.oldest, *ages)
+            for done in group:
+                if not done.outcome.uncharged:
+                    age = Clock.monotonic() - self._added.popleft()
+                    WatchedRecorder.oldest = max(WatchedRecorder.oldest, age)
 
         super().__init__(watched, unrecorded=unrecorded, **more)
 
     def add(self, outcome: Any) -> None:
-        self._added.append(Clock.monotonic())
+        if not outcome.outcome.uncharged:  # else it was given back, and never sent
+            self._added.append(Clock.monotonic())
         super().add(outcome)
         WatchedRecorder.most = max(WatchedRecorder.most, len(self._added))
 

@@ -23,6 +23,7 @@ from digest.store.media import get_media
 from digest.store.newsletters import Newsletter, get_newsletter, list_newsletters
 from digest.web.letter import as_page, letter_response
 from digest.web.page import FOR_EVER, template_text
+from digest.web.recent import for_anyone
 from digest.web.security import NOTHING_POLICY, origin_of
 from digest.web.site import Site, site_of
 
@@ -33,6 +34,7 @@ _CLOSED = ("/u/", "/p/", "/c/", "/a/", "/d/", "/share/", "/approve/")
 _SITEMAP_MAX = 50_000
 
 
+@for_anyone
 async def issue(request: Request) -> Response:
     """Show one issue; 404 unless it is going out or has gone out."""
     site, name = site_of(request), request.path_params["issue"]
@@ -48,8 +50,6 @@ async def issue(request: Request) -> Response:
     headers = {"etag": f'"{tag}"', "cache-control": "public, no-cache"}
     if not shown.listed:
         headers["x-robots-tag"] = "noindex"
-    if request.headers.get("if-none-match") == headers["etag"]:
-        return Response(status_code=304, headers=headers)
     return letter_response(html, images=[origin_of(site.public_url)], headers=headers)
 
 
@@ -108,6 +108,7 @@ async def robots(request: Request) -> Response:
     return PlainTextResponse(f"User-agent: *\n{closed}Sitemap: {site.public_url}/sitemap.xml\n")
 
 
+@for_anyone
 async def sitemap(request: Request) -> Response:
     """List the pages anyone may see (sitemaps.org 0.9, at most 50,000)."""
     site = site_of(request)

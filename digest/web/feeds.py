@@ -21,6 +21,7 @@ from starlette.routing import Route
 from digest.store.archive import Entry, list_entries
 from digest.store.newsletters import Newsletter
 from digest.web.newsletters import newsletter_in
+from digest.web.recent import for_anyone
 from digest.web.site import Site, site_of
 
 LATEST = 30  # issues in a feed
@@ -31,6 +32,7 @@ _Write: TypeAlias = Callable[[Site, Newsletter, list[Entry]], bytes]
 
 
 def _feed(write: _Write, media_type: str) -> Callable[[Request], Any]:
+    @for_anyone
     async def answer(request: Request) -> Response:
         site = site_of(request)
         async with site.db.read() as session:
@@ -44,8 +46,6 @@ def _feed(write: _Write, media_type: str) -> Callable[[Request], Any]:
             "access-control-allow-origin": "*",
             "cross-origin-resource-policy": "cross-origin",
         }
-        if request.headers.get("if-none-match") == tag:
-            return Response(status_code=304, headers=headers)
         return Response(body, media_type=media_type, headers=headers)
 
     return answer

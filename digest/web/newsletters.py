@@ -21,6 +21,7 @@ from digest.store.newsletters import Newsletter, get_newsletter, list_newsletter
 from digest.store.session import Session
 from digest.store.slots import Break, breaks
 from digest.web.page import language_for, page
+from digest.web.recent import for_anyone
 from digest.web.signup_form import SignupForm, fresh_form
 from digest.web.site import Site, site_of
 
@@ -63,6 +64,7 @@ def front(site: Site, newsletter: Newsletter, issues: list[Entry]) -> Front:
     )
 
 
+@for_anyone
 async def home(request: Request) -> Response:
     """Show the only newsletter, or list those there are."""
     site = site_of(request)
@@ -75,6 +77,7 @@ async def home(request: Request) -> Response:
     return page("home.html", values, language=language_for(request))
 
 
+@for_anyone
 async def newsletter_home(request: Request) -> Response:
     """Show one newsletter."""
     async with site_of(request).db.read() as session:
@@ -102,6 +105,7 @@ async def _rest(session: Session, newsletter: Newsletter, now: datetime) -> Brea
     return coming[0] if coming and coming[0].first <= today + _SOON else None
 
 
+@for_anyone
 async def archive(request: Request) -> Response:
     """List every issue, or those that have all words of ``q``; newest first."""
     site = site_of(request)

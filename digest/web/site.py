@@ -19,6 +19,7 @@ from digest.inbound.webhooks import Hook
 from digest.inbound.webhooks.configured import hooks_of
 from digest.rules.signup import SignupLimits
 from digest.web.client import Networks, networks
+from digest.web.recent import KEEP_SECONDS, RecentPages
 
 if TYPE_CHECKING:
     from digest.mail.tokens import KeyRing
@@ -50,6 +51,7 @@ class Site:
     themes: Path | None = None  # looks of one's own
     metrics_token: str = field(default="", repr=False)
     asker: Asker = field(default_factory=Asker)
+    recent: RecentPages = field(default_factory=RecentPages, compare=False)
     desk: SignupDesk = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -77,6 +79,7 @@ class Site:
             asker=Asker.of(settings),
             proxies=networks(settings.trusted_proxies),
             api_per_minute=settings.api.per_minute,
+            recent=RecentPages(KEEP_SECONDS),
         )
 
     @property
