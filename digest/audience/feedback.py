@@ -126,10 +126,9 @@ class FeedbackDesk:
         for one in taken.stopped:
             self.leavers.add(one)
         if taken.effect in (Effect.LEFT, Effect.SUPPRESSED):
-            for one in taken.stopped:
-                await until_nothing_can_start(
-                    self.db, one, clock=self.clock, own_worker=self.leavers.worker_id
-                )
+            await until_nothing_can_start(
+                self.db, taken.stopped, clock=self.clock, own_worker=self.leavers.worker_id
+            )
         return taken
 
     async def hand_on(self, feedback: Feedback, answer: Mapping[str, Any]) -> Taken:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from digest.store.subscribers import (
     activate_subscription,
     get_subscription,
     leave_subscription,
+    leave_subscriptions,
     sending_claims,
 )
 from digest.store.suppressions import suppression_of
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 BEGUN_OR_NEVER = timedelta(seconds=2.5)  # a claim this old has begun its MAIL or was given back
 PATIENCE = 3.0  # seconds a reader waits for the answer at most
 _LOOK_AGAIN = 0.05  # seconds
+_GROUP_MAX = 500  # of one transaction
 _REMEMBER = 10.0  # seconds; a claim is never held longer than 2
 
 
@@ -84,8 +86,56 @@ async def leave(
     if leavers is not None:
         leavers.add(subscription_id)
     own_worker = leavers.worker_id if leavers is not None else None
-    await until_nothing_can_start(db, subscription_id, clock=clock, own_worker=own_worker)
+    await until_nothing_can_start(db, (subscription_id,), clock=clock, own_worker=own_worker)
     return ended
+
+
+@dataclass(slots=True, eq=False)
+class _Group:
+    """Subscriptions that end together, by which door, and the task that ends them."""
+
+    sources: dict[int, str] = field(default_factory=dict)
+    task: asyncio.Task[set[int]] | None = None
+
+
+class LeaveDesk:
+    """Ends subscriptions in this process as ``leave`` does, those that come together in one
+    transaction: after an issue many click at once, and each would wait for the disk by itself.
+    """
+
+    def __init__(self, db: Database, clock: Clock, leavers: Leavers) -> None:
+        self._db = db
+        self._clock = clock
+        self._leavers = leavers
+        self._open: _Group | None = None  # its transaction has not begun: others may join
+
+    async def leave(self, subscription_id: int, *, source: str) -> bool:
+        """As ``leave``; whoever asks for the same twice at once gets the same answer."""
+        group = self._open
+        if group is None or group.task is None or len(group.sources) >= _GROUP_MAX:
+            group = self._open = _Group()
+            group.task = asyncio.create_task(self._end(group))
+        group.sources.setdefault(subscription_id, source)
+        return subscription_id in await asyncio.shield(group.task)
+
+    async def _end(self, group: _Group) -> set[int]:
+        try:
+            async with self._db.begin() as session:
+                self._close(group)
+                ended = await leave_subscriptions(session, group.sources, self._clock.now())
+        finally:
+            self._close(group)
+        for one in group.sources:
+            self._leavers.add(one)
+        own_worker = self._leavers.worker_id
+        await until_nothing_can_start(
+            self._db, group.sources, clock=self._clock, own_worker=own_worker
+        )
+        return ended
+
+    def _close(self, group: _Group) -> None:
+        if self._open is group:
+            self._open = None
 
 
 async def undo_leave(
@@ -110,13 +160,13 @@ async def undo_leave(
 
 
 async def until_nothing_can_start(
-    db: Database, subscription_id: int, *, clock: Clock, own_worker: int | None
+    db: Database, subscription_ids: Collection[int], *, clock: Clock, own_worker: int | None
 ) -> None:
-    """Return once no message of a subscription starts any more; ``own_worker`` asks ``Leavers``."""
+    """Return once no message of them starts any more; ``own_worker`` asks ``Leavers``."""
     give_up = clock.monotonic() + PATIENCE
     while clock.monotonic() < give_up:
         async with db.read() as session:
-            claims = await sending_claims(session, subscription_id)
+            claims = await sending_claims(session, subscription_ids)
         if not any(_may_start(claim, clock.now(), own_worker) for claim in claims):
             return
         await asyncio.sleep(_LOOK_AGAIN)

@@ -9,8 +9,10 @@ nothing. Only the POST behind the link in that mail subscribes, and it can do so
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from random import SystemRandom
 from typing import TYPE_CHECKING
 
 import structlog
@@ -32,8 +34,9 @@ from digest.store.signups import (
     Signup,
     ask_signup,
     count_signups,
-    next_signup,
+    open_signups,
     settle_signup,
+    take_signup,
 )
 from digest.store.subscribers import (
     Proof,
@@ -60,12 +63,20 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+_PAUSE = 0.5  # seconds
+_TOGETHER = 50  # sign-ups looked up at a time
+_CHANCE = SystemRandom()
 _FINAL = (SuppressionReason.COMPLAINED, SuppressionReason.OPERATOR)
 
 
 @dataclass(slots=True)
 class SignupDesk:
-    """Takes sign-ups, and answers them by mail. One per process that serves pages."""
+    """Takes sign-ups, and answers them by mail. One per process that serves pages.
+
+    They are answered ``_PAUSE`` seconds later, all that came meanwhile, in no order: an answer
+    slows down the requests beside it by as much as it has to write, which must not tell whose it
+    is.
+    """
 
     db: Database
     keys: KeyRing
@@ -74,6 +85,7 @@ class SignupDesk:
     limits: SignupLimits = field(default_factory=SignupLimits)
     _settling: asyncio.Task[None] | None = None
     _again: bool = False
+    _hurry: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def ask(self, newsletter_id: int, address: Address, *, net: str, source: str) -> None:
         """Take a sign-up; ``net`` is the client's network, ``source`` the door it came through."""
@@ -92,6 +104,8 @@ class SignupDesk:
     async def _settle_quietly(self) -> None:
         again = True
         while again:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), _PAUSE)
             self._again = False
             try:
                 await self.settle()
@@ -100,21 +114,29 @@ class SignupDesk:
             again = self._again
 
     async def settled(self) -> None:
-        """Wait for the answers that are under way."""
+        """Have everything answered now, and wait for it."""
+        self._hurry.set()
         while self._settling is not None and not self._settling.done():
             await self._settling
+        self._hurry.clear()
 
     async def settle(self) -> int:
         """Answer every sign-up that is open; how many that were."""
-        count = 0
-        while await self._settle_next():
-            count += 1
-        return count
+        count = before = 0
+        while True:
+            async with self.db.read() as session:
+                waiting = await open_signups(session, limit=_TOGETHER)
+            _CHANCE.shuffle(waiting)
+            for signup_id in waiting:
+                count += await self._settle(signup_id)
+            if count == before:
+                return count
+            before = count
 
-    async def _settle_next(self) -> bool:
+    async def _settle(self, signup_id: int) -> bool:
         now = self.clock.now()
         async with self.db.begin() as session:
-            found = await next_signup(session)
+            found = await take_signup(session, signup_id)
             if found is None:
                 return False
             address = parse_address(found.signup.address)

@@ -50,6 +50,6 @@ async def stop_mailing(session: Session, who: Unwanted, now: datetime) -> list[i
     if event is not None:
         for one in mine:
             if one.state is not SubscriptionState.ENDED:
-                reader = {"newsletter_id": one.newsletter_id, "subscriber_id": who.subscriber_id}
-                await announce(session, event, **reader, now=now)
+                here, whom = one.newsletter_id, [who.subscriber_id]
+                await announce(session, event, newsletter_id=here, subscriber_ids=whom, now=now)
     return [one.id for one in mine]

@@ -59,9 +59,15 @@ async def ask_signup(session: Session, signup: Signup, now: datetime) -> None:
     await session.execute(insert(signups).values(row))
 
 
-async def next_signup(session: Session) -> OpenSignup | None:
-    """The oldest sign-up that is open, and ours until the transaction ends."""
-    query = select(signups).where(signups.c.settled_at.is_(None)).order_by(signups.c.id).limit(1)
+async def open_signups(session: Session, *, limit: int) -> list[int]:
+    """The oldest sign-ups that are open."""
+    query = select(signups.c.id).where(signups.c.settled_at.is_(None))
+    return list(await session.scalars(query.order_by(signups.c.id).limit(limit)))
+
+
+async def take_signup(session: Session, signup_id: int) -> OpenSignup | None:
+    """An open sign-up, ours until the transaction ends; None: answered, or another's."""
+    query = select(signups).where(signups.c.id == signup_id, signups.c.settled_at.is_(None))
     if session.dialect.name == "postgresql":
         query = query.with_for_update(skip_locked=True)
     row = (await session.execute(query)).one_or_none()

@@ -5,12 +5,12 @@ A subscription that ended is never opened again from here: only its reader can, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, text, update
+from sqlalchemy import and_, bindparam, insert, select, text, update
 
 from digest.errors import RefusedError
 from digest.mail.address import address_key, clean_name, parse_address
@@ -231,46 +231,71 @@ async def subscriber_key(session: Session, subscriber_id: int) -> str:
 async def leave_subscription(
     session: Session, subscription_id: int, now: datetime, *, source: str = ""
 ) -> bool:
-    """End a subscription and cancel what of it has not begun; False when there was nothing to end.
+    """End one subscription, as ``leave_subscriptions``; False when there was nothing to end."""
+    return bool(await leave_subscriptions(session, {subscription_id: source}, now))
 
-    A delivery some sender holds stays ``sending``: whoever acknowledges waits for it
-    (``sending_claims``).
+
+async def leave_subscriptions(
+    session: Session, sources: Mapping[int, str], now: datetime
+) -> set[int]:
+    """End subscriptions and cancel what of them has not begun; those there was one to end of.
+
+    ``sources`` says of each by which door. A delivery some sender holds stays ``sending``: whoever
+    acknowledges waits for it (``sending_claims``).
     """
-    ended = await session.execute(
-        update(_s)
-        .where(_s.c.id == subscription_id, _s.c.state != SubscriptionState.ENDED)
-        .values(state=SubscriptionState.ENDED, ended_at=now)
-        .returning(_s.c.newsletter_id, _s.c.subscriber_id)
-    )
-    row = ended.one_or_none()
-    if row is None:
-        return False
-    await add_consent(session, subscription_id, kind="left", source=source, now=now)
-    await session.execute(_STOP_NOTICES, {"subscription": subscription_id, "now": now})
-    await announce(
-        session,
-        WebhookEvent.LEFT,
-        newsletter_id=row.newsletter_id,
-        subscriber_id=row.subscriber_id,
-        now=now,
-    )
+    left = (await session.execute(_END, {"ids": list(sources), "now": now})).all()
+    if not left:
+        return set()
     await session.execute(
-        update(_d)
-        .where(
-            _d.c.issue_id.in_(_issues_of(row.newsletter_id)),
-            _d.c.subscriber_id == row.subscriber_id,
-            _d.c.state.in_((DeliveryState.QUEUED, DeliveryState.DEFERRED)),
-        )
-        .values(state=DeliveryState.CANCELLED, reason=StateReason.LEFT, settled_at=now)
+        insert(schema.consent_events),
+        [
+            {"subscription_id": row.id, "kind": "left", "source": sources[row.id], "at": now}
+            for row in left
+        ],
     )
-    return True
+    await session.execute(_STOP_NOTICES, {"ids": [row.id for row in left], "now": now})
+    readers: dict[int, list[int]] = {}
+    for row in left:
+        readers.setdefault(row.newsletter_id, []).append(row.subscriber_id)
+    for newsletter, gone in readers.items():
+        await announce(
+            session, WebhookEvent.LEFT, newsletter_id=newsletter, subscriber_ids=gone, now=now
+        )
+        await session.execute(
+            _STOP_DELIVERIES, {"newsletter": newsletter, "readers": gone, "now": now}
+        )
+    return {row.id for row in left}
 
+
+# Made once: each is a good part of what a leave costs.
+_END = (
+    update(_s)
+    .where(_s.c.id.in_(bindparam("ids", expanding=True)), _s.c.state != SubscriptionState.ENDED)
+    .values(state=SubscriptionState.ENDED, ended_at=bindparam("now"))
+    .returning(_s.c.id, _s.c.newsletter_id, _s.c.subscriber_id)
+)
 
 # Written out, so that the index of what is to do serves: no leave may look through all notices.
 _STOP_NOTICES = text("""
 UPDATE notices SET state = 'cancelled', reason = 'left', settled_at = :now
-WHERE state IN ('queued', 'deferred') AND kind = 'welcome' AND subscription_id = :subscription
-""").bindparams(bindparam("now", type_=UtcDateTime), bindparam("subscription", type_=Id))
+WHERE state IN ('queued', 'deferred') AND kind = 'welcome' AND subscription_id IN :ids
+""").bindparams(bindparam("now", type_=UtcDateTime), bindparam("ids", type_=Id, expanding=True))
+
+# Through an issue the unique index (issue, subscriber, ordinal) finds a reader's rows; a reader has
+# no index of their own, which every planned row would have to pay for.
+_STOP_DELIVERIES = (
+    update(_d)
+    .where(
+        _d.c.issue_id.in_(
+            select(schema.issues.c.id).where(
+                schema.issues.c.newsletter_id == bindparam("newsletter")
+            )
+        ),
+        _d.c.subscriber_id.in_(bindparam("readers", expanding=True)),
+        _d.c.state.in_((DeliveryState.QUEUED, DeliveryState.DEFERRED)),
+    )
+    .values(state=DeliveryState.CANCELLED, reason=StateReason.LEFT, settled_at=bindparam("now"))
+)
 
 
 async def activate_subscription(
@@ -303,7 +328,7 @@ async def activate_subscription(
         session,
         WebhookEvent.CONFIRMED,
         newsletter_id=row.newsletter_id,
-        subscriber_id=row.subscriber_id,
+        subscriber_ids=[row.subscriber_id],
         now=now,
     )
     return True
@@ -327,26 +352,21 @@ async def ask_pending(
     return found.id
 
 
-async def sending_claims(session: Session, subscription_id: int) -> list[tuple[int, datetime]]:
-    """Who holds a delivery of this subscription, as (worker's id, since when)."""
-    subscription = await get_subscription(session, subscription_id)
-    if subscription is None:
-        return []
-    query = select(_d.c.owner, _d.c.claimed_at).where(
-        _d.c.issue_id.in_(_issues_of(subscription.newsletter_id)),
-        _d.c.subscriber_id == subscription.subscriber_id,
-        _d.c.state == DeliveryState.SENDING,
-    )
-    return [(row.owner, row.claimed_at) for row in await session.execute(query)]
+async def sending_claims(
+    session: Session, subscription_ids: Collection[int]
+) -> list[tuple[int, datetime]]:
+    """Who holds deliveries of these subscriptions, as (worker's id, since when)."""
+    rows = await session.execute(_CLAIMS, {"ids": list(subscription_ids)})
+    return [(row.owner, row.claimed_at) for row in rows]
 
 
-def _issues_of(newsletter_id: int) -> Any:
-    """The issues that may still have deliveries to do.
-
-    Through them the unique index (issue, subscriber, ordinal) finds a reader's rows; a reader has
-    no index of their own, which every planned row would have to pay for.
-    """
-    return select(schema.issues.c.id).where(schema.issues.c.newsletter_id == newsletter_id)
+_CLAIMS = (
+    select(_d.c.owner, _d.c.claimed_at)
+    .select_from(_s)
+    .join(schema.issues, schema.issues.c.newsletter_id == _s.c.newsletter_id)
+    .join(_d, and_(_d.c.issue_id == schema.issues.c.id, _d.c.subscriber_id == _s.c.subscriber_id))
+    .where(_s.c.id.in_(bindparam("ids", expanding=True)), _d.c.state == DeliveryState.SENDING)
+)
 
 
 def subscriptions_query() -> Any:

@@ -98,26 +98,31 @@ async def announce(
     event: WebhookEvent,
     *,
     newsletter_id: int | None,
-    subscriber_id: int | None,
+    subscriber_ids: Sequence[int | None],
     now: datetime,
 ) -> int:
-    """Have it told that ``event`` happened to a reader; how many want to know.
+    """Have it told that ``event`` happened to readers; how many want to know.
 
     Call it in the transaction in which it happens, as ``activate_subscription``,
-    ``leave_subscription`` and ``audience.feedback`` do.
+    ``leave_subscriptions`` and ``audience.feedback`` do.
     """
     query = select(_w.c.id, _w.c.events).where(_w.c.disabled_at.is_(None))
     wanting = [id_ for id_, events in await session.execute(query) if event.value in events]
-    told = {
-        "event_id": new_event_id(),
-        "event": event,
-        "newsletter_id": newsletter_id,
-        "subscriber_id": subscriber_id,
-        "happened_at": now,
-        "not_before": now,
-    }
-    if wanting:
-        await session.execute(insert(_o), [{"webhook_id": one, **told} for one in wanting])
+    told = [
+        {
+            "event_id": new_event_id(),
+            "event": event,
+            "newsletter_id": newsletter_id,
+            "subscriber_id": subscriber_id,
+            "happened_at": now,
+            "not_before": now,
+        }
+        for subscriber_id in subscriber_ids
+    ]
+    if wanting and told:
+        await session.execute(
+            insert(_o), [{"webhook_id": id_, **one} for one in told for id_ in wanting]
+        )
     return len(wanting)
 
 

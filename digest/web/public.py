@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from digest.audience.leave import leave, undo_leave
+from digest.audience.leave import undo_leave
 from digest.languages import phrase, say
 from digest.mail.tokens import TokenKind
 from digest.rules.subscription import SubscriptionState
@@ -87,10 +87,7 @@ async def _leave(request: Request) -> Response:
     action = site.path(f"/u/{request.path_params['token']}/undo")
     if token.kind is TokenKind.TEST:
         return _left(request, test=True)
-    ended = await leave(
-        site.db, token.id, source="one-click", clock=site.clock, leavers=site.leavers
-    )
-    if not ended:
+    if not await site.leave_desk.leave(token.id, source="one-click"):
         return _left(request)
     return _left(request, now=True, action=action, stamp=_undo_stamp(site, token.id))
 

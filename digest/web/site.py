@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 
 from digest.audience.feedback import FeedbackDesk
-from digest.audience.leave import Leavers
+from digest.audience.leave import LeaveDesk, Leavers
 from digest.audience.signup import SignupDesk
 from digest.clock import Clock
 from digest.collect.asking import Asker
@@ -53,10 +53,12 @@ class Site:
     asker: Asker = field(default_factory=Asker)
     recent: RecentPages = field(default_factory=RecentPages, compare=False)
     desk: SignupDesk = field(init=False, repr=False, compare=False)
+    leave_desk: LeaveDesk = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         desk = SignupDesk(self.db, self.keys, self.public_url, self.clock, self.limits)
         object.__setattr__(self, "desk", desk)  # made of the other fields, once
+        object.__setattr__(self, "leave_desk", LeaveDesk(self.db, self.clock, self.leavers))
 
     @classmethod
     def of(cls, runtime: Runtime) -> Self:

@@ -6,10 +6,11 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
-from digest.audience.leave import Leavers, leave
+from digest.audience.leave import LeaveDesk, Leavers, leave
 from digest.clock import Clock
+from digest.errors import DatabaseError
 from digest.rules.delivery import DeliveryState, IssueState, StateReason
 from digest.rules.subscription import SubscriptionState
 from digest.store.deliveries import plan_deliveries
@@ -163,3 +164,52 @@ def test_who_subscribes_again_is_no_leaver() -> None:
     leavers.forget(1)
     leavers.forget(2)
     assert 1 not in leavers
+
+
+async def test_many_who_leave_at_once_share_two_transactions(database: Database) -> None:
+    anne = await a_planned_reader(database)
+    bart = anne + 1
+    leavers = Leavers()
+    desk = LeaveDesk(database, StillClock(), leavers)
+    async with database.begin():  # somebody writes: meanwhile they gather
+        asked = [
+            asyncio.create_task(desk.leave(one, source="one-click")) for one in (anne, bart, 4711)
+        ]
+        await asyncio.sleep(0)
+    assert await asyncio.gather(*asked) == [True, True, False]
+    assert not await desk.leave(anne, source="one-click")
+    assert await left_events(database) == 2
+    assert set(await delivery_states(database)) == {(DeliveryState.CANCELLED, StateReason.LEFT)}
+    assert anne in leavers
+    assert bart in leavers
+
+
+async def test_who_waits_for_another_sender_holds_up_nobody_who_comes_later(
+    database: Database,
+) -> None:
+    anne = await a_planned_reader(database)
+    await hold(database, anne, owner=OTHER, claimed_at=NOW)
+    clock = StillClock()
+    desk = LeaveDesk(database, clock, Leavers())
+    waiting = asyncio.create_task(desk.leave(anne, source="one-click"))
+    await clock.looked_often.wait()
+    assert await desk.leave(anne + 1, source="one-click")
+    assert not waiting.done()
+    await change(database, anne, state=DeliveryState.ACCEPTED)
+    assert await waiting
+
+
+async def test_nobody_is_told_they_left_when_it_could_not_be_written(database: Database) -> None:
+    anne = await a_planned_reader(database)
+    async with database.begin() as session:
+        await session.execute(text("ALTER TABLE consent_events RENAME TO elsewhere"))
+    leavers = Leavers()
+    desk = LeaveDesk(database, StillClock(), leavers)
+    answers = await asyncio.gather(
+        *(desk.leave(one, source="x") for one in (anne, anne + 1)), return_exceptions=True
+    )
+    assert {type(one) for one in answers} == {DatabaseError}
+    assert anne not in leavers
+    async with database.begin() as session:
+        await session.execute(text("ALTER TABLE elsewhere RENAME TO consent_events"))
+    assert await desk.leave(anne, source="x")

@@ -80,7 +80,7 @@ class House:
                 session,
                 WebhookEvent.BOUNCED,
                 newsletter_id=self.newsletter.id,
-                subscriber_id=1,
+                subscriber_ids=[1],
                 now=NOW,
             )
             raise ZeroDivisionError
@@ -145,7 +145,7 @@ async def test_everyone_is_told_only_what_they_asked_for(house: House) -> None:
         async with house.db.begin() as session:
             for event in (WebhookEvent.BOUNCED, WebhookEvent.COMPLAINED):
                 told = await announce(
-                    session, event, newsletter_id=house.newsletter.id, subscriber_id=2, now=NOW
+                    session, event, newsletter_id=house.newsletter.id, subscriber_ids=[2], now=NOW
                 )
                 assert told == 1
         await house.job.work()

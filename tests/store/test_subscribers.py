@@ -199,9 +199,9 @@ async def test_a_delivery_that_is_being_sent_is_left_to_its_sender(database):
         )
         await leave_subscription(session, anne.subscription_id, LATER)
     async with database.read() as session:
-        assert await sending_claims(session, anne.subscription_id) == [(7, NOW)]
-        assert await sending_claims(session, bart.subscription_id) == []
-        assert await sending_claims(session, 999_999) == []
+        assert await sending_claims(session, [anne.subscription_id]) == [(7, NOW)]
+        assert await sending_claims(session, [bart.subscription_id]) == []
+        assert await sending_claims(session, [999_999]) == []
 
 
 async def test_what_was_settled_stays_as_it_is_when_its_reader_leaves(database):
