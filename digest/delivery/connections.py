@@ -72,21 +72,23 @@ class Connections:
     async def _run(self, place: _Place) -> None:
         gate = place.gate
         while await self._queue.wanted(place.number, upper=place.upper):
-            if gate.pause or place.index >= gate.connections:
+            if gate.pause or not gate.may_serve(place.index, upper=place.upper):
                 await self._queue.nap(min(gate.pause or _LOOK_AGAIN, _LOOK_AGAIN))
                 continue
+            gate.open += 1
             try:
                 session = await open_session(gate.relay.config, helo=self._helo)
+                await self._serve(session, place)
             except RelayError as error:
                 gate.failed(error)
-                continue
-            await self._serve(session, place)
+            finally:
+                gate.open -= 1
 
     async def _serve(self, session: SmtpSession, place: _Place) -> None:
         self._sessions.add(session)
         self._count(place, +1)
         try:
-            await session.run(self._work(session, place.gate, upper=place.upper))
+            await session.run(self._work(session, place.gate, index=place.index, upper=place.upper))
         except asyncio.CancelledError:
             session.abort()
             raise

@@ -20,7 +20,7 @@ from digest.delivery.signing import SigningRoom
 from digest.delivery.upkeep import look_after
 from digest.rules.delivery import CANARY_WAVE, REST_WAVE, IssueState
 from digest.rules.retry import wait
-from digest.rules.throttle import Lane
+from digest.rules.throttle import Lane, issue_connections
 from digest.store import progress
 from digest.store.deliveries import Claimed, claim_deliveries
 from digest.store.notices import ClaimedNotice, claim_notices, expire_notices, next_notice_due
@@ -103,6 +103,9 @@ class Feeder:
                 continue
             agenda = await self._look()
             await self._keep_up(agenda)
+            if agenda.anything or self.busy():
+                for gate in self.gates:
+                    gate.want()
             if agenda.anything:
                 self.queue.want(agenda.connections)
                 if await self._claim_while_due(agenda) or self.queue.closed:
@@ -181,11 +184,16 @@ class Feeder:
 
     def _limit(self) -> int:
         """How many rows may be in memory and not begun."""
-        limit = max(2 * self.connections, round(CLAIM_SECONDS * self.rate.per_second()))
+        limit = max(2 * self._hands, round(CLAIM_SECONDS * self.rate.per_second()))
         paced = sum(gate.pace.rate or math.inf for gate in self.gates)
         if paced * _PACED_SECONDS < limit:
             limit = math.ceil(paced * _PACED_SECONDS)
         return max(1, min(limit, CLAIM_MOST))
+
+    @property
+    def _hands(self) -> int:
+        """How many connections for issues this process may have now, of all relays."""
+        return sum(issue_connections(gate.hands) for gate in self.gates if gate.hands)
 
     async def _claim(self, agenda: _Agenda, limit: int) -> list[Claim]:
         at = self.clock.monotonic()

@@ -11,17 +11,20 @@ import asyncio
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 
 from digest.clock import Clock
 from digest.delivery.outcomes import Relay
 from digest.delivery.quota import QuotaPurse
+from digest.delivery.shares import Share, Shares
 from digest.errors import RelayError
 from digest.mail.reply import Reply, parse_reply
-from digest.rules.backoff import Backoff, after_reply, measured
+from digest.rules.backoff import Backoff, after_reply, measured, restore
 from digest.rules.balance import Balance
-from digest.rules.throttle import Lane, Pace, connections_after
+from digest.rules.shares import Budget, rate_budget, shared_rate
+from digest.rules.throttle import Lane, Pace, connections_after, issue_connections
 from digest.rules.verdict import Phase
 
 log = structlog.get_logger(__name__)
@@ -29,6 +32,7 @@ log = structlog.get_logger(__name__)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0  # seconds a relay that fails is left alone
 _PER_CONNECTION = 10.0  # messages a second: a tenth of a second for each
 _TURN = 0.02  # seconds between two looks whether it is this relay's turn
+_NO_PART = 0.5  # seconds between two looks whether this process has its part of the relay
 _QUOTA = 1.0  # seconds between two looks whether there is more of a quota
 _ADVICE = "is it running, and is DIGEST_RELAY_URL right? Nothing is lost meanwhile"
 GIVE_UP_AFTER = 3  # failures in a row after which a relay counts as unreachable
@@ -66,14 +70,24 @@ class Learned:
 
 
 class RelayGate:
-    """What one process knows of one relay."""
+    """What one process knows of one relay, and its part of what the relay takes."""
 
-    def __init__(self, relay: Relay, *, clock: Clock, balance: Balance) -> None:
+    def __init__(self, relay: Relay, *, clock: Clock, balance: Balance, shares: Shares) -> None:
         self.relay = relay
         self.failures = 0  # in a row
         self.error: RelayError | None = None
         self.purse = QuotaPurse(relay.config)
-        self.pace = Pace(relay.backoff.rate(relay.config.rate))
+        self.open = 0  # connections that are open, or being opened or closed
+        self.pace = Pace(None)
+        self._paced: float | None = None
+        self._shares = shares
+        self._connections = shares.of(
+            f"relay {relay.relay_id}: connections",
+            Budget(relay.config.connections),
+            lambda: self.open,
+        )
+        self._share: Share | None = None  # of the rate, where there is one
+        self._stored = (relay.backoff.learned_rate, relay.backoff.until, relay.backoff.step)
         self._clock = clock
         self._backoff = relay.backoff
         self._learned: Learned | None = None
@@ -84,6 +98,54 @@ class RelayGate:
         self._turns: Mapping[Lane, asyncio.Lock] = {lane: asyncio.Lock() for lane in Lane}
         balance.join(relay.config.name, relay.config.weight)
         self._alone = True
+        self.set_pace()
+
+    # This process's part.
+
+    def want(self) -> None:
+        """There is something to send: ask for a part, and keep it."""
+        if not self._connections.wanted:
+            self._shares.ask()
+        self._connections.want()
+        if self._share is not None:
+            self._share.want()
+
+    def set_pace(self) -> None:
+        """Send at this process's part of the relay's rate; after the parts were renewed."""
+        rate = self._backoff.rate(self.relay.config.rate)
+        if rate is None:
+            self._share = self._paced = None
+            self.pace.set_rate(None)
+            return
+        share = self._shares.of(f"relay {self.relay.relay_id}: rate", rate_budget(rate))
+        if self._share is None:
+            self._share = share
+            share.want()
+        # A rate that was learned just now is not shared out yet: all have equal parts meanwhile.
+        part = share.fraction if share.granted else 1 / self._connections.workers
+        if part and shared_rate(rate) * part != self._paced:
+            self._paced = shared_rate(rate) * part
+            self.pace.set_rate(self._paced)
+
+    @property
+    def hands(self) -> int:
+        """How many connections this process may have to the relay."""
+        return self._connections.units
+
+    @property
+    def _has_part(self) -> bool:
+        share = self._share
+        if not self._connections.units:
+            return False
+        if share is None or (self.relay.config.rate is None and not share.granted):
+            return True  # no rate is known, or it was learned just now
+        return share.units > 0
+
+    def may_serve(self, index: int, *, upper: bool) -> bool:
+        """Whether its ``index``-th connection may be open; ``upper``: the one kept for notices."""
+        if upper:
+            return self.hands > 1
+        return index < min(self.connections, issue_connections(self.hands))
 
     # Whether a message may go.
 
@@ -98,12 +160,14 @@ class RelayGate:
         shut = self._shut_until - Clock.monotonic() if self._shut_until else 0.0
         if self._backoff.until is not None:
             shut = max(shut, self._backoff.pause_left(self._clock.now()).total_seconds())
+        if not self._has_part:
+            shut = max(shut, _NO_PART)
         return max(0.0, shut)
 
     @property
     def connections(self) -> int:
         """How many connections it may have now: few at first after it came back."""
-        most = self.relay.config.connections
+        most = self.hands
         return most if self._returned is None else connections_after(self._returned, most)
 
     @property
@@ -137,7 +201,7 @@ class RelayGate:
         return wait
 
     def _wait(self, lane: Lane, now: float) -> float:
-        if self._shut_until > now or self._backoff.until is not None:
+        if self._shut_until > now or self._backoff.until is not None or not self._has_part:
             pause = self.pause
             if pause:
                 return pause
@@ -176,7 +240,7 @@ class RelayGate:
         self.failures, self._shut_until = 0, 0.0
         if self._returned is not None:
             self._returned += 1
-            if self.connections == self.relay.config.connections:
+            if self.connections == self.hands:
                 self._returned = None
         self._learn(reply, phase)
 
@@ -185,7 +249,8 @@ class RelayGate:
         if reply.positive and before.learned_rate is None and not before.pressure:
             return
         if reply.transient and self.relay.config.rate is None:
-            before = measured(before, max(self._rate.per_second(), self._usual_rate))
+            ours = self._rate.per_second() * self._connections.workers  # others send as much
+            before = measured(before, max(ours, self._usual_rate))
         after = after_reply(
             before,
             reply,
@@ -195,7 +260,7 @@ class RelayGate:
         )
         self._backoff = after
         if _kept(after) != _kept(before):
-            self.pace.set_rate(after.rate(self.relay.config.rate))
+            self.set_pace()
             self._learned = Learned(self.relay.relay_id, after, None if reply.positive else reply)
             if not reply.positive:
                 _tell(self.relay.config.name, after, reply)
@@ -203,10 +268,23 @@ class RelayGate:
     def learned(self) -> Learned | None:
         """What changed since the last call and is to be kept in the database."""
         learned, self._learned = self._learned, None
+        if learned is not None:
+            self._stored = _kept(learned.backoff)
         return learned
 
+    def hear(self, *, learned_rate: int | None, until: datetime | None, step: int) -> None:
+        """What the database has of the relay: another process may have learned something."""
+        found = (learned_rate, until, step)
+        if found == self._stored:
+            return
+        self._stored = found
+        self._backoff = restore(
+            configured=self.relay.config.rate, learned_rate=learned_rate, until=until, step=step
+        )
+        self.set_pace()
 
-def _kept(backoff: Backoff) -> tuple[object, ...]:
+
+def _kept(backoff: Backoff) -> tuple[int | None, datetime | None, int]:
     return backoff.learned_rate, backoff.until, backoff.step
 
 

@@ -20,6 +20,8 @@ from digest.delivery.feeder import Errand, Feeder
 from digest.delivery.gate import Rate, RelayGate
 from digest.delivery.letters import Letters
 from digest.delivery.recorder import Recorder
+from digest.delivery.shares import Shares
+from digest.delivery.sharing import Sharing
 from digest.delivery.signing import DkimSigning, SigningRoom
 from digest.delivery.work import Desk, Done, NoticeWriter
 from digest.errors import DatabaseError
@@ -32,7 +34,6 @@ from digest.store.deliveries import Claimed, record_outcomes
 from digest.store.notices import ClaimedNotice, record_notice_outcomes
 from digest.store.poison import note_deaths
 from digest.store.progress import finish_sending, issues_on_their_way
-from digest.store.relays import save_backoff
 from digest.store.reports import issue_totals
 from digest.store.session import Database, Session
 from digest.store.workers import BEAT, Lease
@@ -109,6 +110,7 @@ class SendingRun:
             self._write, unrecorded=means.unrecorded, unrecorded_ms=means.unrecorded_ms
         )
         self._brakes = Brakes(means.tell)
+        self._shares = Shares(means.db, means.clock, lease)
         self._desk = Desk(
             clock=means.clock,
             lease=lease,
@@ -122,9 +124,11 @@ class SendingRun:
             signing=means.signing,
             hold_in_doubt=means.hold_in_doubt,
             fail=self._fail,
+            shares=self._shares,
         )
         self._room = SigningRoom(self._signature) if means.signing else None
-        self._gates = _gates(relays, means.clock)
+        self._gates = _gates(relays, means.clock, self._shares)
+        self._sharing = Sharing(means.db, means.clock, self._gates, self._shares)
         self._connections = Connections(self._gates, self._queue, self._desk.work, helo=means.helo)
         self._feeder = Feeder(
             db=means.db,
@@ -144,9 +148,8 @@ class SendingRun:
         )
         self._stopping = False
         self._deferred: set[int] = set()
-        self._settled = self._accepted = self._rejected = self._planned = 0
+        self.sent = self._settled = self._accepted = self._rejected = self._planned = 0
         self.progress: Callable[[Progress], None] | None = None
-        self.sent = 0
         self.fatal: BaseException | None = None
 
     @property
@@ -165,7 +168,9 @@ class SendingRun:
         await self._count()
         await self._lease.beat(self._clock.now())  # the dead may have kept us waiting
         recording = asyncio.create_task(self._recorder.run())
-        tasks = (self._beat(), self._look_around(), self._tend(), self._obey(stop))
+        await self._sharing.begin()
+        beside = (self._beat(), self._look_around(), self._sharing.go_on())
+        tasks = (*beside, self._tend(), self._obey(stop))
         helpers = [asyncio.create_task(task) for task in tasks]
         self._connections.start(self._fail)
         try:
@@ -209,7 +214,7 @@ class SendingRun:
         if self._room is not None:
             self._room.close()
         self._recorder.close()
-        await self._keep_learned(give_back=True)
+        await self._sharing.end()
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait([recording, stopped], return_when=asyncio.FIRST_COMPLETED)
         # A database that is gone for good must not keep a stopped process for ever: what is not
@@ -319,7 +324,6 @@ class SendingRun:
         while True:
             await asyncio.sleep(_TEND)
             self._give_back(self._queue.take_stale())
-            await self._keep_learned()
 
     async def _rescue(self) -> None:
         async with self._db.begin() as session:
@@ -329,32 +333,6 @@ class SendingRun:
             rescued = await handover.rescue(session, dead, now=now, hold=self._means.hold_in_doubt)
         if rescued:
             log.warning("rows of a dead worker were taken back", rows=rescued, workers=sorted(dead))
-
-    # What is kept of relays and issues.
-
-    async def _keep_learned(self, *, give_back: bool = False) -> None:
-        """Write what relays taught us; ``give_back``: also what is left of their quotas."""
-        learned = [found for gate in self._gates if (found := gate.learned()) is not None]
-        limited = [gate for gate in self._gates if gate.purse.limited] if give_back else []
-        if not learned and not limited:
-            return
-        try:
-            async with self._db.begin() as session:
-                for one in learned:
-                    await save_backoff(
-                        session,
-                        one.relay_id,
-                        learned_rate=one.backoff.learned_rate,
-                        until=one.backoff.until,
-                        step=one.backoff.step,
-                        code=one.reply.code if one.reply else None,
-                        text=str(one.reply) if one.reply else None,
-                        now=self._clock.now(),
-                    )
-                for gate in limited:
-                    await gate.purse.give_back(session, gate.relay.relay_id)
-        except DatabaseError as error:
-            log.warning("what a relay asked for is not kept", error=str(error))
 
     async def _open_brakes(self) -> None:
         """Know what was rejected so far, here and by other processes."""
@@ -378,10 +356,10 @@ class SendingRun:
             await self._means.tell(session, issue_id, decision, self._clock.now())
 
 
-def _gates(relays: Sequence[outcomes.Relay], clock: Clock) -> list[RelayGate]:
+def _gates(relays: Sequence[outcomes.Relay], clock: Clock, shares: Shares) -> list[RelayGate]:
     """A gate before each relay; several share what there is to send by their weights."""
     balance = Balance()
-    gates = [RelayGate(relay, clock=clock, balance=balance) for relay in relays]
+    gates = [RelayGate(relay, clock=clock, balance=balance, shares=shares) for relay in relays]
     if len(gates) > 1:
         for gate in gates:
             gate.share_with_others()

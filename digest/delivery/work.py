@@ -21,10 +21,12 @@ from digest.delivery.letters import Letters
 from digest.delivery.outcomes import Row
 from digest.delivery.recorder import Recorder
 from digest.delivery.session import Answer, Letter, SmtpSession
+from digest.delivery.shares import Shares
 from digest.delivery.signing import DkimSigning, signed
 from digest.errors import DatabaseError, RelayError, SettingsError
 from digest.rules.providers import caps_of
 from digest.rules.relay import RelayProfile
+from digest.rules.shares import Budget
 from digest.rules.throttle import Lane
 from digest.rules.verdict import Phase, Verdict, judge
 from digest.store.deliveries import Claimed
@@ -64,12 +66,15 @@ class Desk:
     signing: DkimSigning
     hold_in_doubt: bool
     fail: Callable[[BaseException], None]
+    shares: Shares
     busy: int = 0  # claims taken from the queue that have no outcome yet
     at_provider: Counter[str] = field(default_factory=Counter)  # messages under way
 
-    def work(self, session: SmtpSession, gate: RelayGate, *, upper: bool = False) -> SessionWork:
-        """The work of one connection; ``upper``: it is kept for notices."""
-        return SessionWork(self, session, gate, upper=upper)
+    def work(
+        self, session: SmtpSession, gate: RelayGate, *, index: int = 0, upper: bool = False
+    ) -> SessionWork:
+        """The work of a relay's ``index``-th connection; ``upper``: it is kept for notices."""
+        return SessionWork(self, session, gate, index=index, upper=upper)
 
     def may_start(self, claim: Claim) -> bool:
         """Whether MAIL may be written for it, now."""
@@ -96,6 +101,13 @@ class Desk:
         """Who runs the destination of a row of an issue, where that is known."""
         return self.brakes.providers.get(row.destination_id) if isinstance(row, Claimed) else None
 
+    def part_at(self, provider: str, most: int) -> int:
+        """How many of the messages a provider takes at the same time may be this process's."""
+        under_way = self.at_provider
+        share = self.shares.of(f"provider: {provider}", Budget(most), lambda: under_way[provider])
+        share.want()
+        return share.units
+
     def settle(self, claim: Claim, outcome: Outcome) -> None:
         """A claim that was taken has its outcome."""
         self.busy -= 1
@@ -106,10 +118,13 @@ class Desk:
 class SessionWork:
     """The jobs of one connection, from the queue that all connections share."""
 
-    def __init__(self, desk: Desk, session: SmtpSession, gate: RelayGate, *, upper: bool) -> None:
+    def __init__(
+        self, desk: Desk, session: SmtpSession, gate: RelayGate, *, index: int, upper: bool
+    ) -> None:
         self._desk = desk
         self._session = session
         self._gate = gate
+        self._index = index
         self._upper = upper
         self._profile = gate.relay.config.profile
         self._caps = self._profile.answers_for_destination
@@ -121,7 +136,7 @@ class SessionWork:
         while not (self._upper or desk.recorder.full or queue.notices):
             if queue.next_lane(upper=False) is None or (self._signs and not queue.next_is_signed):
                 return None  # a notice takes time to write, so does a signature: for the idle
-            if self._gate.take(Lane.ISSUE):
+            if self._is_over or self._gate.take(Lane.ISSUE):
                 return None  # and so does a wait
             claim = queue.take(Lane.ISSUE)
             job = self._job(claim) if claim is not None else None
@@ -153,10 +168,15 @@ class SessionWork:
             raise
         self._desk.busy -= 1
 
+    @property
+    def _is_over(self) -> bool:
+        """Whether the relay's connections are shared with more workers than before."""
+        return not self._gate.may_serve(self._index, upper=self._upper)
+
     async def _next_claim(self) -> Claim | None:
         desk, gate = self._desk, self._gate
         while (lane := await desk.queue.waiting(_IDLE, upper=self._upper)) is not None:
-            if gate.pause > _IDLE:
+            if gate.pause > _IDLE or self._is_over:
                 return None
             if desk.recorder.full:
                 await desk.recorder.room()
@@ -217,7 +237,9 @@ class SessionWork:
         """Whether its provider takes another message at the same time."""
         provider = self._desk.provider(row)
         most = caps_of(provider).connections
-        return provider is None or most is None or self._desk.at_provider[provider] < most
+        if provider is None or most is None:
+            return True
+        return self._desk.at_provider[provider] < self._desk.part_at(provider, most)
 
     def _defect(self, claim: Claim, error: Exception) -> None:
         now = self._desk.clock.now()

@@ -34,6 +34,7 @@ from digest.store.tables.readers import (
 )
 from digest.store.tables.sending import (
     attempts,
+    budgets,
     deliveries,
     destinations,
     notices,
@@ -46,6 +47,7 @@ __all__ = [
     "api_keys",
     "attempts",
     "audit",
+    "budgets",
     "candidates",
     "consent_batches",
     "consent_events",

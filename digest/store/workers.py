@@ -122,6 +122,12 @@ async def forget_dead(session: Session, now: datetime) -> None:
     await session.execute(delete(workers).where(workers.c.heartbeat_at < now - timedelta(days=1)))
 
 
+async def living(session: Session, now: datetime) -> set[int]:
+    """The workers of a PostgreSQL database that are alive."""
+    values = {"space": _LOCK_SPACE, "since": now - DEAD_AFTER}
+    return set(await session.scalars(_LIVING_SQL, values))
+
+
 class _FileLease:
     """SQLite: the lock on a file."""
 
@@ -227,10 +233,7 @@ class _SessionLease:
         found = await handover.owners(session) - {self.worker_id}
         if not found:
             return found
-        living = await session.scalars(
-            _LIVING_SQL, {"space": _LOCK_SPACE, "since": now - DEAD_AFTER}
-        )
-        return found - set(living)
+        return found - await living(session, now)
 
     async def release(self) -> None:
         # The connection goes back to a pool: without this its next user would keep us alive.

@@ -45,12 +45,14 @@ def _version(folder: Path) -> float:
 class PostgresServer:
     """A server on a Unix socket in a folder of its own; gone, with its data, at the end.
 
-    ``durable`` is for measuring: it writes to the disk as a real one does.
+    ``durable`` is for measuring: it writes to the disk as a real one does. With an ``address`` it
+    listens there too, for hosts of the same network.
     """
 
-    def __init__(self, binaries: Path, *, durable: bool = False) -> None:
+    def __init__(self, binaries: Path, *, durable: bool = False, address: str = "") -> None:
         self._binaries = binaries
         self._durable = durable
+        self._address = address
         # Right under /tmp: the path of a Unix socket has at most 107 bytes.
         self._folder = Path(tempfile.mkdtemp(prefix="digest-pg-", dir="/tmp"))
         self._as_user = self._pick_user()
@@ -59,6 +61,10 @@ class PostgresServer:
     def url(self, name: str) -> str:
         """The URL of one of its databases, as ``DIGEST_DATABASE_URL`` takes it."""
         return f"postgresql://digest@/{name}?host={self._folder}"
+
+    def url_from_afar(self, name: str) -> str:
+        """The same for another host."""
+        return f"postgresql://digest@{self._address}/{name}"
 
     def create_database(self, name: str, *, template: str = "template0") -> None:
         """Create a database, empty or as a copy of another one nobody is connected to."""
@@ -115,6 +121,9 @@ class PostgresServer:
         )
         if done.returncode != 0:
             raise RuntimeError(f"initdb failed:\n{done.stdout}{done.stderr}")
+        if self._address:
+            with (self._folder / "data" / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all samenet trust\n")
 
     @property
     def pids(self) -> list[int]:
@@ -138,7 +147,7 @@ class PostgresServer:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         settings = {
-            "listen_addresses": "",
+            "listen_addresses": self._address,
             "unix_socket_directories": str(self._folder),
             "max_wal_size": "2GB",
             "max_connections": "100",

@@ -297,7 +297,7 @@ def _answer(relay: Relay, request: dict[str, Any]) -> object:
     return {"taken": relay.taken, "open": relay.open, "connections": relay.connections}
 
 
-async def serve(relay: Relay, looks: Looks, port: int) -> None:
+async def serve(relay: Relay, looks: Looks, port: int, *, host: str = "127.0.0.1") -> None:
     """Listen, print the port, answer requests, and stay until standard input ends."""
     loop = asyncio.get_running_loop()
     talks: set[asyncio.Task[None]] = set()
@@ -311,7 +311,7 @@ async def serve(relay: Relay, looks: Looks, port: int) -> None:
     def protocol() -> asyncio.StreamReaderProtocol:
         return asyncio.StreamReaderProtocol(Reader(looks), begin, loop=loop)
 
-    server = await loop.create_server(protocol, "127.0.0.1", port, backlog=1024)
+    server = await loop.create_server(protocol, host, port, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     requests = asyncio.StreamReader(limit=_BUFFER)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(requests), sys.stdin)
@@ -324,6 +324,7 @@ def main() -> None:
     """Read the command line and serve."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--certificate", type=Path)
     parser.add_argument("--plan", default=json.dumps(Plan().as_json()))
@@ -337,7 +338,7 @@ def main() -> None:
     loop = asyncio.SelectorEventLoop(looks)
     asyncio.set_event_loop(loop)
     with contextlib.suppress(KeyboardInterrupt):
-        loop.run_until_complete(serve(relay, looks, given.port))
+        loop.run_until_complete(serve(relay, looks, given.port, host=given.host))
     os._exit(0)  # connections that are still open are not worth a word
 
 

@@ -41,6 +41,7 @@ class RelayProcess:
     plan: Plan = field(default_factory=Plan)
     certificate: Path | None = None
     port: int = 0
+    host: str = "127.0.0.1"
     start_of_ledger: int = 0  # bytes of it that no longer count
     _process: subprocess.Popen[bytes] | None = None
 
@@ -60,7 +61,14 @@ class RelayProcess:
     def start(self) -> None:
         """Start it, on the same port as before if it has run already."""
         command = [sys.executable, "-m", "tests.fakes.relay_process", "--folder", str(self.folder)]
-        command += ["--port", str(self.port), "--plan", json.dumps(self.plan.as_json())]
+        command += [
+            "--host",
+            self.host,
+            "--port",
+            str(self.port),
+            "--plan",
+            json.dumps(self.plan.as_json()),
+        ]
         if self.certificate is not None:
             command += ["--certificate", str(self.certificate)]
         self._process = subprocess.Popen(
@@ -84,7 +92,7 @@ class RelayProcess:
         """Its URL, as ``DIGEST_RELAY_URL`` takes it."""
         given = {"tls": "none", "connections": 4, "timeout": 20, **keys}
         query = "&".join(f"{key}={value}" for key, value in given.items())
-        return f"smtp://127.0.0.1:{self.port}?{query}"
+        return f"smtp://{self.host}:{self.port}?{query}"
 
     def does(self, plan: Plan) -> None:
         """Follow another plan from now on."""

@@ -145,3 +145,26 @@ def test_workers_join_die_and_leave_during_an_issue_and_nobody_is_lost(
         duplicates=duplicates,
         bound=UNRECORDED,
     )
+
+
+def test_three_workers_together_keep_to_the_rate_of_a_relay(
+    make_house: MakeHouse, dialect: str
+) -> None:
+    rate = 40
+    house = make_house(READERS, connections=CONNECTIONS, rate=rate)
+    fleet = Fleet(house)
+    first = fleet.worker("one")
+    house.run(*SEND)
+    house.relay.until_taken(rate)
+    fleet.worker("two")
+    fleet.worker("three")
+    house.relay.until_taken(3 * rate)
+    first.kill()
+    house.until_states(lambda states: states == {"accepted": READERS})
+    fleet.stop()
+    assert judge(house).duplicates <= rate  # of who was killed: no more than a second's worth
+    # Each MAIL came between these two moments, however late it was read.
+    came = [(event["since"], event["at"]) for event in house.relay.events("mail")]
+    for start, _ in came:
+        within = sum(start <= since and at < start + 1 for since, at in came)
+        assert within <= rate

@@ -90,6 +90,18 @@ relay_usage = Table(
     PrimaryKeyConstraint("relay_id", "hour_at"),
 )
 
+budgets = Table(  # what workers hold of what relays and providers take; PostgreSQL only
+    "budgets",
+    metadata,
+    id_column(),
+    Column("name", String(120), nullable=False),
+    Column("worker_id", Id),  # null: given up, and still counted
+    Column("units", Integer, nullable=False),
+    at("held_until", null=False),  # the worker may use it
+    at("expires_at", null=False),  # others may have it
+    UniqueConstraint("name", "worker_id"),
+)
+
 deliveries = Table(
     "deliveries",
     metadata,

@@ -1,0 +1,173 @@
+"""Workers on hosts of their own: a cable is pulled, a machine stands still, the database restarts.
+
+The first host has PostgreSQL and the relay. Nobody is lost, nobody gets more second copies than
+promised, and whoever was away goes on by itself or writes nothing.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import missing
+from tests.fakes.hosts import Host, Network, Process, can_have_hosts
+from tests.fakes.postgres import PostgresServer, find_binaries
+from tests.fakes.relay_plan import Plan
+from tests.scenarios import results
+from tests.scenarios.conftest import short
+from tests.scenarios.house import SEND, House, furnish
+from tests.scenarios.oracle import UNRECORDED, judge
+from tests.scenarios.prefork import Prefork
+from tests.scenarios.processes import environment
+from tests.scenarios.relays import RelayProcess
+
+REPLACED = 60.0  # seconds within which others must have gone on
+PATIENCE = 180.0
+CONNECTIONS = 6
+FEW, MANY = 300, 100_000
+
+
+@dataclass
+class Town:
+    """One installation and its hosts."""
+
+    network: Network
+    server: PostgresServer
+    house: House
+    processes: list[Process] = field(default_factory=list)
+
+    def worker(self) -> tuple[Host, Process]:
+        """A worker on a new host, that has begun."""
+        host = self.network.host()
+        settings = self.house.environment | {
+            "DIGEST_DATABASE_URL": self.server.url_from_afar("own"),
+            "DIGEST_STATE_DIR": str(self.house.folder / host.namespace),
+        }
+        process = host.start(
+            [sys.executable, "-m", "digest", "worker", "--json"],
+            env=environment(**settings),
+            log=self.house.folder / host.namespace,
+        )
+        self.processes.append(process)
+        until(lambda: process.out.endswith("\n") or process.ended)
+        assert not process.ended, process.err[-3000:]
+        return host, process
+
+    def end(self) -> None:
+        """End what still lives."""
+        for process in self.processes:
+            if not process.ended:
+                process.signal(signal.SIGCONT)
+                process.popen.kill()
+            process.popen.wait()
+
+
+def until(fits: Callable[[], bool], patience: float = PATIENCE) -> None:
+    deadline = time.monotonic() + patience
+    while not fits():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+MakeTown = Callable[[int], Town]
+
+
+@pytest.fixture
+def make_town(prefork: Prefork, tmp_path: Path) -> Iterator[MakeTown]:
+    """Makes the installation of a test; its hosts go at the end."""
+    binaries = find_binaries()
+    if binaries is None:
+        missing("no binaries of PostgreSQL")
+    if not can_have_hosts():
+        missing(
+            "no network namespaces can be made here: that takes root, ip and a kernel with them"
+        )
+    with ExitStack() as stack:
+
+        def make(readers: int) -> Town:
+            network = stack.enter_context(Network())
+            server = stack.enter_context(PostgresServer(binaries, address=network.address))
+            plan = Plan(pause=0.02 if readers == FEW else 0.001)
+            relay = RelayProcess(tmp_path / "relay", plan, host=network.address)
+            stack.enter_context(relay)
+            server.create_database("own")
+            furnish(prefork, server.url("own"), folder=tmp_path, readers=readers)
+            keys = {"connections": CONNECTIONS}
+            town = Town(
+                network, server, House(tmp_path, server.url("own"), readers, relay, prefork, keys)
+            )
+            stack.callback(town.end)
+            return town
+
+        yield make
+
+
+def cut_off(town: Town, host: Host, _process: Process) -> Callable[[], None]:
+    """Its cable is pulled."""
+    host.pull()
+    return host.plug
+
+
+def stopped(town: Town, _host: Host, process: Process) -> Callable[[], None]:
+    """The machine stands still."""
+    process.signal(signal.SIGSTOP)
+    return lambda: process.signal(signal.SIGCONT)
+
+
+def killed(town: Town, _host: Host, process: Process) -> Callable[[], None]:
+    """Its power is cut."""
+    process.signal(signal.SIGKILL)
+    return lambda: None
+
+
+def database_restarted(town: Town, _host: Host, _process: Process) -> Callable[[], None]:
+    """PostgreSQL is shut down, and started again."""
+    town.server.halt()
+    time.sleep(3)
+    town.server.start()
+    return lambda: None
+
+
+FAULTS = {
+    "worker cut off": cut_off,
+    "worker stopped": stopped,
+    "worker killed": killed,
+    "database restarted": database_restarted,
+}
+
+
+@pytest.mark.parametrize("readers", short([FEW, MANY], FEW))
+@pytest.mark.parametrize("fault", short(list(FAULTS), "worker cut off"))
+def test_what_happens_to_one_host_costs_nobody_the_issue(
+    make_town: MakeTown, fault: str, readers: int
+) -> None:
+    town = make_town(readers)
+    house = town.house
+    host, victim = town.worker()
+    town.worker()
+    house.run(*SEND)
+    house.relay.until_taken(readers // 6)
+    mend = FAULTS[fault](town, host, victim)
+    began = time.monotonic()
+    taken = house.relay.taken_so_far
+    # what was on its way may come in still
+    until(lambda: house.relay.taken_so_far > taken + 2 * CONNECTIONS, REPLACED)
+    house.until_states(lambda states: states == {"accepted": readers})
+    assert time.monotonic() - began < REPLACED or readers == MANY
+    before = house.rows()
+    mend()
+    time.sleep(3)  # whoever was away would have written by now
+    assert house.rows() == before
+    if fault in ("worker cut off", "database restarted"):
+        assert not victim.ended, "it must go on by itself"
+    duplicates = judge(house).duplicates
+    results.record(
+        f"Hosts: {fault}", "postgresql", messages=readers, duplicates=duplicates, bound=UNRECORDED
+    )
