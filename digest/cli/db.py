@@ -6,7 +6,7 @@ from digest.cli import output
 from digest.cli.connection import read_settings
 from digest.cli.options import Json, group
 from digest.errors import RefusedError
-from digest.store.session import Database, RevisionState, revision_state, upgrade
+from digest.store.session import Database, Patience, RevisionState, revision_state, upgrade
 
 app = group("db")
 _VERBS = {
@@ -32,11 +32,20 @@ _MEANINGS = {
 
 
 @app.command(name="upgrade")
-async def upgrade_database(*, as_json: Json = False) -> int:
-    """Create the tables, or bring them up to date. Does nothing where they are."""
+async def upgrade_database(*, timeout: float = 30, as_json: Json = False) -> int:
+    """Create the tables, or bring them up to date. Does nothing where they are.
+
+    Safe to run on every machine at once: one works, the others wait. On PostgreSQL readers and
+    senders go on meanwhile: a table that somebody holds is waited for briefly, again and again.
+
+    Parameters
+    ----------
+    timeout
+        Minutes that one step may take (PostgreSQL).
+    """
     settings = read_settings()
     before = await revision_state(settings.database_url)
-    await upgrade(settings.database_url)
+    await upgrade(settings.database_url, Patience(step=timeout * 60))
     changed = before is not RevisionState.CURRENT
     text = "The tables are up to date." if changed else "Nothing to do: the tables are up to date."
     output.result(

@@ -30,6 +30,11 @@ SETTING = "DIGEST_DATABASE_URL"
 WHAT_TO_WRITE = "Write sqlite:///digest.db or postgresql://user:password@host/name."
 OLDEST_SQLITE = (3, 35, 0)  # RETURNING
 OLDEST_POSTGRESQL = 14
+IDLE_TIMEOUT = "20s"  # as PostgreSQL writes it: server.py looks whether it holds
+POOLED = (
+    "Connect to PostgreSQL itself, not through pgbouncer or another pooler: we hold locks and "
+    "listen for as long as a session lasts."
+)
 BUSY_TIMEOUT = 30_000  # ms another process may hold the file, e.g. while it plans an issue
 READERS = 4
 
@@ -180,12 +185,17 @@ def read_engine(place: Place, writer: AsyncEngine) -> AsyncEngine:
     return engine
 
 
-def migration_engine(place: Place) -> Engine:
-    """A plain engine for alembic: no foreign keys while tables are rebuilt, no time limit."""
+def migration_engine(
+    place: Place, *, statement_timeout: str = "0", lock_timeout: str = "60s"
+) -> Engine:
+    """A plain engine for whatever makes or changes tables: no foreign keys while they are rebuilt.
+
+    The limits are PostgreSQL's, as it writes them; without one a step takes as long as it takes.
+    """
     if place.path is None:
         return create_engine(
             place.url,
-            connect_args=_postgresql_arguments(statement_timeout="0", lock_timeout="60s"),
+            connect_args=_postgresql_arguments(statement_timeout, lock_timeout),
             poolclass=NullPool,
         )
     engine = create_engine(
@@ -254,7 +264,7 @@ def _postgresql_arguments(
         "statement_timeout": statement_timeout,
         "lock_timeout": lock_timeout,
         # A sender that was stopped in the middle frees its rows before others give up on them.
-        "idle_in_transaction_session_timeout": "20s",
+        "idle_in_transaction_session_timeout": IDLE_TIMEOUT,
         # Rows that are being sent are in memory: finding one by its id costs no more than the next
         # page of the table. The default of 4 is of spinning disks, and reads whole tables for 400.
         "random_page_cost": "1.1",
@@ -314,6 +324,9 @@ _ADVICE = (
     ("readonly database", "Check that this user may write the file and its folder."),
     ("not a database", "The file is damaged or something else; restore a backup."),
     ("malformed", "The file is damaged; restore a backup."),
+    ("unsupported startup parameter", POOLED),
+    ("lock timeout", "Somebody holds it: end long transactions and reports, and try again."),
+    ("statement timeout", "A step took longer than it may. Nothing was changed by it."),
     ("database is locked", "Another program is writing; try again when it is done."),
     ("disk is full", "Make room on the disk."),
     ("no such table", "Run: digest db upgrade."),

@@ -8,6 +8,9 @@ A migration's file is named ``<revision>_<what>.py`` and revisions sort by name.
 from __future__ import annotations
 
 import asyncio
+import random
+import time
+from dataclasses import dataclass
 from enum import StrEnum
 
 from sqlalchemy import Connection, inspect, text
@@ -23,6 +26,7 @@ from digest.store.engines import (
     parse_place,
     translated,
 )
+from digest.store.server import check_server
 
 _LOCK = 0x64696765_73740001  # "digest", 1: one upgrade at a time on PostgreSQL
 
@@ -93,28 +97,73 @@ def _revision_state(place: Place) -> RevisionState:
         return RevisionState.EMPTY
     engine = migration_engine(place)
     with translated(place), engine.connect() as connection:
+        check_server(connection, str(place))
         return compare_revision(connection)
 
 
-async def upgrade(url: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long an upgrade of PostgreSQL waits and works, in seconds.
+
+    Whoever wants to read a table waits behind us while we wait for it. So we wait briefly
+    (``lock``), let them pass, and try again, ``tries`` times. ``turn`` is for an upgrade that
+    another machine is at, ``step`` for one statement of ours.
+    """
+
+    lock: float = 3.0
+    tries: int = 40
+    turn: float = 3_600.0
+    step: float = 1_800.0
+
+
+async def upgrade(url: str, patience: Patience = Patience()) -> None:
     """Create the tables, or bring them up to date; nothing happens where they are.
 
-    All of it is one transaction, and of several at a time one works while the others wait. Raises
-    DatabaseError where a newer version of digest was here, or the database cannot be used.
+    All of it is one transaction, and of several at a time, on one machine or many, one works while
+    the others wait. Raises DatabaseError where a newer version of digest was here, or the database
+    cannot be used, or something holds it for longer than ``patience``.
     """
-    await asyncio.to_thread(_upgrade, parse_place(url))
+    await asyncio.to_thread(_upgrade, parse_place(url), patience)
 
 
-def _upgrade(place: Place) -> None:
+def _upgrade(place: Place, patience: Patience) -> None:
     check_file(place)
     create_file(place)
-    engine = migration_engine(place)
+    for left in reversed(range(patience.tries)):
+        try:
+            _upgrade_once(place, patience)
+        except DatabaseError as error:
+            if not left or not _was_held(error):
+                raise
+            time.sleep(patience.lock * random.uniform(0.3, 1.0))
+        else:
+            return
+
+
+def _upgrade_once(place: Place, patience: Patience) -> None:
+    engine = migration_engine(
+        place, statement_timeout=_ms(patience.step), lock_timeout=_ms(patience.turn)
+    )
     with translated(place), engine.connect() as connection, connection.begin():
+        check_server(connection, str(place))
+        if compare_revision(connection) is RevisionState.CURRENT:
+            return  # the usual case on every machine but one: no lock is asked for
         if place.dialect == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+            brief = text("SELECT set_config('lock_timeout', :limit, true)")
+            connection.execute(brief, {"limit": _ms(patience.lock)})
         if compare_revision(connection) is RevisionState.NEWER:
             raise _newer(str(place))
         bring_up_to_date(connection, place)
+
+
+def _ms(seconds: float) -> str:
+    return f"{int(seconds * 1000)}ms"
+
+
+def _was_held(error: DatabaseError) -> bool:
+    """Whether somebody held what we wanted: lock_not_available, or a deadlock we lost."""
+    return getattr(getattr(error.__cause__, "orig", None), "sqlstate", "") in ("55P03", "40P01")
 
 
 def bring_up_to_date(connection: Connection, place: Place) -> None:

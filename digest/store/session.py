@@ -19,7 +19,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from digest.clock import Clock
 from digest.errors import DatabaseError
 from digest.store.engines import (
-    OLDEST_POSTGRESQL,
     Place,
     check_file,
     conninfo,
@@ -29,14 +28,16 @@ from digest.store.engines import (
     write_engine,
 )
 from digest.store.revisions import (
+    Patience,
     RevisionState,
     compare_revision,
     require_current,
     revision_state,
     upgrade,
 )
+from digest.store.server import check_server
 
-__all__ = ["Database", "RevisionState", "Session", "revision_state", "upgrade"]
+__all__ = ["Database", "Patience", "RevisionState", "Session", "revision_state", "upgrade"]
 
 Session = AsyncConnection
 _NEWS = 60.0  # seconds after which a write that failed says nothing about the next one
@@ -75,14 +76,7 @@ class Database:
 
     async def _check(self) -> None:
         async with self.read() as session:
-            if self.dialect == "postgresql":
-                version = (await session.exec_driver_sql("SHOW server_version_num")).scalar_one()
-                if int(version) < OLDEST_POSTGRESQL * 10_000:
-                    raise DatabaseError(
-                        f"PostgreSQL {int(version) // 10_000} is too old.",
-                        where=str(self._place),
-                        fix=f"Version {OLDEST_POSTGRESQL} or newer is needed.",
-                    )
+            await session.run_sync(check_server, str(self._place))
             require_current(await session.run_sync(compare_revision), str(self._place))
 
     @property
