@@ -349,6 +349,9 @@ class Settings(BaseSettings):
     """The least important log line that is written."""
     log_format: Literal["auto", "text", "json"] = "auto"
     """Log lines for people (text) or machines (json); auto: text on a terminal, else json."""
+    keep_days: Annotated[int, Field(ge=0)] = 400
+    """Days (35 or more) after which rows of readers who got an issue become counts; 0: never.
+    Whatever else became of a delivery is kept, and what came back of it."""
     themes: Path | None = None
     """A folder of your own themes: a newsletter with the theme `mine` looks as its folder `mine`
     says. See docs/themes.md."""

@@ -27,6 +27,7 @@ from digest.store.planning import plan_issue
 from digest.store.preferences import end_pauses, skip_monthly
 from digest.store.progress import start_sending
 from digest.store.relays import ensure_relay
+from digest.store.rollup import rolled_up_count
 from digest.store.session import Database, Session
 from digest.store.usage import usage
 
@@ -61,6 +62,11 @@ async def start_issue(
     async with db.begin() as session:
         issue = await issue_by_id(session, issue_id)
         await gate.check(session, issue)
+        if readers_of is not None and await rolled_up_count(session, readers_of):
+            raise RefusedError(
+                "Who got that issue is not known any more, only how many.",
+                fix="Rows are kept for DIGEST_KEEP_DAYS days.",
+            )
         version_id = await start_sending(session, issue_id)
         if version_id is not None:
             await end_pauses(session, now)

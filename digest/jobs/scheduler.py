@@ -30,7 +30,7 @@ async def scheduled(
         telling(shared, Outgoing(db, clock, post)),
         alarmed(engines, db, clock, settings) as alarms,
     ):
-        keep_up(shared, db, clock)
+        keep_up(shared, db, clock, keep_days=settings.keep_days)
         make_issues(shared, settings, db, clock)
         ask_for_hosts(shared, desk)
         keep_slots(engines, keeper, clock, beat=alarms.beat)

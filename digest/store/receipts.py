@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, literal, select, union_all
 
 from digest.rules.delivery import OPEN_STATES, DeliveryState, StateReason
 from digest.rules.verdict import Blame, Reason
 from digest.rules.words import FATES, Fate
 from digest.store.delivery_rows import WHERE_TO, blame_of, of_issue, reason_of, reply_words
+from digest.store.rollup import RolledUp, rolled_up_of
 from digest.store.rows import in_state
-from digest.store.schema import deliveries, destinations, relays, versions
+from digest.store.schema import deliveries, destinations, relays, rolled_up, versions
 from digest.store.session import Session
 
 _TOLD_BY_A_REPLY = frozenset(
@@ -127,7 +128,8 @@ async def receipt(session: Session, issue_id: int) -> Receipt:
         func.min(deliveries.c.settled_at).label("first_at"),
         func.max(deliveries.c.settled_at).label("last_at"),
     ).where(*await of_issue(session, issue_id))
-    groups = (await session.execute(query.group_by(*_KEY))).all()
+    groups: list[Any] = list((await session.execute(query.group_by(*_KEY))).all())
+    groups += [_Group(one) for one in await rolled_up_of(session, issue_id)]
     accepted = [row for row in groups if row.state is DeliveryState.ACCEPTED]
     return Receipt(
         fates=_fates(groups),
@@ -139,6 +141,18 @@ async def receipt(session: Session, issue_id: int) -> Receipt:
         first_accepted_at=min((row.first_at for row in accepted if row.first_at), default=None),
         last_accepted_at=max((row.last_at for row in accepted if row.last_at), default=None),
     )
+
+
+class _Group:
+    """Rows that are counts by now, as the query gives those that are there."""
+
+    state = DeliveryState.ACCEPTED
+    reason = verdict = blame = sample = None
+
+    def __init__(self, counted: RolledUp) -> None:
+        self.version_id, self.relay_id = counted.version_id, counted.relay_id
+        self.maybe_sent, self.rows = counted.maybe_sent, counted.rows
+        self.first_at, self.last_at = counted.first_at, counted.last_at
 
 
 def fate_of(state: DeliveryState, reason: StateReason | None) -> Fate:
@@ -215,7 +229,7 @@ async def destination_counts(
     def rows_in(*states: DeliveryState) -> ColumnElement[int]:
         return func.count().filter(in_state(*states))
 
-    each = (
+    rows = (
         select(
             deliveries.c.destination_id,
             func.count().label("planned"),
@@ -227,8 +241,13 @@ async def destination_counts(
         )
         .where(*await of_issue(session, issue_id))
         .group_by(deliveries.c.destination_id)
-        .subquery()
     )
+    none = literal(0)
+    counted = select(
+        *(rolled_up.c.destination_id, rolled_up.c.deliveries, none, rolled_up.c.deliveries),
+        *(none, none, none),
+    ).where(rolled_up.c.issue_id == issue_id)
+    each = union_all(rows, counted).subquery()
     sums = [func.sum(column) for column in each.c if column is not each.c.destination_id]
     query = (
         select(WHERE_TO, *sums)

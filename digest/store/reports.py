@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import Select, and_, exists, func, or_, select
 
 from digest.rules.delivery import OPEN_STATES, DeliveryState, StateReason
+from digest.store.rollup import rolled_up_count
 from digest.store.rows import is_latest
 from digest.store.schema import attempts, deliveries, subscribers
 from digest.store.session import Session
@@ -62,7 +63,9 @@ async def issue_totals(session: Session, issue_id: int) -> Totals:
     for row in await session.execute(query):
         counts[row.state.value] = row.rows
         in_doubt += row.doubtful
-    return Totals(in_doubt=in_doubt, **counts)
+    accepted = counts.pop(DeliveryState.ACCEPTED.value, 0)
+    accepted += await rolled_up_count(session, issue_id)
+    return Totals(accepted=accepted, in_doubt=in_doubt, **counts)
 
 
 def _by_state(issue_id: int) -> Select[tuple[DeliveryState, int, int]]:

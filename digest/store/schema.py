@@ -40,6 +40,7 @@ from digest.store.tables.sending import (
     notices,
     relay_usage,
     relays,
+    rolled_up,
     workers,
 )
 
@@ -68,6 +69,7 @@ __all__ = [
     "passes",
     "relay_usage",
     "relays",
+    "rolled_up",
     "schedulers",
     "send_slots",
     "signups",

@@ -18,7 +18,7 @@ from tests.conftest import missing
 PATIENCE = 10.0  # seconds
 _CONFIG = """\
 [databases]
-* = host={server}
+* = host={server} user=digest
 [pgbouncer]
 listen_addr =
 unix_socket_dir = {folder}

@@ -40,11 +40,11 @@ async def test_what_is_due_is_done_at_the_start_and_again(database: Database) ->
     await a_reader(database, await a_newsletter(database), "Anne")
     await pause_is_over(database)
     engines = in_this_process()
-    keep_up(engines.shared, database, CLOCK)
+    keep_up(engines.shared, database, CLOCK, keep_days=400)
     async with running(engines):
         await until_active(database)
     engines = in_this_process()
-    keep_up(engines.shared, database, CLOCK, every=0.05)
+    keep_up(engines.shared, database, CLOCK, keep_days=400, every=0.05)
     async with running(engines):
         for _ in range(2):
             await pause_is_over(database)

@@ -19,6 +19,8 @@ from tests.fakes.pgbouncer import Pgbouncer
 from tests.store.filled import contents, fill
 
 IMPATIENT = Patience(lock=0.1, tries=3)
+# What an upgrade took away before there was a release whose processes could still want it.
+DROPPED = {("signups", "wording")}
 
 
 def at_revision(url: str, revision: str) -> str:
@@ -52,15 +54,17 @@ async def test_a_filled_database_of_every_older_version_keeps_every_row(
     await upgrade(url)
     after = contents(url)
     for table, rows in before.items():
-        names = rows[0].keys()
+        names = [name for name in rows[0] if (table, name) not in DROPPED]
+        was = [{name: row[name] for name in names} for row in rows]
         kept = [{name: row[name] for name in names} for row in after[table]]
-        assert sorted(kept, key=repr) == rows, table
+        assert sorted(kept, key=repr) == sorted(was, key=repr), table
     # A process of the older version works on beside the new one until it is stopped: what it
     # knows is there, and what it does not know it need not write.
+    upgraded = columns_of(url)
     for table, there in columns.items():
-        now = columns_of(url)[table]
+        now = upgraded[table]
         added = [one for name, one in now.items() if name not in there]
-        assert there.keys() <= now.keys()
+        assert {name for name in there if (table, name) not in DROPPED} <= now.keys()
         assert all(one["nullable"] or one["default"] is not None for one in added), table
 
 

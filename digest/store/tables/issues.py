@@ -42,6 +42,7 @@ issues = Table(
     at("created_at", null=False),
     at("resumed_at"),  # brakes count what came after it
     at("canary_passed_at"),  # the rest follows; at once where there is no canary
+    at("rolled_up_at"),  # rows of those who got it are counts from here on
     UniqueConstraint("newsletter_id", "number"),
     UniqueConstraint("newsletter_id", "slug"),
     CheckConstraint("number IS NOT NULL OR slug IS NOT NULL", name="named"),

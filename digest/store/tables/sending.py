@@ -136,6 +136,21 @@ deliveries = Table(
     sqlite_autoincrement=True,  # tokens in mail that is out name a delivery for ever
 )
 
+# What is left of rows that were accepted long ago: how many there were, by what a receipt tells.
+rolled_up = Table(
+    "rolled_up",
+    metadata,
+    reference("issue_id", "issues.id"),
+    reference("version_id", "versions.id"),
+    reference("destination_id", "destinations.id"),
+    Column("relay_id", Id, nullable=False),  # 0: it was not kept
+    Column("maybe_sent", Boolean, nullable=False),
+    Column("deliveries", Id, nullable=False),
+    at("first_at"),
+    at("last_at"),
+    PrimaryKeyConstraint("issue_id", "version_id", "destination_id", "relay_id", "maybe_sent"),
+)
+
 notices = Table(
     "notices",
     metadata,

@@ -1,0 +1,42 @@
+"""Rows of readers who got an issue long ago, as counts.
+
+Safety: adds an empty table, and a column that is empty.
+
+Revision: 0014, after 0013.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0014"
+down_revision = "0013"
+branch_labels = None
+depends_on = None
+
+_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+_AT = sa.DateTime(timezone=True)
+
+
+def upgrade() -> None:
+    op.add_column("issues", sa.Column("rolled_up_at", _AT))
+    keys = {"issue_id": "issues", "version_id": "versions", "destination_id": "destinations"}
+    op.create_table(
+        "rolled_up",
+        *(sa.Column(name, _ID, nullable=False) for name in keys),
+        sa.Column("relay_id", _ID, nullable=False),
+        sa.Column("maybe_sent", sa.Boolean(), nullable=False),
+        sa.Column("deliveries", _ID, nullable=False),
+        sa.Column("first_at", _AT),
+        sa.Column("last_at", _AT),
+        sa.PrimaryKeyConstraint(*keys, "relay_id", "maybe_sent", name="pk_rolled_up"),
+        *(
+            sa.ForeignKeyConstraint([name], [f"{table}.id"], name=f"fk_rolled_up_{name}")
+            for name, table in keys.items()
+        ),
+    )
+
+
+def downgrade() -> None:
+    raise NotImplementedError("There is no way back: restore the backup made before the upgrade.")
