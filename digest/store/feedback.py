@@ -319,7 +319,7 @@ async def asking(session: Session, now: datetime, *, limit: int = 500) -> list[A
         .join_from(feedback, subscribers, subscribers.c.id == feedback.c.subscriber_id)
         .join(destinations, destinations.c.id == subscribers.c.destination_id)
         .where(feedback.c.ask_at <= now, feedback.c.effect == Effect.ASKING)
-        .order_by(feedback.c.id)
+        .order_by(feedback.c.ask_at, feedback.c.id)
         .limit(limit)
     )
     return [

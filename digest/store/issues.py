@@ -77,6 +77,7 @@ class StoredIssue:
     created_at: datetime
     resumed_at: datetime | None
     canary_passed_at: datetime | None
+    rolled_up_at: datetime | None
 
     @property
     def name(self) -> int | str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import subprocess
 import tempfile
@@ -77,12 +76,12 @@ class Pgbouncer:
         return self
 
     def _as_user(self) -> dict[str, Any]:
-        """It refuses to be root, as PostgreSQL does."""
+        """It refuses to be root, as PostgreSQL does; it is who that is, to reach its socket."""
         if os.geteuid() != 0:
             return {}
-        nobody = pwd.getpwnam("nobody")
-        os.chown(self._folder, nobody.pw_uid, nobody.pw_gid)
-        return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        server = Path(self._server.query.partition("host=")[2]).stat()
+        os.chown(self._folder, server.st_uid, server.st_gid)
+        return {"user": server.st_uid, "group": server.st_gid, "extra_groups": []}
 
     def __exit__(
         self,

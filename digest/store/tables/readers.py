@@ -17,7 +17,7 @@ from sqlalchemy import (
 
 from digest.rules.signup import SignupOutcome
 from digest.rules.subscription import PassPurpose, SubscriptionState, SuppressionReason
-from digest.store.tables.columns import at, id_column, metadata, one_of, reference
+from digest.store.tables.columns import at, id_column, metadata, one_of, partial_index, reference
 from digest.store.types import EnumText, Id, Json
 
 subscribers = Table(
@@ -116,6 +116,7 @@ suppressions = Table(
     at("created_at", null=False),
     at("lifted_at"),
     Index("ix_suppressions_address_hash", "address_hash"),
+    partial_index("ix_suppressions_in_force", "newsletter_id", where="lifted_at IS NULL"),
     one_of("reason", SuppressionReason),
 )
 
