@@ -91,7 +91,7 @@ QUESTIONS: dict[str, Asked] = {
     "the last words": lambda s: feedback_counts.last_words(s, 1, Bearing.HARD),
     "rows of who bounces": lambda s: settle_waiting(s, 1, DeliveryState.SKIPPED, NOW),
     "a reader by address": lambda s: subscribers.find_reader(s, "anne@example.org"),
-    "what a sender holds of a reader": lambda s: subscribers.sending_claims(s, 1),
+    "what a sender holds of a reader": lambda s: subscribers.sending_claims(s, [1]),
     "leaving": lambda s: subscribers.leave_subscription(s, 1, NOW),
     "a page of readers": lambda s: list_readers(s, 1),
     "whether an address is suppressed": (
@@ -99,7 +99,8 @@ QUESTIONS: dict[str, Asked] = {
     ),
     "how somebody agreed": lambda s: own_data.consent_history(s, 1),
     "what somebody was sent": lambda s: own_data.mail_history(s, 1),
-    "the next sign-up": signups.next_signup,
+    "open sign-ups": lambda s: signups.open_signups(s, limit=9),
+    "a sign-up": lambda s: signups.take_signup(s, 1),
     "sign-ups of long ago": lambda s: signups.forget_signups(s, NOW),
     "links that have run out": lambda s: passes.forget_passes(s, NOW),
     "the person behind a link": lambda s: preferences.person(s, 1),

@@ -3,7 +3,7 @@
 Safety: adds an empty table, and a column that is empty; the index of suppressions that are in force
 takes a second per 1,000,000 of them.
 
-Revision: 0014, after 0013.
+Revision: 0015, after 0014.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0014"
-down_revision = "0013"
+revision = "0015"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 
