@@ -124,6 +124,8 @@ class ArchiveReader:
                 raise ValueError("the rows of a table were not read")
             line = self._next()
         self.last_ids = self._of(line, "last_ids", dict)
+        if not all(isinstance(one, int) for one in self.last_ids.values()):
+            raise self._wrong("its last ids are no numbers")
         if self._part("end", dict) != self.rows:
             raise self._wrong("it ends with other counts than it holds")
         if next(self._lines, None) is not None:

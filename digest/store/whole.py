@@ -114,6 +114,7 @@ def reading(url: str) -> Iterator[Snapshot]:
         snapshot_engine(place).connect() as connection,
         connection.begin(),
     ):
+        _take_time(connection)
         require_current(compare_revision(connection), str(place))
         yield Snapshot(connection)
 
@@ -237,6 +238,7 @@ def filling(url: str, *, revision: str = "head", replace: bool = False) -> Itera
             connection.begin(),
             nobody_sends(connection, place, now=Clock().now()),
         ):
+            _take_time(connection)
             _make_room(connection, place, replace=replace)
             run_migrations(connection, revision)
             yield Filling(connection, place)
@@ -244,6 +246,12 @@ def filling(url: str, *, revision: str = "head", replace: bool = False) -> Itera
         if new and place.path is not None:
             _remove(place)
         raise
+
+
+def _take_time(connection: Connection) -> None:
+    """A slow disk, or the other database, may keep this transaction waiting."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
 
 
 def _remove(place: Place) -> None:
