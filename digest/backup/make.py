@@ -23,7 +23,7 @@ from digest.delivery.machine import BACKUP_MARK
 from digest.errors import ConflictError, InputError
 from digest.store.whole import Snapshot, reading
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int | None], None]  # rows done, of how many where that is known
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,7 @@ def _batches(
             if database is not None:
                 database.write(table.name, table.columns, rows)
             done += len(rows)
-            progress(done, 0)
+            progress(done, None)
             yield
 
 

@@ -130,6 +130,11 @@ def _sums(issue: StoredIssue, counted: Receipt) -> list[str]:
     lines = [f"  {rows:>9,}  {text:<{width}}  {option}" for rows, text, option in told]
     lines += [f"  {'-' * 9}", f"  {counted.planned:>9,}  planned", ""]
     lines.append(f"Each list: digest delivery list --issue {issue.name} and the options beside it.")
+    if issue.rolled_up_at is not None:
+        lines.append(
+            f"Readers who got it are counted, and not listed any more, since "
+            f"{issue.rolled_up_at:%Y-%m-%d} (DIGEST_KEEP_DAYS)."
+        )
     return lines
 
 

@@ -24,7 +24,7 @@ from tests.build import a_newsletter, an_installation
 from tests.store.filled import GONE, ROWS, fill
 
 
-def quiet(_done: int, _total: int) -> None:
+def quiet(_done: int, _total: int | None) -> None:
     """Show no progress."""
 
 

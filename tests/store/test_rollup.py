@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, insert, select, update
 
+from digest.cli.issue_receipt import in_words
 from digest.delivery.checks import Gate
 from digest.delivery.plan import start_issue
 from digest.delivery.retention import SHORTEST, roll_up_finished
@@ -16,7 +17,7 @@ from digest.rules.delivery import DeliveryState, IssueState
 from digest.rules.feedback import Bearing
 from digest.rules.relay import parse_relays
 from digest.store.delivery_rows import Which, delivery_list
-from digest.store.issues import approve_version
+from digest.store.issues import approve_version, issue_by_id
 from digest.store.receipts import destination_counts, receipt
 from digest.store.reports import issue_totals, missed_readers
 from digest.store.rollup import next_to_roll_up, roll_up, rolled_up_count
@@ -144,3 +145,21 @@ async def test_a_correction_is_not_sent_to_some_of_those_it_is_for(
     gate = Gate(parse_relays("smtp://127.0.0.1:9?tls=none"), KEYS, PUBLIC_URL)
     with pytest.raises(RefusedError, match="not known any more"):
         await start_issue(database, stored.issue.id, now=LATER, gate=gate, readers_of=issue_id)
+
+
+async def test_a_receipt_says_that_some_are_not_listed_any_more(
+    database: Database, issue_id: int
+) -> None:
+    await finish(database, issue_id)
+    said = []
+    for _ in range(2):
+        async with database.read() as session:
+            issue = await issue_by_id(session, issue_id)
+            counted = await receipt(session, issue_id)
+            places = await destination_counts(session, issue_id)
+        said.append(in_words(issue, counted, places))
+        await roll_up_finished(database, LATER, keep=KEEP)
+    before, after = said
+    counted_since = f"not listed any more, since {LATER:%Y-%m-%d} (DIGEST_KEEP_DAYS)."
+    (line,) = [line for line in after if line not in before]
+    assert line == f"Readers who got it are counted, and {counted_since}"
