@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from email import message_from_bytes, policy
 from html import unescape
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from digest.clock import Clock
+from digest.content.notice import FOR_READERS, NoticeLook, render_notice
+from digest.content.theme import load_theme
 from digest.delivery.plan import start_issue
 from digest.delivery.sender import Sender
 from digest.jobs.sending import send_until
@@ -56,6 +59,7 @@ pytestmark = pytest.mark.browser
 ADDRESS = "cris@example.org"
 PHONE, DESKTOP = {"width": 375, "height": 740}, {"width": 1280, "height": 900}
 CHANGEABLE = (subscribers, subscriptions, consent_events, passes, suppressions, notices, deliveries)
+SUBMIT = "main button[type=submit]"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
@@ -284,7 +288,10 @@ async def test_the_way_can_be_gone_by_keyboard_alone(
         await page.close()
 
 
-async def paths_of(journey: Journey) -> Sequence[str]:
+Way = tuple[str, tuple[str, ...]]  # a path, and what is pressed there, one after the other
+
+
+async def paths_of(journey: Journey) -> Sequence[Way]:
     """One page of every kind that a reader may come to."""
     keys, db, now = journey.runtime.keys, journey.runtime.db, journey.runtime.clock.now()
     bart = (await a_reader(db, journey.newsletter, "Bart")).subscription_id
@@ -298,11 +305,29 @@ async def paths_of(journey: Journey) -> Sequence[str]:
     leave, preferences = (
         keys.sign(kind, bart) for kind in (TokenKind.LEAVE, TokenKind.PREFERENCES)
     )
-    return (
+    tried = keys.sign(TokenKind.TEST, 1)
+    looked_at = (
         *("/", "/n/weekly", "/n/weekly/subscribe", "/n/weekly/asked", "/n/weekly/embed"),
         *("/n/weekly/archive", "/n/weekly/archive?q=nothing", "/i/weekly/182", "/nothing"),
         *(f"/c/{confirm}", f"/a/{move}", f"/d/{data}", f"/u/{leave}"),
-        *(f"/p/{preferences}", f"/p/{preferences}?done=saved"),
+        *(f"/p/{preferences}", f"/p/{preferences}?done=saved", f"/u/{tried}", f"/p/{tried}"),
+        "/n/weekly?lang=ar",
+    )
+    again = f"/p/{preferences}?lang=ar"
+    return (
+        *((path, ()) for path in looked_at),
+        ("/n/weekly/subscribe", (SUBMIT,)),  # nothing is filled in
+        (f"/u/{tried}", (SUBMIT,)),
+        (f"/p/{preferences}", ("form[action$='/pause'] button",)),
+        (again, ("form[action$='/resume'] button",)),
+        (f"/a/{move}", (SUBMIT,)),
+        (f"/u/{leave}", (SUBMIT,)),  # left
+        (f"/u/{leave}", ()),
+        (f"/p/{preferences}", ()),
+        (f"/c/{confirm}", (SUBMIT,)),
+        (f"/u/{leave}", (SUBMIT, SUBMIT)),  # and back
+        (f"/d/{data}", ("input[type=checkbox]", "form[action*='/erase'] button")),
+        (f"/d/{data}", ()),  # it has done its work
     )
 
 
@@ -325,14 +350,47 @@ async def test_nobody_is_kept_from_using_any_page(
         )
         page = await context.new_page()
         found: dict[str, list[str]] = {}
-        for path in await paths_of(journey):
+        seen = set()
+        for path, pressed in await paths_of(journey):
             await page.goto(journey.url + path)
-            await page.evaluate(axe)
-            run = "tags => axe.run(document, {runOnly: {type: 'tag', values: tags}})"
-            result = await page.evaluate(run, WCAG)
-            if result["violations"]:
-                found[path] = [
-                    f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in result["violations"]
-                ]
+            for one in pressed:
+                await page.locator(one).first.click()
+            seen.add(await heading(page))
+            if wrong := await violations(page, axe, WCAG):
+                found[f"{path} {pressed}"] = wrong
         assert found == {}
+        assert seen > {"You have left", "You are subscribed again", "Done", "You are erased"}
         await context.close()
+
+
+async def violations(page: Page, axe: str, tags: Sequence[str]) -> list[str]:
+    """What axe holds against the page that is open."""
+    await page.evaluate(axe)
+    run = "tags => axe.run(document, {runOnly: {type: 'tag', values: tags}})"
+    result = await page.evaluate(run, list(tags))
+    return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in result["violations"]]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_nobody_is_kept_from_reading_any_mail_about_a_subscription(
+    browser: Browser,  # noqa: F811 - the fixture
+    node_modules: Path,
+    scheme: str,
+) -> None:
+    axe = (node_modules / "axe-core" / "axe.min.js").read_text("utf-8")
+    link = "https://news.example.org/c/" + "x" * 43
+    params = {"newsletter": "A Weekly", "url": link, "preferences_url": link}
+    context = await browser.new_context(
+        viewport=PHONE,  # type: ignore[arg-type]  # a dict is what it takes
+        color_scheme=scheme,  # type: ignore[arg-type]  # a dict is what it takes
+    )
+    page = await context.new_page()
+    for theme, kind, language in product(("default", "letter"), sorted(FOR_READERS), ("en", "ar")):
+        look = NoticeLook("A Weekly", "https://news.example.org", load_theme(theme))
+        shown = render_notice(kind, params, look=look, language=language)
+        await page.set_content(shown.html)
+        # What is best practice for pages only, such as landmarks, is none of a mail's.
+        assert await violations(page, axe, WCAG[:-1]) == [], (theme, kind, language)
+        wide = "document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth"
+        assert await page.evaluate(wide) <= 0, (theme, kind, language)
+    await context.close()

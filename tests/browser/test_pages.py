@@ -8,29 +8,37 @@ escaped, is told by the browser's console, which says what a policy or a sandbox
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 from playwright.async_api import Browser, ConsoleMessage, Dialog, Page, Request, async_playwright
+from sqlalchemy import select, update
 
-from digest.content.theme import Masthead
+from digest.clock import Clock
+from digest.content.issue_file import parse_issue
+from digest.content.render import render_issue
+from digest.content.theme import Masthead, load_theme
 from digest.delivery.ledger import Ledger
 from digest.errors import DigestError
 from digest.mail.tokens import KeyRing, TokenKind
-from digest.rules.delivery import IssueState
+from digest.rules.delivery import DeliveryState, IssueState
 from digest.store.deliveries import plan_deliveries
 from digest.store.issues import approve_version, move_issue
 from digest.store.newsletters import Newsletter, set_newsletter
 from digest.store.preferences import rename
+from digest.store.schema import deliveries
 from digest.store.session import Database
 from digest.store.subscribers import get_subscription
 from digest.web.app import Site
 from digest.web.demo_pages import demo_app
 from digest.web.preview import preview_app
+from digest.web.review import share_token
 from digest.web.server import open_listener, serving
 from tests.build import KEY, NOW, a_newsletter, a_reader, an_issue, issue_text, pass_canary
 from tests.conftest import CHROMIUM_ARGUMENTS
@@ -155,19 +163,29 @@ class Served:
     paths: tuple[str, ...]
 
 
-async def _publish(db: Database, newsletter: Newsletter, number: int, payload: str) -> None:
-    """An issue that is going out, called ``payload``; in its text, too, unless that is refused."""
-    try:
-        text = _hostile_text(number, payload, words=payload.replace("{", "\\{"))
-        published = await an_issue(db, newsletter, number, text=text)
-    except DigestError:
-        published = await an_issue(db, newsletter, number, text=_hostile_text(number, payload))
+async def _publish(db: Database, newsletter: Newsletter, number: int, payload: str) -> int:
+    """An issue that is going out, with ``payload`` wherever in it that is not refused; its
+    version.
+    """
+    published = await an_issue(db, newsletter, number, text=_hostile_text(number, payload))
     issue_id, version_id = published.issue.id, published.version.id
     async with db.begin() as session:
         await approve_version(session, issue_id, published.version.hash, by="Cris", now=NOW)
         await move_issue(session, issue_id, IssueState.SENDING, now=NOW)
         await plan_deliveries(session, issue_id=issue_id, version_id=version_id, now=NOW)
         await pass_canary(session, issue_id)
+    return version_id
+
+
+async def _refused(db: Database, payloads: Sequence[str]) -> None:
+    """What a relay has said of the first readers: a payload each, on the receipt of the demo."""
+    rows = deliveries
+    said = {"state": DeliveryState.REJECTED, "reply_code": 550, "settled_at": NOW}
+    async with db.begin() as session:
+        first = select(rows.c.id).order_by(rows.c.id).limit(len(payloads))
+        for row, payload in zip((await session.execute(first)).scalars(), payloads, strict=True):
+            change = update(rows).where(rows.c.id == row)
+            await session.execute(change.values(reply_text=payload, **said))
 
 
 async def _everywhere_else(db: Database, keys: KeyRing, slug: str, payload: str) -> list[str]:
@@ -189,10 +207,28 @@ async def _everywhere_else(db: Database, keys: KeyRing, slug: str, payload: str)
     ]
 
 
-def _hostile_text(number: int, payload: str, *, words: str = "two items") -> str:
-    text = issue_text(number, words=words)
-    text = text.replace(f"A Weekly, Issue #{number}", payload)
-    return text.replace("What it takes to build a product on it", payload)
+# What stands in the issue that tests write: the opening, a heading, links, a byline, texts.
+PARTS = (
+    *("two items", "Industry", "Title of the linked page", "https://example.org/page"),
+    *("The Site · 4 min", "The blurb, in Markdown.", "https://example.org/more", "[link]"),
+    *("owner/repository](", "What it does."),
+)
+
+
+def _hostile_text(number: int, payload: str) -> str:
+    """An issue with ``payload`` in each of its parts: as it is, or where the file is refused then,
+    as entities, which stand for the same text.
+    """
+    text = issue_text(number).replace(f"A Weekly, Issue #{number}", payload)
+    text = text.replace("What it takes to build a product on it", payload)
+    words = payload.replace("{", "\\{")
+    forms = (words, escape(words), escape(words.replace("`", "'")))  # a heading takes no code
+    for part, given in itertools.product(PARTS, forms):
+        tried = text.replace(part, part.replace(part.strip("[]("), given))
+        with contextlib.suppress(DigestError):
+            render_issue(parse_issue(tried), Masthead("A Weekly"), load_theme())
+            text = tried
+    return text
 
 
 def _hostile_mail(payload: str) -> bytes:
@@ -202,13 +238,15 @@ def _hostile_mail(payload: str) -> bytes:
     return (head + kind + f"<html><body>{payload}<p>{payload}</body></html>\r\n").encode()
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def a_demo(url: str, folder: Path, *, payloads: Sequence[str] = ()) -> AsyncIterator[Served]:
     keys = KeyRing(KEY)
     async with await Database.open(url) as db:
         listener = open_listener("127.0.0.1", 0)
         name = PAYLOADS[0] if payloads else "A Weekly"
-        newsletter = await a_newsletter(db, name=name, description=name)
+        newsletter = await a_newsletter(db, name=name, description=name, postal_address=name)
+        for number in range(len(payloads)):
+            await a_reader(db, newsletter, f"reader{number}")
         anne = await a_reader(db, newsletter, "Anne")
         leave, preferences = (
             keys.sign(kind, anne.subscription_id)
@@ -218,14 +256,19 @@ async def a_demo(url: str, folder: Path, *, payloads: Sequence[str] = ()) -> Asy
         paths += [f"/u/{leave}", f"/p/{preferences}"]
         ledger = Ledger(folder)
         for number, payload in enumerate(payloads or ("A Weekly",), start=182):
-            await _publish(db, newsletter, number, payload)
-            paths.append(f"/i/weekly/{number}")
+            version = await _publish(db, newsletter, number, payload)
+            shared = share_token(keys, version, Clock().now().date())
+            paths += [f"/i/weekly/{number}", f"/share/{shared}"]
             if payloads:
                 paths += await _everywhere_else(db, keys, f"n{number}", payload)
             ledger.accept(payload, [payload], _hostile_mail(payload))
             line = number - 181
             paths += [f"/inbox/{line}", f"/inbox/{line}?show=source"]
         ledger.close()
+        if payloads:
+            await _refused(db, payloads)
+            paths += [f"/receipt/rejected?after={row}" for row in range(0, len(payloads), 20)]
+            paths.append("/receipt/delivery/1")
         site = Site(db, keys, f"http://127.0.0.1:{listener.getsockname()[1]}", True)
         app = demo_app(folder, site, newsletter="weekly", issue="182")
         async with serving(app, listener) as served:
@@ -277,7 +320,7 @@ async def test_nothing_hostile_runs_in_the_preview(
             await _visit(page, watch, "/")
             assert await page.locator("iframe").count() == 2
             await page.goto("about:blank")
-            _save(file, _hostile_text(number + 1, payload, words=payload))
+            _save(file, issue_text(number + 1, words=payload))  # refused, it is shown with its line
             await _visit(page, watch, "/")
         await page.close()
 
