@@ -153,7 +153,9 @@ def _write_keys(lines: str) -> None:
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     if before and not before.endswith("\n"):
         before += "\n"
-    write_text(path, before + lines, mode=None if path.exists() else _PRIVATE)
+    write_text(
+        path, before + lines, mode=_PRIVATE
+    )  # whoever could read it before: now a key is in it
 
 
 # What seals and opens a file: never an argument, which everybody on the machine can read.

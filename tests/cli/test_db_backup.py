@@ -38,13 +38,16 @@ def test_a_backup_is_made_looked_at_and_put_back(
     monkeypatch.setenv("DIGEST_DATABASE_URL", "sqlite:///new.db")
     monkeypatch.setenv("DIGEST_STATE_DIR", "new-state")
     monkeypatch.delenv("DIGEST_SECRET_KEY")
+    env = sealed.folder / ".env"
+    env.write_text("DIGEST_LOG_LEVEL=error")
+    env.chmod(0o644)
     back = sealed("db", "restore", "x.backup")
     assert back.code == 0
     assert "--take-over" in back.out
     assert KEY not in back.out + back.err
-    env = sealed.folder / ".env"
     assert env.stat().st_mode & 0o777 == 0o600
     assert load_settings().secret_key is not None
+    assert load_settings().log_level == "error"
     shown = sealed("reader", "show", "anne@example.org", "--json")
     assert shown.json["subscriptions"][0]["state"] == "active"
     again = sealed("db", "restore", "x.backup")
