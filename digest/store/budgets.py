@@ -47,8 +47,8 @@ async def hold_parts(
 ) -> Mapping[str, Part]:
     """Renew what a worker holds: its parts of ``wanted`` by name; all others are given up."""
     await session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    await session.execute(delete(_b).where(_b.c.expires_at <= now, _b.c.worker_id.is_(None)))
-    rows = list(await session.execute(select(_b).where(_b.c.expires_at > now)))
+    await session.execute(delete(_b).where(_b.c.expires_at <= now))
+    rows = list(await session.execute(select(_b)))
     rows = await _without_dead(session, worker_id, rows, now=now)
     by_name = defaultdict(list)
     for row in rows:
@@ -77,7 +77,7 @@ async def _without_dead(
         return list(rows)
     await _give_up(session, [(row, row.units) for row in gone], now=now)
     await session.execute(delete(_b).where(_b.c.worker_id.in_(dead)))
-    return list(await session.execute(select(_b).where(_b.c.expires_at > now)))
+    return list(await session.execute(select(_b)))
 
 
 def _part(worker_id: int, one: Wanted, rows: Sequence[Any], *, now: datetime) -> Part:

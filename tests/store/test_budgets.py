@@ -7,10 +7,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from digest.clock import Clock
 from digest.rules.shares import LEASE, Budget
 from digest.store.budgets import Part, Wanted, hold_parts
+from digest.store.schema import budgets
 from digest.store.session import Database
 from digest.store.workers import acquire_lease
 
@@ -79,6 +81,8 @@ async def test_a_part_that_is_not_renewed_runs_out_and_is_free_when_it_no_longer
         await held(db, anne, RATE)
         for at, units in ((end + 0.5, 0), (end + 1, 10)):
             assert (await held(db, bart, RATE, at=at))["rate"].units == units
+    async with db.read() as session:
+        assert list(await session.scalars(select(budgets.c.worker_id))) == [bart]
 
 
 async def test_the_part_of_a_dead_worker_is_free_as_soon_as_it_no_longer_counts(
