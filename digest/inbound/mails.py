@@ -4,7 +4,8 @@ The envelope's recipient is asked for a token first (VERP), then the recipients 
 (``Delivered-To``, ``X-Original-To``, To, the
 ``for`` of Received), then the returned headers (Message-ID, List-Unsubscribe)
 and tags of providers. Out-of-office mail goes to the envelope sender, so a token alone is no
-bounce. What a person wrote is handed on to the newsletter's Reply-To, never to whom it came from;
+bounce. A person's answer that only says "unsubscribe" ends the subscription it answers; any other
+is handed on to the newsletter's Reply-To, never to whom it came from;
 mail from the null sender, from machines (RFC 3834) and from lists (RFC 2919) is never handed on, so
 no loop can begin. Everything else of ours is written down; ordinary mail without a token is not.
 """
@@ -24,7 +25,7 @@ from digest.mail.bounce import Kind, Reason, Recipient, Report, read_report
 from digest.mail.mime import READ_MAX, Headers, Mail, read_mail, split_mbox
 from digest.mail.scan import clean_address
 from digest.mail.tokens import TOKEN_LENGTH, TokenKind
-from digest.rules.feedback import Effect
+from digest.rules.feedback import Effect, asks_to_leave
 from digest.store.feedback_rules import taught
 
 _TOKEN = re.compile(rf"(?<![a-zA-Z2-7])[a-zA-Z2-7]{{{TOKEN_LENGTH}}}(?![a-zA-Z2-7])")
@@ -133,9 +134,18 @@ async def _take(desk: FeedbackDesk, read: Read, source: str) -> Intake:
     if not told and not _ours(desk, read):
         return Intake(kind, Effect.NOTHING, known=False)
     if not told and not read.by_machine:
+        if _asks_to_leave(read.mail):
+            asked = replace(as_feedback(read, source), kind=Kind.COMPLAINT, complaint="opt-out")
+            return _intake("leave", await desk.take(asked))
         return await _hand_on(desk, read, source)
     taken = await desk.take(as_feedback(read, source))
     return _intake(kind, taken)
+
+
+def _asks_to_leave(mail: Mail) -> bool:
+    """Whether a person's answer is no more than a word to leave."""
+    first = text_of(mail).partition("\n")[0]
+    return asks_to_leave(mail.headers.words("subject")) or asks_to_leave(first)
 
 
 def _intake(kind: str, taken: Taken) -> Intake:

@@ -193,4 +193,20 @@ def effect_of(bearing: Bearing, history: History) -> Effect:
 
 
 # What kind of mail may do anything at all.
+# A whole subject, or the first line of an answer, of somebody who wants nothing more.
+_LEAVE_WORDS = frozenset(
+    {
+        *("unsubscribe", "unsubscribe me", "please unsubscribe me", "remove me", "stop"),
+        *("abmelden", "abbestellen", "bitte abmelden", "bitte abbestellen"),
+        *("désabonner", "me désabonner", "désabonnement", "désinscription"),
+        *("baja", "darme de baja", "cancelar suscripción", "إلغاء الاشتراك"),
+    }
+)
+
+
+def asks_to_leave(text: str) -> bool:
+    """Whether ``text`` says that and nothing else; a sentence about leaving is for a person."""
+    return " ".join(text.split()).strip(" .!").casefold() in _LEAVE_WORDS
+
+
 ACTING_KINDS = frozenset({Kind.BOUNCE, Kind.COMPLAINT})

@@ -152,6 +152,29 @@ async def test_a_persons_answer_is_handed_on_once_and_answered_to_them(scene):
     assert b"<b>Do</b> go on" not in body.partition(b"text/html")[2]
 
 
+@pytest.mark.parametrize(
+    "given",
+    [{"text": "Unsubscribe.\r\n\r\n> A Weekly"}, {"Subject": "unsubscribe"}, {"text": "STOP"}],
+)
+async def test_an_answer_that_only_asks_to_leave_ends_that_subscription(scene, given):
+    sent = await scene.sent()
+    data = answer(to=verp(sent[ANNE]), **given)
+    for effect in (Effect.LEFT, Effect.NOTHING):  # the same mail again is one leaving
+        assert (await take(scene, data, verp(sent[ANNE]))).effect is effect
+    assert await scene.state(ANNE) == (False, SubscriptionState.ENDED)
+    assert await scene.state(BART) == (False, SubscriptionState.ACTIVE)
+    async with scene.db.read() as session:
+        assert (await session.execute(select(notices))).all() == []
+
+
+@pytest.mark.parametrize("text", ["I did not unsubscribe!", "Stop by when you are here", "> stop"])
+async def test_an_answer_that_says_more_is_for_a_person_to_read(scene, text):
+    sent = await scene.sent()
+    data = answer(to=verp(sent[ANNE]), text=text)
+    assert (await take(scene, data, verp(sent[ANNE]))).effect is Effect.FORWARDED
+    assert (await scene.state(ANNE))[1] is SubscriptionState.ACTIVE
+
+
 MACHINES = [
     {"Return_Path": "<>"},
     {"Auto_Submitted": "auto-generated"},
