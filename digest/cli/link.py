@@ -15,7 +15,10 @@ from digest.cli.remote import server
 from digest.collect.asking import Asker
 from digest.collect.inbox import Handed, heading, keep_link, look_for
 from digest.errors import InputError, NotFoundError
+from digest.mail.address import parse_address
 from digest.rules.candidate import CandidateState
+from digest.settings import keyring
+from digest.store.bookmarklets import open_bookmarklet, revoke_bookmarklets
 from digest.store.candidates import (
     Candidate,
     linked_in,
@@ -23,7 +26,9 @@ from digest.store.candidates import (
     move_candidates,
     set_candidates,
 )
-from digest.store.newsletters import get_newsletter
+from digest.store.newsletters import Newsletter, get_newsletter, people
+from digest.store.session import Session
+from digest.web.bookmarklet import bookmarklet_token
 
 app = group("link")
 
@@ -174,6 +179,56 @@ async def move(
     text = f"{output.counted(len(row['ids']), 'link')} under {output.printable(to)}"
     output.result(row, as_json=as_json, text=text)
     return 0
+
+
+@app.command
+async def bookmarklet(
+    *,
+    for_: Annotated[str, Parameter(name="--for")],
+    revoke: bool = False,
+    slug: OfNewsletter = None,
+    as_json: Json = False,
+) -> int:
+    """Print the address of an editor's own page, whose bookmarklet keeps the page they read.
+
+    It works until it is revoked, or they have no part in the newsletter any more. Whoever has the
+    address can add links, and do nothing else.
+
+    Parameters
+    ----------
+    for_
+        The address of an editor or operator of the newsletter.
+    revoke
+        Have it work no more; asked for again, there is a new one.
+    """
+    async with connected() as found:
+        keys, now = keyring(found.settings), found.clock.now()
+        async with found.db.begin() as session:
+            newsletter = await get_newsletter(session, slug)
+            address = await _of_people(session, newsletter, for_)
+            if revoke:
+                ended = await revoke_bookmarklets(session, newsletter.id, address, now=now)
+            else:
+                mine = await open_bookmarklet(session, newsletter.id, address, now=now)
+    if revoke:
+        text = f"The page of {address} works no more." if ended else f"{address} had no page."
+        output.result({"address": address, "revoked": ended}, as_json=as_json, text=text)
+        return 0
+    url = f"{found.settings.public_url}/links/{bookmarklet_token(keys, mine.id)}"
+    output.result({"address": address, "url": url}, as_json=as_json, text=url)
+    return 0
+
+
+async def _of_people(session: Session, newsletter: Newsletter, address: str) -> str:
+    wanted = str(parse_address(address.strip()))
+    for person in await people(session, newsletter.id):
+        if person.address.lower() == wanted.lower():
+            return person.address
+    raise NotFoundError(
+        f"{wanted} is neither editor nor operator of {newsletter.slug}.",
+        where="--for",
+        fix=f"Make them one: digest newsletter set {newsletter.slug} --editor {wanted}.",
+    )
 
 
 async def _set(

@@ -22,7 +22,7 @@ GROUPS = {
     "init": "Set up: a .env with a new key, the database, the first newsletter.",
     "newsletter": "Newsletters: create, show, list, set, skip, welcome.",
     "issue": "Issues, from the file to the receipt.",
-    "link": "Links for the next issue: add, list, keep, drop, move.",
+    "link": "Links for the next issue: add, list, keep, drop, move, bookmarklet.",
     "feed": "Feeds that fill the inbox of links: add, list, remove, pull.",
     "theme": "Looks of issues: new, check, preview.",
     "feedback": "What comes back: bounces, complaints, answers.",

@@ -45,6 +45,7 @@ class TokenKind(IntEnum):
     UNDO = 7  # id = when somebody left (minutes since 2025, 24 bits), and the subscription (32)
     SHARE = 8  # id = the last day it is shown (days since 2025, 24 bits), and the version (32)
     APPROVE = 9  # id = the notice that was a test
+    BOOKMARKLET = 10  # id = the row that says whose it is
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ and ``attempts``; every query on them goes through an index named here.
 from __future__ import annotations
 
 from digest.store.tables.answers import feedback, feedback_rules
-from digest.store.tables.collecting import candidates, feeds
+from digest.store.tables.collecting import bookmarklets, candidates, feeds
 from digest.store.tables.columns import metadata
 from digest.store.tables.issues import issues, links, media, version_links, version_media, versions
 from digest.store.tables.newsletters import (
@@ -48,6 +48,7 @@ __all__ = [
     "api_keys",
     "attempts",
     "audit",
+    "bookmarklets",
     "budgets",
     "candidates",
     "consent_batches",

@@ -30,7 +30,7 @@ from digest.web.site import Site, site_of
 MEDIA_TYPES = {"png": "image/png", "jpg": "image/jpeg", "gif": "image/gif", "webp": "image/webp"}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PICTURE = re.compile(r"""["'][^"']*(/media/[0-9a-f]{64}\.(?:png|jpg|gif|webp))["']""")
-_CLOSED = ("/u/", "/p/", "/c/", "/a/", "/d/", "/share/", "/approve/")
+_CLOSED = ("/u/", "/p/", "/c/", "/a/", "/d/", "/share/", "/approve/", "/links/")
 _SITEMAP_MAX = 50_000
 
 

@@ -63,6 +63,18 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def is_own(request: Request) -> bool:
+    """Whether a form of our own site asks, as far as the browser says where it came from.
+
+    Fetch Metadata where it is sent, else Origin; what sends neither is no browser.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+
+
 class Headers:
     """Adds the headers of ``_EVERYWHERE`` where an answer does not set its own."""
 

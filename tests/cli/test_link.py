@@ -199,3 +199,17 @@ def test_an_issue_without_its_booked_sponsor_is_not_approved(installed: Shell) -
     installed("link", "drop", "1")
     installed.write("182.md", dated)
     assert installed("issue", "check", "182.md", "--newsletter", "weekly").code == 0
+
+
+def test_an_editor_has_one_page_of_their_own_until_it_is_revoked(installed: Shell) -> None:
+    nobody = installed("link", "bookmarklet", "--for", "edda@example.org")
+    assert (nobody.code, nobody.error["error"]) == (2, "not_found")
+    installed("newsletter", "set", "weekly", "--editor", "edda@example.org")
+    first = installed("link", "bookmarklet", "--for", "Edda@example.org", "--json").json
+    assert first["url"].startswith("http://127.0.0.1:8000/links/")
+    assert installed("link", "bookmarklet", "--for", "edda@example.org").out == first["url"] + "\n"
+    for ended in (True, False):
+        said = installed("link", "bookmarklet", "--for", "edda@example.org", "--revoke", "--json")
+        assert said.json == {"address": "edda@example.org", "revoked": ended}
+    again = installed("link", "bookmarklet", "--for", "edda@example.org", "--json").json
+    assert again["url"] != first["url"]

@@ -65,6 +65,7 @@ TOKEN = {
 }
 # The same, for who works on an issue; see tests/web/test_review.py for what they show.
 REVIEW = {
+    "/links/{token}": (f"{SEEN} POST", TokenKind.BOOKMARKLET),  # tests/web/test_bookmarklet.py
     "/share/{token}": (SEEN, TokenKind.SHARE),
     "/approve/{token}": (f"{SEEN} POST", TokenKind.APPROVE),
 }

@@ -31,6 +31,18 @@ feeds = Table(
     Index("ix_feeds_next_pull_at", "next_pull_at"),
 )
 
+# Whose page puts links into an inbox, until it is revoked.
+bookmarklets = Table(
+    "bookmarklets",
+    metadata,
+    id_column(),
+    reference("newsletter_id", "newsletters.id"),
+    Column("address", String(320), nullable=False),
+    at("created_at", null=False),
+    at("revoked_at"),
+    Index("ix_bookmarklets_newsletter_id", "newsletter_id", "address"),
+)
+
 candidates = Table(
     "candidates",
     metadata,

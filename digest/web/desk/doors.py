@@ -24,7 +24,7 @@ from digest.rules.rights import Right
 from digest.store.audit import write_down
 from digest.web.desk.visit import SIGN_IN, Visit, cookie_name, newsletters_of, plain_page
 from digest.web.forms import Form, read_form
-from digest.web.security import BODY_LIMIT
+from digest.web.security import BODY_LIMIT, is_own
 from digest.web.site import Site, site_of
 
 Handling: TypeAlias = Callable[[Visit], Awaitable[Response]]
@@ -97,18 +97,6 @@ def _to_sign_in(request: Request, site: Site, door: Door) -> Response:
         return plain_page(site, "signed_out.html", status=403)
     path = request.url.path.removeprefix(site.prefix)
     return RedirectResponse(f"{site.path(SIGN_IN)}?to={quote(path)}", 303)
-
-
-def is_own(request: Request) -> bool:
-    """Whether a form of our own site asks, as far as the browser says where it came from.
-
-    Fetch Metadata where it is sent, else Origin; what sends neither is no browser.
-    """
-    site = request.headers.get("sec-fetch-site")
-    if site is not None:
-        return site in ("same-origin", "none")
-    origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
 
 
 async def _done(visit: Visit, door: Door) -> Response:

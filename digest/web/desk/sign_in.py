@@ -22,7 +22,6 @@ from digest.errors import InputError, NotFoundError
 from digest.store.audit import write_down
 from digest.store.users import User, user_by_id
 from digest.web.client import Turnstile, client_net
-from digest.web.desk.doors import is_own
 from digest.web.desk.visit import (
     HOME,
     SIGN_IN,
@@ -33,6 +32,7 @@ from digest.web.desk.visit import (
     set_cookie,
 )
 from digest.web.forms import Form, read_form
+from digest.web.security import is_own
 from digest.web.site import Site, site_of
 
 _TO = re.compile(r"/desk(?:/[A-Za-z0-9._~/-]*)?")
