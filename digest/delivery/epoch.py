@@ -21,14 +21,14 @@ import structlog
 
 from digest.delivery.alerts import tell_restored
 from digest.errors import DatabaseError, RefusedError, SettingsError
-from digest.rules.epoch import ALIVE, Start, judge_start
+from digest.rules.epoch import Start, judge_start
 from digest.store.installation import (
     Installation,
     allow_sending,
     get_installation,
     next_epoch,
     note_scheduler,
-    schedulers_elsewhere,
+    scheduler_elsewhere,
 )
 from digest.store.restored import HeldBack, hold_restored
 from digest.store.session import Database, Session
@@ -130,16 +130,16 @@ async def begin_here(
     host = socket.gethostname()
     async with db.begin() as session:
         now_there = (await get_installation(session)) or found
-        elsewhere = await schedulers_elsewhere(session, host=host, since=now - ALIVE)
+        elsewhere = await scheduler_elsewhere(session, host=host)
         start = judge_start(
             epoch=now_there.epoch,
             seen=seen.epoch if seen else None,
-            elsewhere=bool(elsewhere),
+            elsewhere=now - elsewhere[1] if elsewhere else None,
             take_over=take_over,
             doubted=now_there.take_over_reason is not None,
         )
         if start is Start.ELSEWHERE:
-            raise _refusal(elsewhere)
+            raise _refusal(elsewhere[0] if elsewhere else host)
         if start is Start.DOUBTED:
             raise _doubted(now_there.take_over_reason)
         epoch = await next_epoch(session, above=seen.epoch if seen else 0)
@@ -201,10 +201,10 @@ def _doubted(reason: str | None) -> RefusedError:
     )
 
 
-def _refusal(hosts: list[str]) -> RefusedError:
+def _refusal(host: str) -> RefusedError:
     return RefusedError(
-        f"The schedule of this database was kept on {', '.join(hosts)} within a week, and this "
-        "machine has never seen it.",
+        f"The schedule of this database was kept on {host} within a week, and this machine has "
+        "never seen it.",
         where="DIGEST_STATE_DIR",
         fix="If this one is to send from now on, stop the other, and start once with --take-over.",
     )

@@ -1,9 +1,10 @@
 """Telling others beside the mail: an alert URL what happened, a heartbeat URL that all is well.
 
 The relay may be what failed, so what operators are mailed is posted to ``DIGEST_ALERT_URL`` too,
-each incident once and in order; while nobody answers there, it is tried again for a day.
-``DIGEST_HEARTBEAT_URL`` is asked for after each send slot that went as it should: a monitor calls
-when it hears nothing. Both go through the guard (``net.guard``), as webhooks do.
+each incident once and in order; while nobody answers there, it is tried again for three days.
+``DIGEST_HEARTBEAT_URL`` is asked for after each send slot that went as it should, at the latest
+when the process ends well: a monitor calls when it hears nothing. Both go through the guard
+(``net.guard``), as webhooks do.
 """
 
 from __future__ import annotations
@@ -121,3 +122,5 @@ async def alarmed(
         engines.local.register("heartbeat", alarms.tell_well)
         engines.local.every(every, "heartbeat")
         yield alarms
+        # A clean end leaves nothing owed: the monitor would call somebody for nothing.
+        await alarms.tell_well()

@@ -12,7 +12,8 @@ from datetime import timedelta
 from enum import StrEnum
 
 ALIVE = timedelta(days=7)  # a scheduler that was seen within it may still be there
-SEEN_EVERY = timedelta(hours=1)  # a scheduler says that it is there
+PRESENT = timedelta(minutes=5)  # a scheduler that was seen within it is there
+SEEN_EVERY = timedelta(minutes=1)  # a scheduler says that it is there
 
 
 class Start(StrEnum):
@@ -25,14 +26,27 @@ class Start(StrEnum):
 
 
 def judge_start(
-    *, epoch: int, seen: int | None, elsewhere: bool, take_over: bool, doubted: bool = False
+    *,
+    epoch: int,
+    seen: int | None,
+    elsewhere: timedelta | None,
+    take_over: bool,
+    doubted: bool = False,
 ) -> Start:
     """``epoch`` is the database's number, ``seen`` the highest this machine has seen of it (None:
-    it was never here), ``elsewhere`` whether another machine kept the schedule of late, ``doubted``
-    whether the database was restored or copied and nobody has said since that it is the one.
+    it was never here), ``elsewhere`` how long ago another machine kept the schedule (None: none
+    did), ``doubted`` whether the database was restored or copied and nobody has said since that it
+    is the one.
+
+    A machine that has seen no number cannot tell by it a backup, put back by other means, from the
+    database itself. But in one that is in use, whoever keeps the schedule was seen just now.
     """
     if doubted:
         return Start.RESTORED if take_over else Start.DOUBTED
     if seen is not None:
         return Start.RESTORED if epoch < seen else Start.USUAL
-    return Start.ELSEWHERE if elsewhere and not take_over else Start.USUAL
+    if elsewhere is None:
+        return Start.USUAL
+    if elsewhere <= ALIVE and not take_over:
+        return Start.ELSEWHERE
+    return Start.USUAL if elsewhere <= PRESENT else Start.RESTORED

@@ -113,7 +113,8 @@ async def note_scheduler(session: Session, machine: str, *, host: str, now: date
     )
 
 
-async def schedulers_elsewhere(session: Session, *, host: str, since: datetime) -> list[str]:
-    """Other hosts on which a scheduler was seen since then."""
-    query = select(_s.c.host).where(_s.c.host != host, _s.c.seen_at >= since).distinct()
-    return list(await session.scalars(query.order_by(_s.c.host)))
+async def scheduler_elsewhere(session: Session, *, host: str) -> tuple[str, datetime] | None:
+    """The other host on which a scheduler was seen last, and when."""
+    query = select(_s.c.host, _s.c.seen_at).where(_s.c.host != host)
+    row = (await session.execute(query.order_by(_s.c.seen_at.desc()).limit(1))).one_or_none()
+    return None if row is None else (row.host, row.seen_at)

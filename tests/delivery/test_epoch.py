@@ -16,6 +16,7 @@ from digest.delivery.publish import approve_issue
 from digest.delivery.slots import SlotKeeper
 from digest.errors import RefusedError, SettingsError
 from digest.rules.delivery import DeliveryState, IssueState
+from digest.rules.epoch import SEEN_EVERY
 from digest.rules.relay import parse_relays
 from digest.rules.slots import SlotReason, SlotState
 from digest.store import slots
@@ -189,14 +190,48 @@ async def test_a_copy_on_another_machine_needs_a_word_once(
     await begin(database, tmp_path / "first")  # nobody was stopped
 
 
-async def test_after_a_week_of_silence_nobody_has_to_be_asked(
+async def test_a_machine_that_takes_over_what_nobody_keeps_sends_nothing_of_it_unasked(
     database: Database, tmp_path: Path
 ) -> None:
-    await an_installation(database)
+    """It may be a backup, put back by other means than ours: it names no machine that is there."""
+    stage, approved = await a_restored_week(database)
+    last_night = stage.clock.now() - timedelta(hours=9)
     async with database.begin() as session:
-        long_ago = Clock().now() - WEEK - timedelta(minutes=1)
+        await note_scheduler(session, "first", host="first.example.org", now=last_night)
+    state, now = tmp_path / "new", stage.clock.now()
+    with pytest.raises(RefusedError, match="--take-over"):
+        await begin_here(database, state, now=now, scheduler=True)
+    began = await begin_here(database, state, now=now, scheduler=True, take_over=True)
+    assert began.held is not None
+    assert (began.held.paused, began.held.unapproved) == (("weekly 182",), ("weekly 183",))
+    assert await stage.states() == {"held": 3}
+    async with database.read() as session:
+        assert (await issue_by_id(session, approved)).state is IssueState.DRAFT
+    assert (await begin_here(database, state, now=now, scheduler=True)).held is None  # once
+
+
+async def test_a_second_machine_beside_one_that_is_there_holds_nothing(
+    database: Database, tmp_path: Path
+) -> None:
+    stage, _ = await a_restored_week(database)
+    now = stage.clock.now()
+    async with database.begin() as session:
+        await note_scheduler(session, "first", host="first.example.org", now=now - 2 * SEEN_EVERY)
+    began = await begin_here(database, tmp_path, now=now, scheduler=True, take_over=True)
+    assert began.held is None
+    assert await stage.states() == {"queued": 3}
+
+
+async def test_after_a_week_of_silence_nobody_has_to_be_asked_and_nothing_is_sent(
+    database: Database, tmp_path: Path
+) -> None:
+    stage, _ = await a_restored_week(database)
+    long_ago = stage.clock.now() - WEEK - timedelta(minutes=1)
+    async with database.begin() as session:
         await note_scheduler(session, "first", host="first.example.org", now=long_ago)
-    await begin(database, tmp_path)
+    began = await begin_here(database, tmp_path, now=stage.clock.now(), scheduler=True)
+    assert began.held is not None
+    assert await stage.states() == {"held": 3}
 
 
 async def test_a_machine_that_lost_its_state_folder_goes_on(

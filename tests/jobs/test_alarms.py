@@ -137,6 +137,19 @@ async def test_a_heartbeat_nobody_heard_is_still_owed(database: Database) -> Non
     assert len(listener.heard) == 2
 
 
+async def test_a_heartbeat_that_is_owed_is_paid_when_the_process_ends_well(
+    database: Database,
+) -> None:
+    async with Listener() as listener:
+        given = settings(listener, alert_url="")
+        async with alarmed(in_this_process(), database, Clock(), given) as alarms:
+            alarms.beat()  # and no look comes any more
+        assert [one.method for one in listener.heard] == ["GET"]
+        async with alarmed(in_this_process(), database, Clock(), given):
+            pass
+        assert len(listener.heard) == 1  # none is owed
+
+
 @pytest.mark.parametrize("url", ["hooks.example.org", "ftp://example.org/", "https://"])
 def test_what_is_no_address_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIGEST_ALERT_URL", url)
