@@ -12,10 +12,11 @@ from digest.cli.issue_publish import find_issue
 from digest.cli.options import Json, OfNewsletter
 from digest.cli.remote import server
 from digest.errors import InputError, NotFoundError
+from digest.mail.tokens import share_token
 from digest.settings import keyring
 from digest.store.issues import StoredIssue, StoredVersion, find_version, latest_version
 from digest.store.session import Session
-from digest.web.review import SHARED_DAYS, SHARED_DAYS_MAX, share_token
+from digest.web.review import SHARED_DAYS, SHARED_DAYS_MAX
 
 
 async def share(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -24,7 +25,7 @@ from digest.errors import AddressError, NotFoundError, ThemeError
 from digest.mail.address import parse_address
 from digest.mail.message import CompiledMessage, Recipient
 from digest.mail.single import SingleHead, compose_single
-from digest.mail.tokens import KeyRing, TokenKind
+from digest.mail.tokens import KeyRing, TokenKind, share_token
 from digest.rules.relay import PROFILES, RelayProfile
 from digest.store.issues import StoredVersion, get_version
 from digest.store.newsletters import Newsletter, list_newsletters, newsletter_by_id
@@ -39,6 +40,7 @@ _FOR_READERS = frozenset(
     {"confirmation", "already_subscribed", "address_change", "address_changed", "data_link"}
 )
 _GENERIC = PROFILES["generic"]
+_SHOWN_FOR = timedelta(days=7)  # what a reminder is about
 # What a mail begins with: the body, and in it perhaps the preview that inboxes show.
 _TOP = re.compile(r"<body\b[^>]*>\s*(?:<div\b[^>]*display:\s*none[^>]*>.*?</div>)?", re.DOTALL)
 
@@ -84,7 +86,8 @@ class NoticeLetters:
             home=self._public_url,
             theme=self._theme(newsletter),
         )
-        shown = render_notice(notice.kind, notice.params, look=look, language=notice.language)
+        params = {**notice.params, **self._ways_to(notice)}
+        shown = render_notice(notice.kind, params, look=look, language=notice.language)
         head = SingleHead(
             from_name=newsletter.from_name,
             from_address=newsletter.from_address,
@@ -97,6 +100,18 @@ class NoticeLetters:
             extra=profile.headers,
         )
         return compose_single(head, plain=shown.plain, html=shown.html)
+
+    def _ways_to(self, notice: ClaimedNotice) -> dict[str, str]:
+        """Where the version can be seen and approved that a reminder is about."""
+        if notice.address not in notice.params.get("approvers", ()):
+            return {}
+        approval = self._keys.sign(TokenKind.APPROVE, notice.row_id)
+        until = notice.first_claimed_at.date() + _SHOWN_FOR
+        look = share_token(self._keys, int(notice.params["version_id"]), until)
+        return {
+            "approve_url": f"{self._public_url}/approve/{approval}",
+            "look_url": f"{self._public_url}/share/{look}",
+        }
 
     def _theme(self, newsletter: Newsletter) -> Theme:
         """Its own, or else the usual one: who confirms must not wait for a folder that is away."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from digest.delivery.alerts import tell_people
+from digest.delivery.issue_tests import HASH_SHOWN
 from digest.errors import DigestError
 from digest.rules.delivery import IssueState
 from digest.rules.slots import SlotPolicy, SlotReason, written
-from digest.store.issues import StoredIssue, list_issues
+from digest.store.issues import StoredIssue, latest_version, list_issues
 from digest.store.newsletters import Newsletter, people
 from digest.store.session import Session
 from digest.store.slots import Slot
@@ -24,12 +25,11 @@ async def remind(
         "when": _when(slot.local),
         "zone": newsletter.timezone,
         "hours": str(before // _HOUR),
-        "draft": await _draft(session, newsletter),
+        **await _draft(session, newsletter),
     }
     key = f"slot_unready:{newsletter.id}:{written(slot.local)}:{before // _HOUR}"
-    return await tell_people(
-        session, newsletter, key, values, to=await _editors(session, newsletter), now=now
-    )
+    to = await _editors(session, newsletter)
+    return await tell_people(session, newsletter, key, values, to=to, now=now)
 
 
 async def tell_held(
@@ -47,7 +47,7 @@ async def tell_held(
         "when": _when(slot.local),
         "zone": newsletter.timezone,
         "grace": _span(policy.grace),
-        "draft": await _draft(session, newsletter),
+        **await _draft(session, newsletter),
     }
     key = f"slot_{'missed' if late else 'held'}:{newsletter.id}:{written(slot.local)}"
     to = await _operators(session, newsletter)
@@ -83,11 +83,25 @@ async def tell_missed(
     return await tell_people(session, newsletter, key, values, to=to, now=now)
 
 
-async def _draft(session: Session, newsletter: Newsletter) -> str:
-    """The issue that waits for an approval, if there is one: the lowest number."""
+async def _draft(session: Session, newsletter: Newsletter) -> dict[str, object]:
+    """The issue that waits for an approval, if there is one: the lowest number, and its newest
+    version, which those who have a part in the newsletter may approve from the mail.
+    """
     drafts = await list_issues(session, newsletter.id, state=IssueState.DRAFT)
-    numbers = sorted(one.number for one in drafts if one.number is not None)
-    return str(numbers[0]) if numbers else ""
+    found = min(
+        (one for one in drafts if one.number is not None),
+        key=lambda one: one.number or 0,
+        default=None,
+    )
+    version = None if found is None else await latest_version(session, found.id)
+    if found is None or version is None:
+        return {"draft": ""}
+    return {
+        "draft": str(found.name),
+        "hash": version.hash[:HASH_SHOWN],
+        "version_id": version.id,
+        "approvers": sorted({person.address for person in await people(session, newsletter.id)}),
+    }
 
 
 async def _editors(session: Session, newsletter: Newsletter) -> list[str]:

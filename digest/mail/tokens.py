@@ -17,6 +17,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from enum import IntEnum
 from functools import lru_cache
 
@@ -144,6 +145,20 @@ class KeyRing:
         except ValueError:  # signed by a newer version of this program
             return None
         return Token(kind, int.from_bytes(head[2:], "big"))
+
+
+_SHARED_FROM = date(2025, 1, 1)
+_LOW = (1 << 32) - 1
+
+
+def share_token(keys: KeyRing, version_id: int, until: date) -> str:
+    """Shows the version until the end of that day (UTC)."""
+    return keys.sign(TokenKind.SHARE, (until - _SHARED_FROM).days << 32 | version_id)
+
+
+def shared_by(token: Token) -> tuple[int, date]:
+    """The version that a token of that kind shows, and the last day of it."""
+    return token.id & _LOW, _SHARED_FROM + timedelta(days=token.id >> 32)
 
 
 def _base32(data: bytes) -> str:

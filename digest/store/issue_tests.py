@@ -21,10 +21,8 @@ class IssueTest:
 
 
 @dataclass(frozen=True, slots=True)
-class TestMail:
-    """A test as one address got it; ``may_approve``: by the button in it."""
-
-    __test__ = False  # for pytest
+class Approvable:
+    """A version as a mail told one address of it; ``may_approve``: by the button in it."""
 
     address: str
     version_id: int
@@ -64,14 +62,15 @@ async def last_test(session: Session, issue_id: int) -> IssueTest | None:
     return None if params is None else IssueTest(params["number"], params["version_id"])
 
 
-async def test_mail(session: Session, notice_id: int) -> TestMail | None:
-    """The test that a notice was; None for any other, and for one that is forgotten."""
+async def approvable(session: Session, notice_id: int) -> Approvable | None:
+    """What a test or a reminder was about; None for any other notice, and one that is forgotten."""
     query = select(notices.c.address, notices.c.params)
-    query = query.where(notices.c.id == notice_id, notices.c.kind == "test")
+    query = query.where(notices.c.id == notice_id, notices.c.kind.in_(("test", "alert")))
     row = (await session.execute(query)).one_or_none()
-    if row is None:
+    if row is None or "version_id" not in row.params:
         return None
-    return TestMail(row.address, row.params["version_id"], bool(row.params.get("may_approve")))
+    may = row.params.get("may_approve") or row.address in row.params.get("approvers", ())
+    return Approvable(row.address, row.params["version_id"], bool(may))
 
 
 async def notice_results(session: Session, ids: Sequence[int]) -> list[NoticeResult]:

@@ -1,13 +1,13 @@
 """Before an issue goes out: a version that is shown to somebody, and the approval from a test mail.
 
 The token is the authority, as in every link of a mail. ``/share/<token>`` names a version and the
-day until which it may be seen; ``/approve/<token>`` names the test mail of an editor, and only the
-button on the page approves, never a look at it.
+day until which it may be seen; ``/approve/<token>`` names the mail of an editor, a test or a
+reminder, and only the button on the page approves, never a look at it.
 """
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -17,8 +17,8 @@ from starlette.routing import Route
 from digest.delivery.publish import approve_issue
 from digest.delivery.readiness import what_is_next
 from digest.errors import ConflictError, DigestError, RefusedError
-from digest.mail.tokens import KeyRing, TokenKind
-from digest.store.issue_tests import TestMail, test_mail
+from digest.mail.tokens import TokenKind, share_token, shared_by
+from digest.store.issue_tests import Approvable, approvable
 from digest.store.issues import issue_by_id
 from digest.store.newsletters import newsletter_by_id
 from digest.store.versions import get_version, latest_version
@@ -29,14 +29,7 @@ from digest.web.security import origin_of
 from digest.web.site import Site, site_of
 
 SHARED_DAYS, SHARED_DAYS_MAX = 14, 365
-_EPOCH = date(2025, 1, 1)
-_LOW = (1 << 32) - 1
 _PRIVATE = {"x-robots-tag": "noindex, nofollow", "cache-control": "no-store"}
-
-
-def share_token(keys: KeyRing, version_id: int, until: date) -> str:
-    """Shows the version until the end of that day (UTC)."""
-    return keys.sign(TokenKind.SHARE, (until - _EPOCH).days << 32 | version_id)
 
 
 async def shared(request: Request) -> Response:
@@ -45,11 +38,11 @@ async def shared(request: Request) -> Response:
     token = site.keys.read(request.path_params["token"])
     if token is None or token.kind is not TokenKind.SHARE:
         raise HTTPException(404)
-    until = _EPOCH + timedelta(days=token.id >> 32)
+    version_id, until = shared_by(token)
     if site.clock.now().date() > until:
         raise HTTPException(410)
     async with site.db.read() as session:
-        version = await get_version(session, token.id & _LOW)
+        version = await get_version(session, version_id)
         issue = await issue_by_id(session, version.issue_id)
         newsletter = await newsletter_by_id(session, issue.newsletter_id)
     values = {
@@ -68,13 +61,13 @@ async def shared(request: Request) -> Response:
 
 
 async def approve(request: Request) -> Response:
-    """Show what a test mail was about, with the button that approves it; a POST approves."""
+    """Show what a mail was about, with the button that approves it; a POST approves."""
     site = site_of(request)
     token = site.keys.read(request.path_params["token"])
     if token is None or token.kind is not TokenKind.APPROVE:
         raise HTTPException(404)
     async with site.db.read() as session:
-        mail = await test_mail(session, token.id)
+        mail = await approvable(session, token.id)
     if mail is None or not mail.may_approve:
         raise HTTPException(404)
     if request.method == "POST":
@@ -83,7 +76,7 @@ async def approve(request: Request) -> Response:
     return await _page(site, mail)
 
 
-async def _approved(site: Site, mail: TestMail) -> Response:
+async def _approved(site: Site, mail: Approvable) -> Response:
     try:
         async with site.db.begin() as session:
             version = await get_version(session, mail.version_id)
@@ -96,7 +89,7 @@ async def _approved(site: Site, mail: TestMail) -> Response:
 
 
 async def _page(
-    site: Site, mail: TestMail, *, done: bool = False, refused: DigestError | None = None
+    site: Site, mail: Approvable, *, done: bool = False, refused: DigestError | None = None
 ) -> Response:
     async with site.db.read() as session:
         version = await get_version(session, mail.version_id)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from email.message import Message
 
 import httpx2
 import pytest
+from sqlalchemy import select
 
 from digest.delivery.issue_tests import write_tests
-from digest.mail.tokens import TokenKind
+from digest.delivery.notices import NoticeLetters
+from digest.delivery.slot_mail import remind, tell_held
+from digest.mail.tokens import TokenKind, share_token
 from digest.rules.delivery import IssueState
+from digest.rules.slots import SlotPolicy
 from digest.store.issues import StoredIssue, get_version, issue_by_id
 from digest.store.newsletters import add_person
-from digest.web.review import share_token
-from tests.build import an_issue, issue_text
+from digest.store.schema import notices
+from digest.store.slots import open_slot, slots_of
+from tests.build import PUBLIC_URL, an_issue, issue_text
+from tests.delivery.stage import Stage, Watch
+from tests.fakes.relay import FakeRelay
 from tests.web.conftest import Installation
 
 EDITOR, SPONSOR = "edda@example.org", "sponsor@example.com"
@@ -131,3 +140,42 @@ async def test_an_issue_that_is_out_needs_no_approval(
         issue = await issue_by_id(session, installation.issue_id)
     path = await button(installation, issue, EDITOR)
     assert (await client.post(path)).status_code == 409
+
+
+async def test_an_editor_approves_from_the_reminder_and_nobody_else_does(
+    installation: Installation, client: httpx2.AsyncClient, draft: StoredIssue
+) -> None:
+    """Who has no part in the newsletter is told as well, without a way to approve."""
+    site, newsletter = installation.site, installation.newsletter
+    now = site.clock.now()
+    async with site.db.begin() as session:
+        await open_slot(session, newsletter.id, now.replace(tzinfo=None), due_at=now, now=now)
+        (slot,) = await slots_of(session, newsletter.id)
+        policy = SlotPolicy.of(newsletter.settings)
+        await remind(session, newsletter, slot, before=timedelta(hours=2), now=now)
+        await tell_held(session, newsletter, slot, None, policy=policy, now=now)
+    async with FakeRelay() as relay:
+        stage = Stage(site.db, newsletter, draft.id, "", Watch())
+        letters = NoticeLetters(site.db, site.keys, public_url=PUBLIC_URL)
+        await stage.sender(relay, write_notice=letters).send_notices()
+    links = re.compile(rf"{re.escape(PUBLIC_URL)}(/(?:approve|share)/[a-z2-7]+)")
+    found = [(one.recipient, links.findall(text_of(one.message))) for one in relay.ledger]
+    assert sorted((to, len(paths)) for to, paths in found) == [
+        *((EDITOR, 2), (EDITOR, 2), (newsletter.from_address, 0)),
+    ]
+    approve, look = next(paths for to, paths in found if to == EDITOR)
+    assert "A preview" in (await client.get(look)).text
+    assert "Approve version 1" in (await client.get(approve)).text
+    assert (await state(installation, draft)).state is IssueState.DRAFT
+    async with site.db.read() as session:
+        theirs = select(notices.c.id).where(notices.c.address == newsletter.from_address)
+        other = site.keys.sign(TokenKind.APPROVE, await session.scalar(theirs) or 0)
+    assert (await client.post(f"/approve/{other}")).status_code == 404
+    assert (await client.post(approve)).status_code == 200
+    assert (await state(installation, draft)).state is IssueState.APPROVED
+
+
+def text_of(message: Message) -> str:
+    """The text part of a mail."""
+    part = next(part for part in message.walk() if part.get_content_type() == "text/plain")
+    return bytes(part.get_payload(decode=True)).decode()

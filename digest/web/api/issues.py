@@ -26,6 +26,7 @@ from digest.errors import (
     RefusedError,
 )
 from digest.mail.address import parse_address
+from digest.mail.tokens import share_token
 from digest.store.issue_tests import last_test
 from digest.store.issues import (
     StoredIssue,
@@ -56,7 +57,6 @@ from digest.web.api.issue_models import (
     TestWritten,
 )
 from digest.web.api.newsletters import newsletter_called
-from digest.web.review import share_token
 
 BODY_LIMIT = 16 << 20  # bytes: a text and its pictures
 
