@@ -206,7 +206,7 @@ async def show(
         output.result(
             {key: value for key, value in data.items() if key != "versions"}, as_json=False
         )
-        columns = ("version", "hash", "approved", "created_at", "subject")
+        columns = ("version", "hash", "approved", "correction", "created_at", "subject")
         output.rows(data["versions"], as_json=False, columns=columns)
     return 0
 
@@ -218,6 +218,7 @@ def _version(version: StoredVersion, issue: StoredIssue) -> dict[str, object]:
         "subject": version.subject,
         "preview": version.preview,
         "approved": version.id == issue.approved_version_id,
+        "correction": version.note if version.web_only else None,
         "approved_at": version.approved_at,
         "approved_by": version.approved_by,
         "created_at": version.created_at,

@@ -15,11 +15,13 @@ from digest.cli.connection import Connection, connected
 from digest.cli.issue_publish import find_issue
 from digest.cli.options import Json, OfNewsletter
 from digest.cli.remote import server
+from digest.delivery.readiness import when_it_goes
 from digest.errors import InputError, RefusedError
 from digest.rules.delivery import IssueState
 from digest.rules.pace import Pace
 from digest.store.counts import canary_counts
 from digest.store.issues import StoredIssue, issue_by_id
+from digest.store.newsletters import newsletter_by_id
 from digest.store.receipts import DestinationCount, destination_counts
 from digest.store.relays import StoredRelay, backed_off
 from digest.store.reports import Totals, issue_totals
@@ -46,6 +48,7 @@ class Look:
     relays: tuple[StoredRelay, ...]
     canary_waiting: int | None
     now: datetime
+    next: str | None = None  # when it goes out, while it is approved
 
     @property
     def settled(self) -> int:
@@ -119,7 +122,11 @@ async def _look(found: Connection, issue_id: int) -> Look:
         waiting = None
         if issue.state in (IssueState.SENDING, IssueState.PAUSED) and not issue.canary_passed_at:
             waiting = (await canary_counts(session, issue_id)).waiting
-    return Look(issue, totals, tuple(destinations), tuple(relays), waiting, now)
+        coming = None
+        if issue.state is IssueState.APPROVED:
+            newsletter = await newsletter_by_id(session, issue.newsletter_id)
+            coming = await when_it_goes(session, newsletter, issue, now)
+    return Look(issue, totals, tuple(destinations), tuple(relays), waiting, now, coming)
 
 
 def as_dict(look: Look, pace: Pace) -> dict[str, Any]:
@@ -129,6 +136,7 @@ def as_dict(look: Look, pace: Pace) -> dict[str, Any]:
         "issue": look.issue.name,
         "state": look.issue.state,
         "paused_reason": look.issue.paused_reason,
+        "next": look.next,
         **look.totals.as_dict(),
         "percent": look.percent,
         "messages_per_second": None if rate is None else round(rate, 1),
@@ -206,7 +214,7 @@ def _headline(look: Look, pace: Pace) -> str:
     if issue.paused_reason:
         parts[0] += f": {issue.paused_reason}"
     if not look.totals.planned:
-        return f"{parts[0]}; nobody is planned for it yet."
+        return f"{parts[0]}. {look.next}" if look.next else f"{parts[0]}; nobody is planned for it."
     parts.append(f"{look.percent:g} %")
     rate, left = pace.per_second, pace.left(look.totals.waiting)
     if rate and look.totals.waiting:

@@ -17,10 +17,11 @@ from digest.delivery.issue_tests import HASH_SHOWN, Asked, write_tests
 from digest.delivery.sender import Sender
 from digest.errors import AddressError, InputError, RefusedError
 from digest.mail.address import parse_address
-from digest.rules.delivery import DeliveryState
+from digest.rules.delivery import DeliveryState, IssueState
 from digest.rules.relay import no_relay
 from digest.runtime import Runtime, open_runtime
 from digest.store.issue_tests import NoticeResult, notice_results
+from digest.store.issues import StoredIssue
 from digest.store.newsletters import newsletter_by_id
 
 MOST = 20  # addresses
@@ -63,7 +64,7 @@ async def send_test(
         await _send(runtime, asked)
         async with runtime.db.read() as session:
             results = await notice_results(session, asked.notice_ids)
-    _tell(asked, results, name=stored.name, as_json=as_json)
+    _tell(asked, results, stored, as_json=as_json)
     return 0 if all(one.state is DeliveryState.ACCEPTED for one in results) else 1
 
 
@@ -106,9 +107,11 @@ async def _send(runtime: Runtime, asked: Asked) -> None:
                 await asyncio.wait_for(stopped.wait(), _LOOK)
 
 
-def _tell(asked: Asked, results: Sequence[NoticeResult], *, name: int | str, as_json: bool) -> None:
+def _tell(
+    asked: Asked, results: Sequence[NoticeResult], issue: StoredIssue, *, as_json: bool
+) -> None:
     data: dict[str, Any] = {
-        "issue": name,
+        "issue": issue.name,
         "test": asked.number,
         "version": asked.version.ordinal,
         "hash": asked.version.hash,
@@ -130,8 +133,9 @@ def _tell(asked: Asked, results: Sequence[NoticeResult], *, name: int | str, as_
         output.document(output.printable(f"{one.address}  {one.state.value}{_reply(one)}") + "\n")
     hash_ = asked.version.hash[:HASH_SHOWN]
     text = f"Test {asked.number}, version {asked.version.ordinal}, hash {hash_}."
-    if all(one.state is DeliveryState.ACCEPTED for one in results):
-        text += f" Next: digest issue approve {name} --tested"
+    taken = all(one.state is DeliveryState.ACCEPTED for one in results)
+    if taken and issue.state in (IssueState.DRAFT, IssueState.APPROVED):
+        text += f" Next: digest issue approve {issue.name} --tested"
     output.result(data, as_json=False, text=text)
 
 

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from digest.cli import output
 from digest.cli.connection import connected
 from digest.cli.options import Json, OfNewsletter
-from digest.errors import NotFoundError
+from digest.errors import InputError, NotFoundError
 from digest.rules.slots import local_time, read_span
 from digest.store.newsletters import get_newsletter
 from digest.store.slots import add_break, breaks, remove_break
@@ -43,6 +43,8 @@ async def skip(
                     where="FROM..TO",
                     fix=f"See: digest newsletter show {newsletter.slug}.",
                 )
+        elif last < today:
+            raise InputError(f"{last} is over.", where="FROM..TO", fix="Name days to come.")
         else:
             await add_break(session, newsletter.id, first, last)
         rows = [

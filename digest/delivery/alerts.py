@@ -20,7 +20,7 @@ from digest.rules.delivery import DeliveryState, IssueState
 from digest.rules.relay import RelayConfig
 from digest.store.issues import StoredIssue, issue_by_id, list_issues
 from digest.store.newsletters import Newsletter, list_newsletters, newsletter_by_id, people
-from digest.store.notices import OPERATOR_LANE, Notice, write_notice
+from digest.store.notices import OPERATOR_LANE, Notice, was_told, write_notice
 from digest.store.reports import Totals, issue_totals
 from digest.store.restored import HeldBack
 from digest.store.session import Session
@@ -184,7 +184,10 @@ async def issue_finished(
         "took": f"It was on its way for {_duration(ended - began)}.",
         "page_url": f"{public_url}/i/{newsletter.slug}/{issue.name}",
     }
-    mail = _Mail("receipt", f"{issue.id}:{_since(issue)}", params, to=operators)
+    key = f"{issue.id}:{_since(issue)}"
+    if await was_told(session, f"receipt:{key}:"):
+        return 0  # and who became an operator since is told of the next
+    mail = _Mail("receipt", key, params, to=operators)
     return await _write(session, newsletter, mail, now)
 
 

@@ -52,6 +52,11 @@ async def correct_issue(
     await store_pictures(session, prepared, now=now)
     ordinal = 1 if latest is None else latest.ordinal + 1
     version = await store_version(session, issue.id, ordinal, prepared.draft, now=now)
+    if latest is not None and latest.hash == version.hash:
+        words = "is corrected to this already" if latest.web_only else "has this text"
+        raise RefusedError(
+            f"Issue {issue.name} {words}: version {latest.ordinal}.", where=f"issue {issue.name}"
+        )
     refuse_unfinished(issue, version)
     await add_correction(session, version, note=words, by=by, now=now)
     return version

@@ -139,6 +139,25 @@ async def what_is_next(session: Session, newsletter: Newsletter, now: datetime) 
     )
 
 
+async def when_it_goes(
+    session: Session, newsletter: Newsletter, issue: StoredIssue, now: datetime
+) -> str:
+    """When an approved issue goes out, in words."""
+    if issue.scheduled_at is not None:
+        return f"It goes out {_when(issue.scheduled_at.astimezone(ZoneInfo(newsletter.timezone)))}."
+    if issue.number is None or not newsletter.schedule:
+        return f"It goes out when you say so: digest issue send {issue.name}."
+    coming = await what_is_next(session, newsletter, now)
+    ready = (
+        coming.ready,
+        coming.starting and coming.starting[0],
+        coming.held and coming.held.ready,
+    )
+    if any(one.issue == issue.name for one in ready if one):
+        return str(coming)
+    return f"It waits for a later slot. {coming}"
+
+
 async def _held(
     session: Session, newsletter: Newsletter, passed: slots.Slot | None, now: datetime
 ) -> Held | None:

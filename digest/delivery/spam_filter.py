@@ -57,4 +57,5 @@ def read_report(text: str) -> SpamScore | None:
         return None
     rules = [(name, float(points)) for points, name in _RULE.findall(text, total.end())]
     given = sorted((rule for rule in rules if rule[1] >= 0.05), key=lambda rule: -rule[1])
-    return SpamScore(float(total[1]), float(total[2]), tuple(given))
+    points = float(total[1]) + 0.0  # it writes -0.0, too
+    return SpamScore(points, float(total[2]), tuple(given))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, literal, or_, select, text, update
+from sqlalchemy import Select, exists, func, literal, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from digest.rules.delivery import DeliveryState
@@ -59,6 +59,12 @@ class ClaimedNotice:
     attempts: int
     first_claimed_at: datetime
     maybe_sent: bool
+
+
+async def was_told(session: Session, key: str) -> bool:
+    """Whether there is a notice whose ``dedupe_key`` begins like that."""
+    told = exists().where(notices.c.dedupe_key.startswith(key, autoescape=True))
+    return bool(await session.scalar(select(told)))
 
 
 async def write_notice(session: Session, notice: Notice, now: datetime) -> int | None:

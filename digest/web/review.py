@@ -18,6 +18,7 @@ from digest.delivery.publish import approve_issue
 from digest.delivery.readiness import what_is_next
 from digest.errors import ConflictError, DigestError, RefusedError
 from digest.mail.tokens import TokenKind, share_token, shared_by
+from digest.rules.delivery import IssueState
 from digest.store.issue_tests import Approvable, approvable
 from digest.store.issues import issue_by_id
 from digest.store.newsletters import newsletter_by_id
@@ -29,6 +30,7 @@ from digest.web.security import origin_of
 from digest.web.site import Site, site_of
 
 SHARED_DAYS, SHARED_DAYS_MAX = 14, 365
+_OUT = (IssueState.SENDING, IssueState.PAUSED, IssueState.FINISHED)
 _PRIVATE = {"x-robots-tag": "noindex, nofollow", "cache-control": "no-store"}
 
 
@@ -50,6 +52,8 @@ async def shared(request: Request) -> Response:
         "issue": issue.name,
         "version": version.ordinal,
         "until": until,
+        "out": issue.state in _OUT,
+        "sent": issue.approved_version_id == version.id,
         "prefix": site.prefix,
     }
     html = as_page(

@@ -58,7 +58,11 @@ def test_a_correction_is_for_the_web_alone(out: Shell) -> None:
     assert (said.code, said.json["version"]) == (0, 2)
     versions = out("issue", "show", "182", "--json").json["versions"]
     assert [one["approved"] for one in versions] == [True, False]
+    assert [one["correction"] for one in versions] == [None, "The blurb was wrong."]
     assert out("issue", "receipt", "182", "--json").json["accepted"] == 1
+    again = out("issue", "correct", "182", "182.md", "--note", "Once more.")
+    assert (again.code, "version 2" in again.error["message"]) == (1, True)
+    assert len(out("issue", "show", "182", "--json").json["versions"]) == 2
 
 
 @pytest.mark.parametrize(

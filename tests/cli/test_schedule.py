@@ -91,6 +91,50 @@ def test_what_is_no_span_of_days_is_refused(on_sqlite: Shell) -> None:
     assert (said.code, said.error["where"]) == (2, "FROM..TO")
 
 
+def test_days_that_are_over_are_no_break(on_sqlite: Shell) -> None:
+    said = on_sqlite("newsletter", "skip", "2020-12-24..2021-01-02")
+    assert (said.code, said.error["where"]) == (2, "FROM..TO")
+    assert "is over" in said.error["message"]
+
+
+def test_the_status_of_an_approved_issue_says_when_it_goes_out(weekly: Shell) -> None:
+    for number in (182, 183):
+        digits = added(weekly, ISSUE.replace("182", str(number)))
+        weekly("issue", "approve", str(number), digits)
+    first = weekly("issue", "status", "182")
+    assert first.out.startswith("Issue 182 is approved. Issue 182, version 1, goes out Thu ")
+    second = weekly("issue", "status", "183", "--json").json["next"]
+    assert second.startswith("It waits for a later slot. Issue 182, version 1, goes out Thu ")
+    weekly("issue", "schedule", "183", "--at", "2030-12-01T18:00")
+    at = weekly("issue", "status", "183", "--json").json["next"]
+    assert at == "It goes out Sun 1 Dec 18:00 (Europe/Berlin)."
+    weekly("issue", "withdraw", "182")
+    assert weekly("issue", "status", "182", "--json").json["next"] is None
+
+
+def test_a_newsletter_is_told_to_make_its_own_issues_and_shows_what_it_would_make(
+    weekly: Shell,
+) -> None:
+    for wrong in ("at-least=0", "at-most", "daily=3"):
+        said = weekly("newsletter", "set", "weekly", "--automatic", wrong)
+        assert (said.code, said.error["where"]) == (2, "--automatic")
+    policy = "at-least=2,per-source=1"
+    assert weekly("newsletter", "set", "weekly", "--automatic", policy).code == 0
+    set_to = weekly("newsletter", "show", "--json").json["settings"]["automatic"]
+    assert set_to == {"at_least": 2, "per_source": 1}
+    weekly("link", "add", "https://example.org/robot", "--offline")
+    little = weekly("issue", "draft", "--automatic", "--json")
+    assert (little.code, little.error["error"]) == (1, "refused")
+    assert not list(weekly.folder.glob("issue-*.md"))
+    weekly("link", "add", "https://example.net/sheep", "--offline")
+    made = weekly("issue", "draft", "--automatic", "--json").json
+    assert (made["items"], made["out"]) == (2, "issue-1.md")
+    assert weekly("issue", "check", "issue-1.md").code == 0
+    assert weekly("issue", "list", "--json").rows == []  # it is a look, no issue
+    assert weekly("newsletter", "set", "weekly", "--automatic", "").code == 0
+    assert not weekly("newsletter", "show", "--json").json["settings"].get("automatic")
+
+
 def test_the_status_says_what_comes_next_and_what_needs_somebody(
     weekly: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -192,7 +192,9 @@ async def test_the_sums_of_a_finished_issue_are_told_once(database: Database) ->
             await stage.send(relay)
     async with stage.db.begin() as session:
         counts.append(await tell_finished(session, public_url=PUBLIC_URL, now=Clock().now()))
-    assert counts == [0, 1, 0]
+        await add_person(session, stage.newsletter.id, role="operator", address="new@example.org")
+        counts.append(await tell_finished(session, public_url=PUBLIC_URL, now=Clock().now()))
+    assert counts == [0, 1, 0, 0]
 
 
 async def test_a_brake_that_pauses_an_issue_writes_to_the_operator(database: Database) -> None:

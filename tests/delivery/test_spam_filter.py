@@ -31,6 +31,12 @@ def test_what_is_no_report_gives_no_points(text: str) -> None:
     assert read_report(text) is None
 
 
+def test_no_points_are_no_negative_ones() -> None:
+    score = read_report("Content analysis details:   (-0.0 points, 5.0 required)\n")
+    assert score is not None
+    assert str(score.points) == "0.0"
+
+
 def test_a_report_inside_the_message_does_not_count() -> None:
     line = "Content analysis details:   ({} points, 5.0 required)\n\n 1.0 RULE_{}  words\n"
     score = read_report(line.format("-9.0", "A") + "\n" + line.format("1.0", "B"))

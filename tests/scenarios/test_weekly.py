@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,11 @@ import pytest
 from digest.delivery.ledger import MESSAGES, accepted_lines
 from digest.rules.slots import next_slot
 from tests.cli.shell import ISSUE, NEWSLETTER
+from tests.collect.feeds import XML, item, rss
+from tests.collect.web import served
 from tests.fakes.faked_time import FakedTime
+from tests.fakes.pages import Pages, answer
+from tests.scenarios.prefork import Prefork
 from tests.scenarios.processes import KEY, PATIENCE, Script, capture_relay, environment
 
 ZONE, SCHEDULE = "Europe/Berlin", "thu 09:00"
@@ -33,28 +38,52 @@ def clock(tmp_path: Path) -> FakedTime:
 
 
 @pytest.fixture
-def script(empty_database_url: str, tmp_path: Path, clock: FakedTime) -> Iterator[Script]:
+def feed() -> Iterator[Pages]:
+    """A feed that has nothing yet."""
+    with served({"/feed": feed_of()}) as pages:
+        yield pages
+
+
+def feed_of(*names: str) -> bytes:
+    """The answer with a feed of these pages, which came today."""
+    today = format_datetime(datetime.now(UTC))
+    items = "".join(item(name, f"https://example.com/{name}", date=today) for name in names)
+    return answer(200, rss(items).encode(), content_type=XML)
+
+
+@pytest.fixture
+def script(
+    empty_database_url: str, tmp_path: Path, clock: FakedTime, feed: Pages, prefork: Prefork
+) -> Iterator[Script]:
+    """A newsletter with an approved issue, readers and a feed. What needs no clock of its own is
+    done by commands that have begun already.
+    """
     with capture_relay(tmp_path / "capture", "--rejected", "0", "--deferred", "0") as relay:
-        settings = environment(
-            DIGEST_DATABASE_URL=empty_database_url,
-            DIGEST_RELAY_URL=relay,
-            DIGEST_PUBLIC_URL="http://127.0.0.1:8000",
-            DIGEST_SECRET_KEY=KEY,
-            DIGEST_STATE_DIR=str(tmp_path / "state"),
-            **clock.environment,
-        )
-        script = Script(tmp_path, settings)
-        script.run("db", "upgrade")
-        script.run(*NEWSLETTER)
-        script.run(
-            *("newsletter", "set", "weekly", "--timezone", ZONE),
-            *("--schedule", SCHEDULE, "--undo-window", "1"),
-            *("--editor", EDITOR, "--operator", OPERATOR),
-        )
-        lines = "\n".join(["email", *READERS])
-        (tmp_path / "readers.csv").write_text(lines)
-        script.run("reader", "import", "readers.csv", "--consent", "asked me")
-        yield script
+        settings = {
+            "DIGEST_DATABASE_URL": empty_database_url,
+            "DIGEST_RELAY_URL": relay,
+            "DIGEST_PUBLIC_URL": "http://127.0.0.1:8000",
+            "DIGEST_SECRET_KEY": KEY,
+            "DIGEST_STATE_DIR": str(tmp_path / "state"),
+            "DIGEST_FETCH__ALLOW": "127.0.0.0/8",
+        }
+        (tmp_path / "readers.csv").write_text("\n".join(["email", *READERS]))
+        (tmp_path / "issue.md").write_text(ISSUE)
+        for command in (
+            ("db", "upgrade"),
+            NEWSLETTER,
+            (
+                *("newsletter", "set", "weekly", "--timezone", ZONE),
+                *("--schedule", SCHEDULE, "--undo-window", "1"),
+                *("--editor", EDITOR, "--operator", OPERATOR),
+            ),
+            ("reader", "import", str(tmp_path / "readers.csv"), "--consent", "asked me"),
+            ("feed", "add", feed.url("/feed")),
+        ):
+            prefork.run(*command, env=settings)
+        digits = prefork.json("issue", "add", str(tmp_path / "issue.md"), env=settings)["hash"]
+        prefork.run("issue", "approve", "182", digits, env=settings)
+        yield Script(tmp_path, environment(**settings, **clock.environment))
 
 
 def mailed(script: Script) -> Counter[str]:
@@ -94,19 +123,18 @@ def the_slot() -> datetime:
     return slot
 
 
-def test_left_alone_it_sends_at_the_slot_tells_the_operator_and_then_reminds_the_editor(
-    script: Script, clock: FakedTime
+def test_left_alone_it_sends_tells_the_operator_collects_links_and_then_only_reminds_the_editor(
+    script: Script, clock: FakedTime, feed: Pages
 ) -> None:
-    (script.folder / "issue.md").write_text(ISSUE)
-    digits = script.json("issue", "add", "issue.md")["hash"]
-    script.run("issue", "approve", "182", digits)
     slot = the_slot()
     with serving(script) as service:
         once = Counter(dict.fromkeys(READERS, 1))
         clock.set(slot - 5 * SECOND)
         until(service, lambda: mailed(script) == once)
-        clock.set(slot + timedelta(hours=1))  # its sums are told within a minute
+        feed.answers["/feed"] = feed_of("robot", "sheep")
+        clock.set(slot + timedelta(hours=2))  # its sums are told within a minute, the feed is due
         until(service, lambda: mailed(script)[OPERATOR] == 1)
+        until(service, lambda: sum(one.path == "/feed" for one in feed.asked) > 1)
         for again in (slot - 5 * SECOND, slot + 5 * SECOND):  # the same slot, as it seems
             clock.set(again)
             clock_seen(service)
@@ -120,6 +148,8 @@ def test_left_alone_it_sends_at_the_slot_tells_the_operator_and_then_reminds_the
     mails = (script.folder / "capture" / MESSAGES).read_bytes()
     for subject in (b"issue 182 is out", b"due in 2 hours", b"no issue was approved"):
         assert subject in mails.replace(b"=\r\n", b"").replace(b"\r\n ", b" "), subject
+    waiting = script.run("link", "list", "--state", "waiting", "--json").splitlines()
+    assert [json.loads(line)["title"] for line in waiting] == ["robot", "sheep"]
     shown = script.json("newsletter", "show")["next"]
     assert datetime.fromisoformat(shown["at"]) == slot + 2 * WEEK
     assert datetime.fromisoformat(shown["held"]) == slot + WEEK
@@ -127,12 +157,7 @@ def test_left_alone_it_sends_at_the_slot_tells_the_operator_and_then_reminds_the
 
 @pytest.mark.parametrize("dialect", ["sqlite"])
 def test_a_restored_backup_sends_nothing_twice(script: Script, clock: FakedTime) -> None:
-    (script.folder / "issue.md").write_text(ISSUE)
-    digits = script.json("issue", "add", "issue.md")["hash"]
-    script.run("issue", "approve", "182", digits)
     slot, database = the_slot(), script.folder / "empty.db"
-    with serving(script):
-        pass
     shutil.copyfile(database, script.folder / "backup.db")
     once = Counter(dict.fromkeys(READERS, 1))
     with serving(script) as service:

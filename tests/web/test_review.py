@@ -75,6 +75,15 @@ async def test_a_shared_version_is_shown_until_its_day_is_over_and_to_no_crawler
     assert "/share/" in (await client.get("/robots.txt")).text
 
 
+async def test_what_has_gone_out_is_not_said_to_be_unpublished(
+    installation: Installation, client: httpx2.AsyncClient
+) -> None:
+    shown = await client.get(share(installation, installation.version_id, days=1))
+    assert "has gone out" in shown.text
+    assert "is what was sent" in shown.text
+    assert "not published" not in shown.text
+
+
 async def test_an_editor_approves_by_the_button_and_never_by_looking(
     installation: Installation, client: httpx2.AsyncClient, draft: StoredIssue
 ) -> None:
