@@ -2,7 +2,7 @@
 
 Safety: adds an empty table.
 
-Revision: 0014, after 0013.
+Revision: 0016, after 0015.
 """
 
 from __future__ import annotations

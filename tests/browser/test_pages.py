@@ -26,7 +26,7 @@ from digest.content.render import render_issue
 from digest.content.theme import Masthead, load_theme
 from digest.delivery.ledger import Ledger
 from digest.errors import DigestError
-from digest.mail.tokens import KeyRing, TokenKind
+from digest.mail.tokens import KeyRing, TokenKind, share_token
 from digest.rules.delivery import DeliveryState, IssueState
 from digest.store.deliveries import plan_deliveries
 from digest.store.issues import approve_version, move_issue
@@ -38,7 +38,6 @@ from digest.store.subscribers import get_subscription
 from digest.web.app import Site
 from digest.web.demo_pages import demo_app
 from digest.web.preview import preview_app
-from digest.web.review import share_token
 from digest.web.server import open_listener, serving
 from tests.build import KEY, NOW, a_newsletter, a_reader, an_issue, issue_text, pass_canary
 from tests.conftest import CHROMIUM_ARGUMENTS
