@@ -11,11 +11,13 @@ the job wrote meanwhile was decided by the rows, as always.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 import structlog
 from procrastinate import App, JobContext, PsycopgConnector, exceptions, jobs
+from procrastinate.periodic import PeriodicDeferrer, PeriodicRegistry, PeriodicTask
 
 from digest.jobs.engine import Job
 
@@ -100,25 +102,30 @@ class ProcrastinateEngine:
 
     async def _work(self) -> None:
         app = App(connector=PsycopgConnector(conninfo=self._conninfo, min_size=1, max_size=4))
-        tasks = {name: self._task(app, name) for name in self._jobs}
-        _add_rescue(app, tasks)
+        # Of our own: the app's would have its ticks made up for.
+        clock = PeriodicRegistry()  # type: ignore[no-untyped-call]  # of theirs
+        tasks = {name: self._task(app, clock, name) for name in self._jobs}
+        _add_rescue(app, clock, tasks)
         async with app.open_async():
             self._tasks.update(tasks)
             early, self._early = self._early, set()
             for name in early:
                 self.wake(name)
-            await app.run_worker_async(
-                queues=[QUEUE],
-                concurrency=_AT_ONCE,
-                delete_jobs="always",
-                install_signal_handlers=False,
-                fetch_job_polling_interval=_LOOK,
-                update_heartbeat_interval=BEAT,
-                stalled_worker_timeout=DEAD_AFTER,
-                shutdown_graceful_timeout=_GRACE,
-            )
+            async with asyncio.TaskGroup() as group:
+                ticking = group.create_task(_LatestTicks(clock).worker())
+                await app.run_worker_async(
+                    queues=[QUEUE],
+                    concurrency=_AT_ONCE,
+                    delete_jobs="always",
+                    install_signal_handlers=False,
+                    fetch_job_polling_interval=_LOOK,
+                    update_heartbeat_interval=BEAT,
+                    stalled_worker_timeout=DEAD_AFTER,
+                    shutdown_graceful_timeout=_GRACE,
+                )
+                ticking.cancel()
 
-    def _task(self, app: App, name: str) -> Any:
+    def _task(self, app: App, clock: PeriodicRegistry, name: str) -> Any:
         job = self._jobs[name]
 
         @app.task(name=name, queue=QUEUE, lock=name, queueing_lock=name)
@@ -129,14 +136,29 @@ class ProcrastinateEngine:
                 log.exception("job failed", job=name)
 
         if name in self._crons:
-            app.periodic(cron=self._crons[name])(task)
+            clock.periodic_decorator(cron=self._crons[name], periodic_id="")(task)
         return task
 
 
-def _add_rescue(app: App, tasks: dict[str, Any]) -> None:
+class _LatestTicks(PeriodicDeferrer):
+    """A clock that tells each job its latest tick only.
+
+    Procrastinate's own makes up for every tick since it last looked: after a machine has slept for
+    a night, or its clock was set, a row for each second of it, before it does anything else.
+    """
+
+    def get_timestamps(
+        self, periodic_task: PeriodicTask[..., Any, Any], since: int | None, until: float
+    ) -> Iterator[int]:
+        for timestamp in super().get_timestamps(periodic_task, None, until):
+            if timestamp != since:
+                yield timestamp
+
+
+def _add_rescue(app: App, clock: PeriodicRegistry, tasks: dict[str, Any]) -> None:
     """The task that sees to the jobs of the dead; it has no ``lock``, which could stay taken."""
 
-    @app.periodic(cron=_RESCUE_CRON)
+    @clock.periodic_decorator(cron=_RESCUE_CRON, periodic_id="")
     @app.task(name=_RESCUE, queue=QUEUE, queueing_lock=_RESCUE, pass_context=True)
     async def rescue(context: JobContext, timestamp: int) -> None:  # noqa: ARG001 - it is told
         manager = context.app.job_manager

@@ -11,12 +11,16 @@ from contextlib import asynccontextmanager
 from typing import TypeAlias
 
 import pytest
+from procrastinate import App
+from procrastinate.periodic import PeriodicRegistry
+from procrastinate.testing import InMemoryConnector
 from psycopg import AsyncConnection
 
 from digest.jobs.embedded import EmbeddedEngine
 from digest.jobs.engine import Engine
-from digest.jobs.postgres import ProcrastinateEngine, cron_of
+from digest.jobs.postgres import ProcrastinateEngine, _LatestTicks, cron_of
 from digest.store.session import Database
+from tests.build import NOW
 
 NewEngine: TypeAlias = Callable[[], Engine]
 
@@ -218,3 +222,20 @@ def test_an_interval_becomes_times_of_the_wall_clock(seconds: float, cron: str) 
 def test_an_interval_that_no_clock_strikes_is_refused() -> None:
     with pytest.raises(ValueError, match="7 seconds"):
         cron_of(7)
+
+
+def test_a_clock_that_was_set_forward_ticks_once_and_makes_up_for_nothing() -> None:
+    app = App(connector=InMemoryConnector())
+    clock = PeriodicRegistry()
+
+    @clock.periodic_decorator(cron=cron_of(1), periodic_id="")
+    @app.task(name="slots")
+    async def slots(timestamp: int) -> None: ...
+
+    ticks = _LatestTicks(clock)
+    at = NOW.timestamp()
+    assert [when for _, when in ticks.get_previous_tasks(at)] == [at - 1]
+    assert [when for _, when in ticks.get_previous_tasks(at)] == []
+    week = 7 * 86_400
+    assert [when for _, when in ticks.get_previous_tasks(at + week)] == [at + week - 1]
+    assert [when for _, when in ticks.get_previous_tasks(at)] == [at - 1]  # and set back

@@ -111,7 +111,11 @@ def serving(script: Script) -> Iterator[subprocess.Popen[str]]:
     with script.start("run", "--port", "0", "--json") as service:
         assert service.stdout is not None
         json.loads(service.stdout.readline())
-        yield service
+        try:
+            yield service
+        except BaseException:
+            service.kill()  # what went wrong is to be told, and not waited for
+            raise
         service.send_signal(signal.SIGTERM)
         assert service.wait(PATIENCE) == 0
 
