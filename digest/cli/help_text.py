@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,7 @@ class HelpText(PlainFormatter):
         fitting = [len(label) for label, _ in entries if len(label) <= _LABEL_MAX]
         indent = 4 + max(fitting, default=_LABEL_MAX)
         for label, said in entries:
-            lines += _entry(label, said, indent=indent, width=_width(console))
+            lines += _entry(label, said, indent=indent, width=_width())
         self._print_plain(console, "\n".join([*lines, ""]))
 
     def render_description(
@@ -50,13 +51,17 @@ class HelpText(PlainFormatter):
         """Print what a command does, its paragraphs set anew."""
         text = _plain(description)
         if text:
-            width = _width(console)
+            width = _width()
             told = "\n\n".join(_paragraph(one, width) for one in re.split(r"\n\s*\n", text))
             self._print_plain(console, f"{told}\n")
 
+    def _print_plain(self, console: Console, text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)  # its lines are set
 
-def _width(console: Console) -> int:
-    return min(console.width, _WIDEST)
+
+def _width() -> int:
+    """Of the terminal as it is now: a console keeps the width it was made with."""
+    return min(shutil.get_terminal_size().columns, _WIDEST)
 
 
 def _label(entry: HelpEntry) -> str:
