@@ -15,10 +15,15 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from digest.store.session import Database, upgrade
 from tests.fakes.postgres import PostgresServer, find_binaries
 from tests.fakes.postgres_pool import DatabasePool
+
+# A busy machine is no failure: no example has a time limit, nor has the making of them.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 _ROOT = Path(__file__).resolve().parent.parent
 _numbers = itertools.count(1)
