@@ -21,7 +21,8 @@ from digest.cli.files import write_text
 from digest.cli.options import Json
 from digest.clock import Clock
 from digest.errors import InputError, SettingsError
-from digest.settings import ENV_FILE, BackupSettings, Settings, keyring
+from digest.settings import ENV_FILE, Settings, keyring
+from digest.settings.groups import BackupSettings
 from digest.store.session import upgrade
 
 _PRIVATE = 0o600

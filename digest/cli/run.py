@@ -11,11 +11,9 @@ from digest.cli.options import Json
 from digest.cli.service import until_stopped
 from digest.cli.supervisor import supervised
 from digest.cli.user import tell_served
-from digest.delivery.epoch import begin_here
 from digest.delivery.sender import Sender
-from digest.delivery.slots import SlotKeeper
 from digest.jobs.inbox import received
-from digest.jobs.scheduler import scheduled
+from digest.jobs.scheduler import begin_keeping, scheduled
 from digest.jobs.sending import send_until
 from digest.runtime import Runtime, open_runtime
 from digest.web.app import create_app
@@ -48,14 +46,10 @@ async def run(
     """
     settings = read_settings()
     async with open_runtime(settings) as runtime:
-        began = await begin_here(
-            runtime.db,
-            settings.state_dir,
-            now=runtime.clock.now(),
-            scheduler=True,
-            take_over=take_over,
+        now = runtime.clock.now()
+        keeper = await begin_keeping(
+            runtime.db, runtime.gate, settings, now=now, take_over=take_over
         )
-        keeper = SlotKeeper(runtime.db, runtime.gate, began.machine)
         desk = runtime.feedback_desk
         site = Site.of(runtime)
         listener = open_listener(host or settings.host, settings.port if port is None else port)

@@ -7,10 +7,8 @@ from digest.cli.connection import read_settings
 from digest.cli.options import Json
 from digest.cli.service import HealthPort, health_served, until_stopped
 from digest.cli.supervisor import supervised
-from digest.delivery.epoch import begin_here
-from digest.delivery.slots import SlotKeeper
 from digest.jobs.inbox import received
-from digest.jobs.scheduler import scheduled
+from digest.jobs.scheduler import begin_keeping, scheduled
 from digest.runtime import open_runtime
 
 
@@ -30,14 +28,10 @@ async def scheduler(
     """
     settings = read_settings()
     async with open_runtime(settings) as runtime:
-        began = await begin_here(
-            runtime.db,
-            settings.state_dir,
-            now=runtime.clock.now(),
-            scheduler=True,
-            take_over=take_over,
+        now = runtime.clock.now()
+        keeper = await begin_keeping(
+            runtime.db, runtime.gate, settings, now=now, take_over=take_over
         )
-        keeper = SlotKeeper(runtime.db, runtime.gate, began.machine)
         desk = runtime.feedback_desk
         async with (
             until_stopped() as stopped,

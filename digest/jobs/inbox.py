@@ -15,7 +15,7 @@ from digest.inbound.lmtp import lmtp_server
 from digest.inbound.maildir import watch_maildir
 from digest.jobs.engine import Engine
 from digest.net.hosts import host_state
-from digest.settings import InboundSettings
+from digest.settings.groups import InboundSettings
 
 MINUTE = 60.0  # seconds
 

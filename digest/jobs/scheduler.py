@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 from digest.audience.feedback import FeedbackDesk
+from digest.delivery.checks import Gate
+from digest.delivery.epoch import begin_here
 from digest.delivery.slots import SlotKeeper
 from digest.jobs.alarms import alarmed
 from digest.jobs.automatic import make_issues
@@ -16,6 +19,15 @@ from digest.jobs.outgoing import Outgoing, posting, telling
 from digest.jobs.slots import keep_slots
 from digest.jobs.upkeep import keep_up
 from digest.settings import Settings
+from digest.store.session import Database
+
+
+async def begin_keeping(
+    db: Database, gate: Gate, settings: Settings, *, now: datetime, take_over: bool
+) -> SlotKeeper:
+    """Become a machine that keeps the schedule; raises as ``epoch.begin_here``."""
+    began = await begin_here(db, settings.state_dir, now=now, scheduler=True, take_over=take_over)
+    return SlotKeeper(db, gate, began.machine)
 
 
 @asynccontextmanager

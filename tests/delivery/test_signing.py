@@ -15,7 +15,8 @@ from digest.delivery.signing import DkimSigning, SigningRoom
 from digest.errors import SettingsError
 from digest.mail.dkim import LIFETIME, OVERSIGNED, SIGNED
 from digest.rules.relay import PROFILES, parse_relays
-from digest.settings import DkimSettings, Settings
+from digest.settings import Settings
+from digest.settings.groups import DkimSettings
 
 NOW = datetime(2026, 11, 26, 8, 0, tzinfo=UTC)
 SIGNS_ITSELF = "smtp://relay.example.org?profile=ses"

@@ -20,7 +20,8 @@ from digest.clock import Clock
 from digest.jobs.engine import running
 from digest.jobs.outgoing import Outgoing, Post, posting, signed_headers, telling
 from digest.rules.webhooks import GIVE_UP, KEEP, TOLD, WebhookEvent, wait_after
-from digest.settings import Settings, WebhookSettings
+from digest.settings import Settings
+from digest.settings.groups import WebhookSettings
 from digest.store.newsletters import Newsletter
 from digest.store.schema import notices, webhook_deliveries
 from digest.store.session import Database

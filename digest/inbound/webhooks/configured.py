@@ -13,7 +13,7 @@ from digest.inbound.webhooks.sendgrid import SendGrid
 from digest.inbound.webhooks.ses import Ses
 from digest.net.fetch import Fetcher
 from digest.rules.link import Trouble
-from digest.settings import HookSettings
+from digest.settings.groups import HookSettings
 
 
 def hooks_of(settings: HookSettings) -> Mapping[str, Hook]:
