@@ -6,6 +6,9 @@ schedulers work as one, and either is enough. Procrastinate does not see to the 
 that was killed, stopped or cut off: every ten seconds whoever is alive drops such a job, which
 frees its lock, and gives the hint anew. The process that wakes up later finds its job gone; what
 the job wrote meanwhile was decided by the rows, as always.
+
+A process that cannot say that a job ended, because the database went away in that moment, begins
+again for the same reason: it is alive, and nobody else would ever free the lock.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from typing import Any
 
 import structlog
 from procrastinate import App, JobContext, PsycopgConnector, exceptions, jobs
+from procrastinate.connector import BaseConnector
+from procrastinate.manager import JobManager
 from procrastinate.periodic import PeriodicDeferrer, PeriodicRegistry, PeriodicTask
 
 from digest.jobs.engine import Job
@@ -31,6 +36,7 @@ _RESCUE_CRON = "* * * * * */10"
 _AT_ONCE = 16  # jobs of one process: more than there are names
 _LOOK = 1.0  # seconds between two looks at the table, where a NOTIFY was lost
 _GRACE = 2.0  # seconds for jobs that run when it stops
+_PATIENCE = 5.0  # seconds to wait for a connection
 _AGAIN = 2.0  # seconds after which it begins again, when the database was away
 _MINUTE, _HOUR = 60, 3600
 
@@ -44,6 +50,7 @@ class ProcrastinateEngine:
         self._crons: dict[str, str] = {}
         self._tasks: dict[str, Any] = {}
         self._running: asyncio.Task[None] | None = None
+        self._stopping = False
         self._hints: set[asyncio.Task[None]] = set()
         self._early: set[str] = set()  # hints that came while it was not connected
 
@@ -75,14 +82,15 @@ class ProcrastinateEngine:
 
     async def start(self) -> None:
         """Begin to run jobs, in this event loop."""
+        self._stopping = False
         self._running = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
         """Stop; a job that runs has two seconds."""
+        self._stopping = True
         if self._running is not None:
             self._running.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._running
+            await asyncio.wait([self._running])
             self._running = None
         for hint in self._hints:
             hint.cancel()
@@ -95,24 +103,41 @@ class ProcrastinateEngine:
                 await self._work()
                 log.warning("the engine ended, and begins again")
             except Exception as error:  # noqa: BLE001 - whatever it was: hints come again
+                # A worker that is cancelled while the database is away raises what its farewell
+                # met, and the cancellation is lost.
+                if self._stopping:
+                    return
                 log.warning("the engine ended, and begins again", error=str(error))
             self._early |= self._tasks.keys() & self._crons.keys()
             self._tasks.clear()
             await asyncio.sleep(_AGAIN)
 
     async def _work(self) -> None:
-        app = App(connector=PsycopgConnector(conninfo=self._conninfo, min_size=1, max_size=4))
+        app = App(
+            connector=PsycopgConnector(
+                conninfo=self._conninfo,
+                min_size=1,
+                max_size=4,
+                timeout=_PATIENCE,
+            )
+        )
+        app.job_manager = rows = _JobRows(app.connector)
         # Of our own: the app's would have its ticks made up for.
         clock = PeriodicRegistry()  # type: ignore[no-untyped-call]  # of theirs
         tasks = {name: self._task(app, clock, name) for name in self._jobs}
-        _add_rescue(app, clock, tasks)
+        rescue = _add_rescue(app, clock, tasks)
         async with app.open_async():
+            with suppress(exceptions.AlreadyEnqueued):
+                await rescue.defer_async(timestamp=0)
             self._tasks.update(tasks)
             early, self._early = self._early, set()
             for name in early:
                 self.wake(name)
             async with asyncio.TaskGroup() as group:
-                ticking = group.create_task(_LatestTicks(clock).worker())
+                beside = [
+                    group.create_task(_LatestTicks(clock).worker()),
+                    group.create_task(rows.unfinished()),
+                ]
                 await app.run_worker_async(
                     queues=[QUEUE],
                     concurrency=_AT_ONCE,
@@ -123,7 +148,8 @@ class ProcrastinateEngine:
                     stalled_worker_timeout=DEAD_AFTER,
                     shutdown_graceful_timeout=_GRACE,
                 )
-                ticking.cancel()
+                for task in beside:
+                    task.cancel()
 
     def _task(self, app: App, clock: PeriodicRegistry, name: str) -> Any:
         job = self._jobs[name]
@@ -138,6 +164,31 @@ class ProcrastinateEngine:
         if name in self._crons:
             clock.periodic_decorator(cron=self._crons[name], periodic_id="")(task)
         return task
+
+
+class _JobRows(JobManager):
+    """Procrastinate's way to the rows of jobs, which tells that the end of one was not written."""
+
+    def __init__(self, connector: BaseConnector) -> None:
+        super().__init__(connector)
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def unfinished(self) -> None:
+        """Wait for a job whose end cannot be written, and raise what came in the way."""
+        await self._failed
+
+    async def finish_job(
+        self,
+        job: jobs.Job,
+        status: jobs.Status,
+        delete_job: bool,  # noqa: FBT001 - as Procrastinate has it
+    ) -> None:
+        try:
+            await super().finish_job(job, status, delete_job)
+        except exceptions.ConnectorException as error:
+            if not self._failed.done():
+                self._failed.set_exception(error)
+            raise
 
 
 class _LatestTicks(PeriodicDeferrer):
@@ -155,7 +206,7 @@ class _LatestTicks(PeriodicDeferrer):
                 yield timestamp
 
 
-def _add_rescue(app: App, clock: PeriodicRegistry, tasks: dict[str, Any]) -> None:
+def _add_rescue(app: App, clock: PeriodicRegistry, tasks: dict[str, Any]) -> Any:
     """The task that sees to the jobs of the dead; it has no ``lock``, which could stay taken."""
 
     @clock.periodic_decorator(cron=_RESCUE_CRON, periodic_id="")
@@ -169,6 +220,8 @@ def _add_rescue(app: App, clock: PeriodicRegistry, tasks: dict[str, Any]) -> Non
             if job.task_name in tasks:
                 with suppress(exceptions.AlreadyEnqueued):
                     await tasks[job.task_name].defer_async()
+
+    return rescue
 
 
 def cron_of(seconds: float) -> str:

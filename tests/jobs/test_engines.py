@@ -23,6 +23,25 @@ from digest.store.session import Database
 from tests.build import NOW
 
 NewEngine: TypeAlias = Callable[[], Engine]
+_HANG_UP = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()"""
+
+
+@asynccontextmanager
+async def hung_up_on_writing(db: Database, table: str) -> AsyncIterator[None]:
+    """Whoever changes a row of this table loses the connection while it is at it."""
+    async with (
+        await AsyncConnection.connect(db.conninfo) as holder,
+        await AsyncConnection.connect(db.conninfo, autocommit=True) as session,
+    ):
+        await holder.execute(f"SELECT FROM {table} FOR UPDATE")
+        yield
+        for _ in range(3000):
+            found = await session.execute(_HANG_UP + " AND wait_event_type = 'Lock'")
+            if found.rowcount:
+                break
+            await asyncio.sleep(0.01)
+        await holder.rollback()
 
 
 class Work:
@@ -198,12 +217,35 @@ async def test_an_engine_that_lost_the_database_begins_again_by_itself(shared: D
     async with started(engine):
         await work.ran.wait()
         async with await AsyncConnection.connect(shared.conninfo, autocommit=True) as session:
-            await session.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+            await session.execute(_HANG_UP)
         work.ran.clear()
         await work.ran.wait()
+
+
+async def test_a_job_whose_end_could_not_be_written_runs_again(shared: Database) -> None:
+    work = Work()
+    work.may_end.clear()
+    engine = ProcrastinateEngine(shared.conninfo)
+    engine.register("work", work)
+    engine.every(1, "work")
+    async with started(engine):
+        await work.ran.wait()
+        async with hung_up_on_writing(shared, "procrastinate_jobs"):
+            work.ran.clear()
+            work.may_end.set()
+        await work.ran.wait()
+
+
+async def test_an_engine_that_cannot_say_farewell_stops_nevertheless(shared: Database) -> None:
+    work = Work()
+    engine = ProcrastinateEngine(shared.conninfo)
+    engine.register("work", work)
+    engine.every(1, "work")
+    async with started(engine):
+        await work.ran.wait()
+        async with hung_up_on_writing(shared, "procrastinate_workers"):
+            stopping = asyncio.create_task(engine.stop())
+        await stopping
 
 
 @pytest.mark.parametrize(
