@@ -55,12 +55,14 @@ class Program:
 class Contestant:
     """One way to send ``messages`` messages.
 
-    ``prepare`` makes the program that sends so many to a port; it is not measured.
+    ``prepare`` makes the program that sends so many to a port; it is not measured. ``same``: what
+    it sends is the very message that the others send.
     """
 
     name: str
     messages: int
     prepare: Callable[[int, int], Program]
+    same: bool = True
 
 
 def python(module: str, task: Mapping[str, Any], **environment: str) -> Program:
@@ -119,7 +121,7 @@ def execute(program: Program, messages: int) -> Run:
         messages=int(told.get("messages", messages)),
         seconds=told.get("seconds", seconds),
         cpu=told.get("cpu", usage.ru_utime + usage.ru_stime),
-        memory=memory.peak,
+        memory=told.get("memory", memory.peak),
         told=told,
     )
 

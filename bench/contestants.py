@@ -18,6 +18,8 @@ from bench.sending import Relay, make_readers, ours, plan
 CONNECTIONS = 16
 _LEAST = 10  # messages for each connection
 
+_LISTMONK = "listmonk"
+
 # What a slow one sends of the messages that ours sends.
 _SHARES = {
     "smtp-source": 1 / 2,
@@ -27,6 +29,7 @@ _SHARES = {
     "aiosmtplib, ready bytes": 1 / 20,
     "smtplib": 1 / 64,
     "smtplib, ready bytes": 1 / 10,
+    _LISTMONK: 1 / 8,
 }
 
 
@@ -75,8 +78,12 @@ class Ours:
         return self._newsletters[readers]
 
 
-def others(letter: PeerLetter, folder: Path, messages: int) -> Iterator[Contestant | str]:
-    """Everybody else; a text says who is left out, and why."""
+def others(
+    letter: PeerLetter, folder: Path, messages: int, postgresql: str | None
+) -> Iterator[Contestant | str]:
+    """Everybody else; a text says who is left out, and why. ``postgresql``: a database on the
+    server where one of them makes its own.
+    """
     path = folder / "letter.json"
     letter.write(path)
     makers: dict[str, Callable[[], Callable[[int, int], Program]]] = {
@@ -87,6 +94,7 @@ def others(letter: PeerLetter, folder: Path, messages: int) -> Iterator[Contesta
         "aiosmtplib, ready bytes": lambda: _library("aiosmtplib", path, ready=True),
         "smtplib": lambda: _library("smtplib", path, ready=False),
         "smtplib, ready bytes": lambda: _library("smtplib", path, ready=True),
+        _LISTMONK: lambda: _listmonk(path, postgresql),
     }
     for name, maker in makers.items():
         try:
@@ -95,8 +103,7 @@ def others(letter: PeerLetter, folder: Path, messages: int) -> Iterator[Contesta
             yield f"{name}: {error}"
         else:
             share = max(round(messages * _SHARES[name]), _LEAST * CONNECTIONS)
-            yield Contestant(name, share, prepare)
-    yield "listmonk: a server with a database of its own, not driven from here"
+            yield Contestant(name, share, prepare, same=name != _LISTMONK)
 
 
 def _library(name: str, letter: Path, *, ready: bool) -> Callable[[int, int], Program]:
@@ -113,6 +120,19 @@ def _nodemailer(letter: Path, *, ready: bool) -> Callable[[int, int], Program]:
     def prepare(port: int, messages: int) -> Program:
         task = _task(port, messages, letter, ready=ready) | {"folder": str(folder)}
         return Program([node, str(script), json.dumps(task)])
+
+    return prepare
+
+
+def _listmonk(letter: Path, postgresql: str | None) -> Callable[[int, int], Program]:
+    program = tools.find("listmonk")
+    if postgresql is None:
+        raise tools.ToolError("it needs PostgreSQL")
+
+    def prepare(port: int, messages: int) -> Program:
+        task = _task(port, messages, letter, ready=False)
+        task |= {"program": program, "database": postgresql}
+        return python("bench.peers.listmonk_client", task)
 
     return prepare
 

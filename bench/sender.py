@@ -69,12 +69,12 @@ def _measured(
 ) -> tuple[list[Figure], dict[str, float], dict[str, object]]:
     databases = [Ours(kind, url) for kind, url in urls.items()]
     letter = letter_of(urls["sqlite"], databases[0].newsletter(_CHECKED))
-    found = list(others(letter, folder, given.messages))
+    found = list(others(letter, folder, given.messages, urls.get("postgresql")))
     peers = [one for one in found if isinstance(one, Contestant)]
     left_out = [one for one in found if isinstance(one, str)]
     ours = [one.contestant(given.messages) for one in databases]
     few = [_with_few(one, given.messages // 2) for one in databases]
-    _check(letter, [*ours, *peers], folder)
+    _check(letter, [*ours, *(one for one in peers if one.same)], folder)
     with tools.sink() as server, ExitStack() as stack:
         contestants = [*ours, *peers, *few]
         try:

@@ -16,7 +16,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -86,14 +86,23 @@ def tls_proxy(target: int) -> Iterator[tuple[int, Path]]:
     program = find("stunnel")
     folder = CACHE / "tls"
     _certify(folder)
-    port = _free_port()
+    port = free_port()
     settings = folder / "stunnel.conf"
     settings.write_text(_STUNNEL.format(port=port, target=target, folder=folder), "utf-8")
-    with (folder / "stunnel.log").open("wb") as log:
-        process = subprocess.Popen([program, settings], stdout=log, stderr=log)
+    with serving([program, str(settings)], port, folder / "stunnel.log"):
+        yield port, folder / "cert.pem"
+
+
+@contextmanager
+def serving(
+    command: Sequence[str], port: int, log: Path, environment: Mapping[str, str] = os.environ
+) -> Iterator[int]:
+    """A server of others, once it listens on that port of this machine: its process id."""
+    with log.open("wb") as written:
+        process = subprocess.Popen(command, stdout=written, stderr=written, env=environment)
     try:
         _wait_for(port, process)
-        yield port, folder / "cert.pem"
+        yield process.pid
     finally:
         _stop(process)
 
@@ -169,7 +178,8 @@ def _stop(process: subprocess.Popen[Any]) -> None:
         process.stdout.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
