@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from digest.rules.signup import CONFIRM_WITHIN
+from digest.store.growth import count_readers
 from digest.store.notices import forget_links
 from digest.store.passes import forget_passes
 from digest.store.preferences import end_pauses
@@ -24,14 +25,17 @@ class Upkept:
     pending_expired: int
     links_forgotten: int
     signups_forgotten: int
+    newsletters_counted: int
 
 
 async def upkeep(db: Database, now: datetime) -> Upkept:
     """End pauses that are over, forget who never confirmed, and what no cap looks back to."""
     async with db.begin() as session:
+        counted = await count_readers(session, now)
         return Upkept(
             pauses_ended=await end_pauses(session, now),
             pending_expired=await expire_pending(session, now - CONFIRM_WITHIN),
             links_forgotten=await forget_passes(session, now) + await forget_links(session),
             signups_forgotten=await forget_signups(session, now),
+            newsletters_counted=len(counted),
         )

@@ -21,7 +21,13 @@ from digest.content.finding import Known
 from digest.content.issue_file import decode_issue, parse_issue
 from digest.content.media import Media
 from digest.delivery.known import what_is_known
-from digest.delivery.publish import Prepared, approve_issue, prepare_issue, store_issue
+from digest.delivery.publish import (
+    Prepared,
+    approve_issue,
+    prepare_issue,
+    store_issue,
+    withdraw_issue,
+)
 from digest.delivery.readiness import what_is_next
 from digest.errors import InputError, RefusedError
 from digest.rules.delivery import IssueState
@@ -34,7 +40,6 @@ from digest.store.issues import (
     get_issue,
     get_version,
     list_issues,
-    move_issue,
 )
 from digest.store.newsletters import Newsletter, get_newsletter
 from digest.store.session import Session
@@ -299,12 +304,7 @@ async def withdraw(issue: str, /, *, slug: OfNewsletter = None, as_json: Json = 
     """
     async with connected() as found, found.db.begin() as session:
         stored = await find_issue(session, slug, issue)
-        moved = await move_issue(session, stored.id, IssueState.DRAFT, now=found.clock.now())
-    if not moved and stored.state is not IssueState.DRAFT:
-        raise RefusedError(
-            f"Issue {stored.name} is {stored.state}; its approval cannot be taken back.",
-            where=f"issue {stored.name}",
-        )
+        await withdraw_issue(session, stored, now=found.clock.now())
     data = {"issue": stored.name, "state": IssueState.DRAFT}
     output.result(data, as_json=as_json, text=f"Issue {stored.name} is a draft.")
     return 0

@@ -8,12 +8,11 @@ from zoneinfo import ZoneInfo
 from digest.cli import output
 from digest.cli.connection import connected
 from digest.cli.options import Json, OfNewsletter
-from digest.errors import InputError, RefusedError
+from digest.delivery.publish import schedule_at
+from digest.errors import InputError
 from digest.rules.delivery import IssueState
-from digest.rules.slots import moment_of
 from digest.store.issues import get_issue
-from digest.store.newsletters import Newsletter, get_newsletter
-from digest.store.slots import schedule_issue
+from digest.store.newsletters import get_newsletter
 
 
 async def schedule(
@@ -43,12 +42,7 @@ async def schedule(
     async with connected() as found, found.db.begin() as session:
         newsletter = await get_newsletter(session, slug)
         stored = await get_issue(session, newsletter.id, issue)
-        moment = None if at is None else _instant(at, newsletter, now=found.clock.now())
-        if not await schedule_issue(session, stored.id, moment):
-            raise RefusedError(
-                f"Issue {stored.name} is {stored.state}; it goes out no more than once.",
-                where=f"issue {stored.name}",
-            )
+        moment = await schedule_at(session, newsletter, stored, at, now=found.clock.now())
     data = {"issue": stored.name, "state": stored.state, "scheduled_at": moment}
     text = f"Issue {stored.name} goes out at the newsletter's next time."
     if moment is not None:
@@ -58,12 +52,3 @@ async def schedule(
         text += f" It needs an approval before: digest issue approve {stored.name} HASH"
     output.result(data, as_json=as_json, text=text)
     return 0
-
-
-def _instant(given: datetime, newsletter: Newsletter, *, now: datetime) -> datetime:
-    moment = moment_of(given, newsletter.timezone)
-    if moment <= now:
-        raise InputError(
-            "This has passed.", where="--at", fix="To send it now: digest issue send ISSUE."
-        )
-    return moment

@@ -7,7 +7,6 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from digest.cli import issue_remote, output
@@ -15,51 +14,25 @@ from digest.cli.connection import Connection, connected
 from digest.cli.issue_publish import find_issue
 from digest.cli.options import Json, OfNewsletter
 from digest.cli.remote import server
-from digest.delivery.readiness import when_it_goes
+from digest.delivery.status import (
+    OVER,
+    SPARE,
+    WATCH,
+    Look,
+    duration,
+    look_at_issue,
+    reply_of,
+)
 from digest.errors import InputError, RefusedError
 from digest.rules.delivery import IssueState
 from digest.rules.pace import Pace
-from digest.store.counts import canary_counts
-from digest.store.issues import StoredIssue, issue_by_id
-from digest.store.newsletters import newsletter_by_id
-from digest.store.receipts import DestinationCount, destination_counts
-from digest.store.relays import StoredRelay, backed_off
-from digest.store.reports import Totals, issue_totals
+from digest.store.issues import StoredIssue
+from digest.store.reports import Totals
 
 if TYPE_CHECKING:
     from rich.live import Live
 
-WATCH = 1.0  # seconds between two looks
-_SPARE = 10  # times as long as a look takes: a watcher never slows down what it watches
-DESTINATIONS = 8  # the largest that are shown; JSON has them too
-_OVER = frozenset({IssueState.FINISHED, IssueState.CANCELLED, IssueState.PAUSED})
 _BAR = 40  # characters
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """An issue as of one moment. ``canary_waiting`` are those of the first few that are not
-    answered, None where the rest may follow.
-    """
-
-    issue: StoredIssue
-    totals: Totals
-    destinations: tuple[DestinationCount, ...]
-    relays: tuple[StoredRelay, ...]
-    canary_waiting: int | None
-    now: datetime
-    next: str | None = None  # when it goes out, while it is approved
-
-    @property
-    def settled(self) -> int:
-        """Rows that need nothing more."""
-        return self.totals.planned - self.totals.waiting
-
-    @property
-    def percent(self) -> float:
-        """How much of the issue is settled; 100 only when all of it is."""
-        share = 100 * self.settled / max(1, self.totals.planned)
-        return min(round(share, 1), 99.9) if self.totals.waiting else round(share, 1)
 
 
 async def status(
@@ -104,29 +77,12 @@ def _exit_code(look: Look) -> int:
 async def _looks(found: Connection, issue: StoredIssue, *, watch: bool) -> AsyncIterator[Look]:
     while True:
         began = found.clock.monotonic()
-        look = await _look(found, issue.id)
+        look = await look_at_issue(found.db, issue.id, found.clock.now())
         took = found.clock.monotonic() - began
         yield look
-        if not watch or look.issue.state in _OVER:
+        if not watch or look.issue.state in OVER:
             return
-        await asyncio.sleep(max(WATCH, _SPARE * took))
-
-
-async def _look(found: Connection, issue_id: int) -> Look:
-    now = found.clock.now()
-    async with found.db.read() as session:
-        issue = await issue_by_id(session, issue_id)
-        totals = await issue_totals(session, issue_id)
-        destinations = await destination_counts(session, issue_id, limit=DESTINATIONS)
-        relays = await backed_off(session, now)
-        waiting = None
-        if issue.state in (IssueState.SENDING, IssueState.PAUSED) and not issue.canary_passed_at:
-            waiting = (await canary_counts(session, issue_id)).waiting
-        coming = None
-        if issue.state is IssueState.APPROVED:
-            newsletter = await newsletter_by_id(session, issue.newsletter_id)
-            coming = await when_it_goes(session, newsletter, issue, now)
-    return Look(issue, totals, tuple(destinations), tuple(relays), waiting, now, coming)
+        await asyncio.sleep(max(WATCH, SPARE * took))
 
 
 def as_dict(look: Look, pace: Pace) -> dict[str, Any]:
@@ -158,15 +114,11 @@ def as_dict(look: Look, pace: Pace) -> dict[str, Any]:
                 "relay": one.name,
                 "until": one.backoff_until,
                 "messages_per_minute": one.learned_rate,
-                "reply": _reply(one),
+                "reply": reply_of(one),
             }
             for one in look.relays
         ],
     }
-
-
-def _reply(relay: StoredRelay) -> str | None:
-    return f"{relay.reply_code} {relay.reply_text or ''}".strip() if relay.reply_code else None
 
 
 @dataclass(slots=True)
@@ -258,7 +210,7 @@ def _holds(look: Look) -> list[str]:
             f"  The first few go ahead: {look.canary_waiting:,} of them are not answered yet."
         )
     for relay in look.relays:
-        reply = _reply(relay)
+        reply = reply_of(relay)
         because = f': "{reply}"' if reply else ""
         if relay.backoff_until and relay.backoff_until > look.now:
             until = f"is left alone until {relay.backoff_until:%H:%M:%S} UTC"
@@ -285,17 +237,3 @@ def _destinations(look: Look) -> list[str]:
         cells = "  ".join(f"{f'{number:,}' if number else '–':>9}" for number in numbers)
         lines.append(f"  {one.destination:<{width}}  {cells}")
     return lines
-
-
-def duration(left: timedelta) -> str:
-    """``40 s``, ``3 min``, ``2 h 5 min``: as exact as a guess deserves."""
-    seconds = round(left.total_seconds())
-    if seconds < 90:
-        return f"{max(1, seconds)} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours >= 48:
-        return f"{round(hours / 24)} days"
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"

@@ -21,9 +21,10 @@ from digest.content.media import Media, read_media
 from digest.content.render import Rendered, render_issue
 from digest.delivery.identity import identity_of, letterhead, masthead, theme_of
 from digest.delivery.known import what_is_known
-from digest.errors import ConflictError, IssueFileError, RefusedError
+from digest.errors import ConflictError, InputError, IssueFileError, RefusedError
 from digest.mail.message import CompiledMessage, Slot, compile_message
 from digest.rules.delivery import IssueState
+from digest.rules.slots import moment_of
 from digest.store.issues import (
     StoredIssue,
     StoredVersion,
@@ -34,10 +35,12 @@ from digest.store.issues import (
     find_version,
     get_version,
     mark_past,
+    move_issue,
 )
 from digest.store.media import StoredMedia, put_media
 from digest.store.newsletters import Newsletter, newsletter_by_id
 from digest.store.session import Session
+from digest.store.slots import schedule_issue
 
 _MAY_WAIT = frozenset(
     {"placeholder", "dead-link", "sponsor-missing"}
@@ -179,6 +182,42 @@ async def approve_issue(
     text = parse_issue(version.source, path=f"issue {issue.name}")
     refuse_unfinished(issue, version, await what_is_known(session, newsletter, text, now=now))
     return await approve_version(session, issue.id, version.hash, by=by, now=now)
+
+
+async def withdraw_issue(session: Session, issue: StoredIssue, *, now: datetime) -> None:
+    """Take an approval back; RefusedError once the issue is on its way."""
+    moved = await move_issue(session, issue.id, IssueState.DRAFT, now=now)
+    if not moved and issue.state is not IssueState.DRAFT:
+        raise RefusedError(
+            f"Issue {issue.name} is {issue.state}; its approval cannot be taken back.",
+            where=f"issue {issue.name}",
+        )
+
+
+async def schedule_at(
+    session: Session,
+    newsletter: Newsletter,
+    issue: StoredIssue,
+    at: datetime | None,
+    *,
+    now: datetime,
+) -> datetime | None:
+    """Give an issue a time of its own (local to the newsletter, where it has no zone), or with None
+    the newsletter's next one; when that is.
+
+    Raises InputError for a time that has passed, RefusedError once the issue is on its way.
+    """
+    moment = None if at is None else moment_of(at, newsletter.timezone)
+    if moment is not None and moment <= now:
+        raise InputError(
+            "This has passed.", where="--at", fix="To send it now: digest issue send ISSUE."
+        )
+    if not await schedule_issue(session, issue.id, moment):
+        raise RefusedError(
+            f"Issue {issue.name} is {issue.state}; it goes out no more than once.",
+            where=f"issue {issue.name}",
+        )
+    return moment
 
 
 def refuse_unfinished(

@@ -57,6 +57,13 @@ async def list_feedback(session: Session, which: Which, *, limit: int = 100) -> 
     return [CameBack(*row) for row in await session.execute(query)]
 
 
+async def last_feedback_at(session: Session) -> datetime | None:
+    """When something came back last."""
+    last = select(feedback.c.received_at).order_by(feedback.c.id.desc()).limit(1)
+    found: datetime | None = (await session.execute(last)).scalar_one_or_none()
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class ReasonCount:
     """How often one destination gave one reason in an issue; ``sample`` is one of its answers."""

@@ -24,7 +24,7 @@ async def alive(_request: Request) -> Response:
 
 async def ready(request: Request) -> Response:
     """Answer ``/readyz``: 200 when everything is there, else 503 and what is missing."""
-    checks = await _checks(site_of(request))
+    checks = await checks_of(site_of(request))
     failing = [name for name, state in checks.items() if state not in ("ok", "current")]
     body = {"status": "not ready" if failing else "ready", "failing": failing, "checks": checks}
     if not failing:
@@ -32,7 +32,8 @@ async def ready(request: Request) -> Response:
     return JSONResponse(body, 503, headers={"retry-after": str(RETRY_SECONDS)})
 
 
-async def _checks(site: Site) -> dict[str, str]:
+async def checks_of(site: Site) -> dict[str, str]:
+    """Each thing that must be there, and how it is: ``ok`` or ``current`` where it is well."""
     relay = "ok" if site.relay_configured else "none configured"
     try:
         async with site.db.read() as session:

@@ -84,11 +84,15 @@ class LogLine:
     where: str
 
 
-def receipt_routes(place_of: FindPlace, *, path: str) -> tuple[Route, ...]:
-    """The receipt under ``path``, its lists and its deliveries."""
+@dataclass(frozen=True, slots=True)
+class ReceiptPages:
+    """The three pages of a receipt; ``place_of`` says of which issue."""
 
-    async def sheet(request: Request) -> Response:
-        place = place_of(request)
+    place_of: FindPlace
+
+    async def sheet(self, request: Request) -> Response:
+        """The sums."""
+        place = self.place_of(request)
         async with site_of(request).db.read() as session:
             newsletter, issue = await _found(session, place)
             counted = await receipt(session, issue.id)
@@ -97,8 +101,9 @@ def receipt_routes(place_of: FindPlace, *, path: str) -> tuple[Route, ...]:
         values = {"sheet": shown, "facts": (*shown.facts, *place.facts)}
         return page("receipt.html", {**_frame(place), **values})
 
-    async def rows(request: Request) -> Response:
-        place, which = place_of(request), asked_for(request)
+    async def rows(self, request: Request) -> Response:
+        """The rows behind a number."""
+        place, which = self.place_of(request), asked_for(request)
         async with site_of(request).db.read() as session:
             _, issue = await _found(session, place)
             which = await _with_version(session, issue, which, request)
@@ -106,8 +111,9 @@ def receipt_routes(place_of: FindPlace, *, path: str) -> tuple[Route, ...]:
             found = await delivery_list(session, issue.id, which, after=after, limit=PER_PAGE + 1)
         return page("receipt_list.html", {**_frame(place), **_list(request, place, found)})
 
-    async def one(request: Request) -> Response:
-        place = place_of(request)
+    async def one(self, request: Request) -> Response:
+        """One row with its attempts."""
+        place = self.place_of(request)
         async with site_of(request).db.read() as session:
             _, issue = await _found(session, place)
             number = request.path_params["delivery"]
@@ -122,11 +128,15 @@ def receipt_routes(place_of: FindPlace, *, path: str) -> tuple[Route, ...]:
         }
         return page("receipt_delivery.html", {**_frame(place), **values})
 
+
+def receipt_routes(place_of: FindPlace, *, path: str) -> tuple[Route, ...]:
+    """The receipt under ``path``, its lists and its deliveries."""
+    pages = ReceiptPages(place_of)
     return (
-        Route(path, sheet),
-        Route(f"{path}/delivery/{{delivery:int}}", one),
-        Route(f"{path}/{{state}}", rows),
-        Route(f"{path}/{{state}}/{{reason}}", rows),
+        Route(path, pages.sheet),
+        Route(f"{path}/delivery/{{delivery:int}}", pages.one),
+        Route(f"{path}/{{state}}", pages.rows),
+        Route(f"{path}/{{state}}/{{reason}}", pages.rows),
     )
 
 

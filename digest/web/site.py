@@ -22,6 +22,7 @@ from digest.web.client import Networks, networks
 from digest.web.recent import KEEP_SECONDS, RecentPages
 
 if TYPE_CHECKING:
+    from digest.delivery.checks import Gate
     from digest.mail.tokens import KeyRing
     from digest.runtime import Runtime
     from digest.store.session import Database
@@ -49,6 +50,9 @@ class Site:
     hooks: Mapping[str, Hook] = field(default_factory=dict)
     feedback: FeedbackDesk | None = None
     themes: Path | None = None  # looks of one's own
+    gate: Gate | None = (
+        None  # what must hold before an issue goes out; None: nothing goes from here
+    )
     metrics_token: str = field(default="", repr=False)
     asker: Asker = field(default_factory=Asker)
     recent: RecentPages = field(default_factory=RecentPages, compare=False)
@@ -77,6 +81,7 @@ class Site:
             hooks=hooks_of(settings.hooks),
             feedback=runtime.feedback_desk,
             themes=settings.themes,
+            gate=runtime.gate,
             metrics_token=settings.metrics_token.get_secret_value(),
             asker=Asker.of(settings),
             proxies=networks(settings.trusted_proxies),

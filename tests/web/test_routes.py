@@ -108,6 +108,23 @@ API = {
 # What somebody who is signed in may do with which right; "": whoever they are.
 DESK = {
     "GET /desk": "look",
+    "GET /desk/n/{newsletter}": "look",
+    "GET /desk/n/{newsletter}/i/{issue}": "look",
+    "GET /desk/n/{newsletter}/i/{issue}/letter/{version}": "look",
+    "GET /desk/n/{newsletter}/i/{issue}/events": "look",
+    "POST /desk/n/{newsletter}/i/{issue}/test": "write",
+    "POST /desk/n/{newsletter}/i/{issue}/approve": "approve",
+    "POST /desk/n/{newsletter}/i/{issue}/withdraw": "approve",
+    "POST /desk/n/{newsletter}/i/{issue}/time": "approve",
+    "POST /desk/n/{newsletter}/i/{issue}/start": "steer",
+    "POST /desk/n/{newsletter}/i/{issue}/pause": "steer",
+    "POST /desk/n/{newsletter}/i/{issue}/resume": "steer",
+    "POST /desk/n/{newsletter}/i/{issue}/cancel": "steer",
+    "POST /desk/n/{newsletter}/i/{issue}/resend": "readers-change",
+    "GET /desk/n/{newsletter}/i/{issue}/receipt": "look",
+    "GET /desk/n/{newsletter}/i/{issue}/receipt/delivery/{delivery}": "readers",
+    "GET /desk/n/{newsletter}/i/{issue}/receipt/{state}": "readers",
+    "GET /desk/n/{newsletter}/i/{issue}/receipt/{state}/{reason}": "readers",
     "GET /desk/account": "",
     "POST /desk/account/password": "",
     "POST /desk/account/codes": "",
@@ -190,6 +207,10 @@ def filled(path: str, **values: object) -> str:
         "subscription": 1,
         "provider": "postmark",
         "user": 99,
+        "version": 1,
+        "delivery": 1,
+        "state": "rejected",
+        "reason": "complained",
     }
     return path.format(**{**names, **values})
 

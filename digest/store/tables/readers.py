@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     Column,
+    Date,
     ForeignKey,
     Index,
     Integer,
@@ -67,6 +68,20 @@ subscriptions = Table(
     one_of("state", SubscriptionState),
     one_of("cadence", ("every", "monthly")),
     sqlite_autoincrement=True,  # leave links name a subscription for ever
+)
+
+# Counted now and then, for pages: how many there were on a day (UTC), who came and who left.
+reader_days = Table(
+    "reader_days",
+    metadata,
+    reference("newsletter_id", "newsletters.id"),
+    Column("day", Date, nullable=False),
+    *(
+        Column(name, Integer, nullable=False)
+        for name in ("active", "pending", "paused", "joined", "left")
+    ),
+    at("counted_at", null=False),
+    PrimaryKeyConstraint("newsletter_id", "day"),
 )
 
 # Words an operator sorts readers by; they go with the subscription.

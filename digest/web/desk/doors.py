@@ -19,7 +19,14 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from digest.access.sessions import Visitor, is_due, note_visit, visitor_of
-from digest.errors import AddressError, ConflictError, DigestError, InputError, RefusedError
+from digest.errors import (
+    AddressError,
+    ConflictError,
+    DigestError,
+    InputError,
+    RefusedError,
+    SettingsError,
+)
 from digest.rules.rights import Right
 from digest.store.audit import write_down
 from digest.web.desk.visit import SIGN_IN, Visit, cookie_name, newsletters_of, plain_page
@@ -30,7 +37,7 @@ from digest.web.site import Site, site_of
 Handling: TypeAlias = Callable[[Visit], Awaitable[Response]]
 
 TOKEN_FIELD = "form_token"  # noqa: S105 - the name of a field
-_REFUSALS = (RefusedError, ConflictError, InputError, AddressError)
+_REFUSALS = (RefusedError, ConflictError, InputError, AddressError, SettingsError)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,10 +69,11 @@ class Visit:
         status: int = 200,
     ) -> Response:
         """A page of the desk in its frame. ``current`` is where one is in the navigation."""
-        found = {**self._frame(current), **values}
+        found = {**self.frame(current), **values}
         return page(f"desk/{template}", found, status=status, headers=_PRIVATE)
 
-    def _frame(self, current: str) -> dict[str, Any]:
+    def frame(self, current: str) -> dict[str, Any]:
+        """What the frame of a page needs."""
         slug = self.request.path_params.get("newsletter")
         here = next((one for one in self.newsletters if one.slug == slug), None)
         return {

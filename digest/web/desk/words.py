@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 # Name, path, title, and the right that shows it.
-TABS: Final = ()
+TABS: Final = (("issues", "/n/{here}", "Issues", "look"),)
 
 # The page one sees next says so, by the word in its address.
 SAID: Final[Mapping[str, str]] = {
@@ -14,6 +14,16 @@ SAID: Final[Mapping[str, str]] = {
     "codes-on": "From now on you give a code at each sign-in.",
     "codes-off": "No code is asked for any more.",
     "signed-out": "Signed out there.",
+    "test": "The test is in the queue; whoever sends takes it next.",
+    "approved": "Approved: this version goes out, and nothing else.",
+    "withdrawn": "The approval is taken back; it is a draft again.",
+    "timed": "It goes out at that time, once it is approved.",
+    "as-usual": "It goes out at the newsletter's next time.",
+    "started": "It is on its way.",
+    "paused": "Paused: no message of it starts any more.",
+    "resumed": "It goes on.",
+    "cancelled": "Cancelled: nobody else gets it.",
+    "resent": "It is queued once more for those it did not reach.",
     "role": "The role is changed; they sign in again.",
     "removed": "Removed, and signed out everywhere.",
 }
