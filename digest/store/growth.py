@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
 
@@ -50,9 +51,8 @@ async def count_readers(session: Session, now: datetime) -> list[ReaderDay]:
         func.count().filter(_s.c.confirmed_at >= since),
         func.count().filter(_s.c.ended_at >= since),
     ).group_by(_s.c.newsletter_id)
-    counted = [
-        ReaderDay(row[0], day, *row[1:], now) for row in await session.execute(query)
-    ]
+    rows: Any = await session.execute(query)
+    counted = [ReaderDay(row[0], day, row[1], row[2], row[3], row[4], row[5], now) for row in rows]
     for one in counted:
         values = {name: getattr(one, name) for name in ReaderDay.__slots__}
         fresh = {name: values[name] for name in values if name not in ("newsletter_id", "day")}

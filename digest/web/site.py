@@ -54,6 +54,7 @@ class Site:
         None  # what must hold before an issue goes out; None: nothing goes from here
     )
     metrics_token: str = field(default="", repr=False)
+    stream_seconds: float = 60.0  # of one stream of events; then the browser asks again
     asker: Asker = field(default_factory=Asker)
     recent: RecentPages = field(default_factory=RecentPages, compare=False)
     desk: SignupDesk = field(init=False, repr=False, compare=False)

@@ -49,7 +49,7 @@ def keys() -> KeyRing:
 
 @pytest.fixture
 async def installation(database: Database, keys: KeyRing) -> Installation:
-    await an_installation(database)
+    await an_installation(database, fingerprint=keys.fingerprint)
     newsletter = await a_newsletter(database, description="Every Thursday, twenty links.")
     anne = await a_reader(database, newsletter, "Anne")
     bart = await a_reader(database, newsletter, "Bart")
@@ -60,7 +60,7 @@ async def installation(database: Database, keys: KeyRing) -> Installation:
         await move_issue(session, issue_id, IssueState.SENDING, now=NOW)
         await plan_deliveries(session, issue_id=issue_id, version_id=version_id, now=NOW)
         await pass_canary(session, issue_id)
-    site = Site(database, keys, PUBLIC_URL, relay_configured=True)
+    site = Site(database, keys, PUBLIC_URL, relay_configured=True, stream_seconds=0.05)
     return Installation(
         site, newsletter, issue_id, version_id, anne.subscription_id, bart.subscription_id
     )

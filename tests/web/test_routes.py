@@ -209,8 +209,8 @@ def filled(path: str, **values: object) -> str:
         "user": 99,
         "version": 1,
         "delivery": 1,
-        "state": "rejected",
-        "reason": "complained",
+        "state": "cancelled",
+        "reason": "left",
     }
     return path.format(**{**names, **values})
 

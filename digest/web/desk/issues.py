@@ -21,7 +21,7 @@ from digest.errors import DigestError, NotFoundError
 from digest.mail.message import fill_marks, without_marks
 from digest.rules.delivery import IssueState
 from digest.rules.rights import Right
-from digest.store.issue_tests import last_test
+from digest.store.issue_tests import test_shown
 from digest.store.issues import StoredIssue, StoredVersion, get_issue, list_issues
 from digest.store.newsletters import Newsletter, get_newsletter
 from digest.store.session import Session
@@ -69,7 +69,7 @@ async def issue(visit: Visit) -> Response:
             raise HTTPException(404)
         shown = _chosen(visit, versions)
         findings = await _findings(session, newsletter, shown, visit)
-        test = await last_test(session, found.id)
+        test = await test_shown(session, found.id)
         coming = await what_is_next(session, newsletter, now)
     moving = found.state in _MOVING or found.planned is not None
     look = await look_at_issue(site.db, found.id, now) if moving else None

@@ -21,7 +21,6 @@ from digest.web.desk.progress import progress_of
 from digest.web.page import template_text
 from digest.web.site import Site, site_of
 
-LASTS = 60.0  # seconds of one stream
 _AGAIN = "retry: 1000\n\n"
 
 
@@ -73,12 +72,13 @@ def live_of(request: Request) -> Live:
 
 async def events(request: Request, issue_id: int) -> AsyncGenerator[str, None]:
     """The stream of one viewer: a fragment of HTML for each look, then ``over``."""
+    site = site_of(request)
     yield _AGAIN
     seen = 0
     with suppress(TimeoutError):
         async with (
-            live_of(request).watching(site_of(request), issue_id) as watched,
-            asyncio.timeout(LASTS),
+            live_of(request).watching(site, issue_id) as watched,
+            asyncio.timeout(site.stream_seconds),
         ):
             while True:
                 async with watched.changed:
