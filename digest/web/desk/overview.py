@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from starlette.responses import Response
 
 from digest.delivery.readiness import Next, what_is_next
-from digest.delivery.status import look_at_issue
+from digest.delivery.status import duration, look_at_issue
 from digest.rules.delivery import IssueState
 from digest.rules.rights import Right
 from digest.store.feedback_reports import last_feedback_at
@@ -109,10 +109,7 @@ async def _of_feedback(session: Session, now: datetime) -> Sign:
 
 
 def _ago(age: timedelta) -> str:
-    hours = round(age.total_seconds() / 3600)
-    if hours < 48:
-        return f"{hours} hours" if hours != 1 else "an hour"
-    return f"{hours // 24} days"
+    return duration(age) if age > timedelta(minutes=1) else "a moment"
 
 
 DOORS = (Door("GET", HOME, Right.LOOK, overview),)

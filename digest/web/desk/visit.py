@@ -82,6 +82,7 @@ class Visit:
             "may": frozenset(right.value for right in Right if self.visitor.may(right)),
             "form_token": self.visitor.form_token,
             "newsletters": self.newsletters,
+            "chosen_paper": here.slug if here else "",
             "here": here or (self.newsletters[0] if self.newsletters else None),
             "current": current,
             "tabs": TABS,

@@ -1,0 +1,254 @@
+"""An installation in the middle of its week, as the desk's pages are looked at and judged.
+
+Six hundred readers, four issues that went out and a fifth on its way, one approved and one draft
+with something to mend; a provider that refuses, bounces, complaints, and mail nobody could read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+
+from digest.mail.tokens import KeyRing
+from digest.rules.delivery import DeliveryState, IssueState, StateReason
+from digest.rules.subscription import SuppressionReason
+from digest.store.deliveries import plan_deliveries
+from digest.store.growth import ReaderDay
+from digest.store.issues import approve_version, move_issue
+from digest.store.newsletters import Newsletter
+from digest.store.reader_import import Consent, ImportedReader, import_chunk, open_batch
+from digest.store.relays import ensure_relay, save_backoff
+from digest.store.schema import deliveries, feedback, issues, reader_days
+from digest.store.session import Database, Session
+from digest.store.subscribers import add_reader
+from digest.store.suppressions import suppress
+from tests.build import KEY, a_newsletter, an_installation, an_issue, issue_text
+
+READERS = 600
+_DOMAINS = ("gmail.com", "outlook.com", "example.org", "gmx.net", "example.edu", "yahoo.com")
+_FIRST = ("Anne", "Bart", "Cris", "Dana", "Emil", "Fatma", "Goran", "Hana", "Ivo", "Jule")
+_REFUSED: dict[str, Any] = {
+    "state": DeliveryState.REJECTED,
+    "reply_code": 550,
+    "reply_status": "5.1.1",
+    "reply_text": "5.1.1 The email account that you tried to reach does not exist",
+    "verdict": "userunknown",
+    "blame": "recipient",
+}
+_PUT_OFF: dict[str, Any] = {
+    "state": DeliveryState.DEFERRED,
+    "reply_code": 421,
+    "reply_status": "4.7.28",
+    "reply_text": "4.7.28 Our system has detected an unusual rate of mail from this address",
+    "verdict": "speeding",
+    "blame": "destination",
+}
+_GONE: dict[str, Any] = {"state": DeliveryState.SKIPPED, "reason": StateReason.LEFT}
+
+
+@dataclass(frozen=True, slots=True)
+class Lively:
+    """What was made."""
+
+    newsletter: Newsletter
+    moving: int  # the issue that is on its way
+    now: datetime
+
+
+async def lively(db: Database, now: datetime, *, word: str = "") -> Lively:
+    """Make it. ``word`` stands in whatever others may have written."""
+    keys = KeyRing(KEY)
+    await an_installation(db, fingerprint=keys.fingerprint)
+    name = word or "A Weekly"
+    newsletter = await a_newsletter(db, name=name, description=name, schedule="thu 09:00")
+    await a_newsletter(db, "maps", name=word or "Maps & Models")
+    await _readers(db, newsletter, word, now)
+    for number, weeks in ((178, 4), (179, 3), (180, 2), (181, 1)):
+        await _sent(db, newsletter, number, now - timedelta(weeks=weeks), word)
+    moving = await _on_its_way(db, newsletter, now, word)
+    text = issue_text(183, words=word or "four items")
+    ready = await an_issue(db, newsletter, 183, text=text)
+    async with db.begin() as session:
+        await approve_version(session, ready.issue.id, ready.version.hash, by="Cris", now=now)
+    text = issue_text(184).replace("(https://github.com/owner/repository)", "(TODO)")
+    await an_issue(db, newsletter, 184, text=text)
+    async with db.begin() as session:
+        await _grown(session, newsletter, now)
+        await _unhappy(session, word, now)
+        await _unreadable(session, word, now)
+    return Lively(newsletter, moving, now)
+
+
+async def _readers(db: Database, newsletter: Newsletter, word: str, now: datetime) -> None:
+    people = []
+    for number in range(READERS):
+        first = _FIRST[number % len(_FIRST)]
+        domain = _DOMAINS[number * number % 17 % len(_DOMAINS)]
+        address = f"{first.lower()}{number}@{domain}"
+        people.append(ImportedReader(address, address, domain, word or first))
+    consent = Consent(word or "the sign-up sheet of the spring fair", "fair.csv", None)
+    async with db.begin() as session:
+        batch = await open_batch(session, newsletter.id, consent, now=now - timedelta(days=80))
+        await import_chunk(session, batch, people, now=now - timedelta(days=80))
+    async with db.begin() as session:
+        anne = "anne@example.org"
+        called, source = word or "Anne", word or "the form"
+        await add_reader(
+            session, newsletter.id, address=anne, name=called, source=source, now=now
+        )
+        for number, reason in enumerate(SuppressionReason):
+            await suppress(
+                session,
+                people[number][1],
+                reason=reason,
+                now=now,
+                evidence=word or "5.1.1 no such user here",
+            )
+
+
+async def _published(
+    db: Database, newsletter: Newsletter, number: int, at: datetime, word: str
+) -> int:
+    stored = await an_issue(db, newsletter, number, text=issue_text(number, words=word or "words"))
+    async with db.begin() as session:
+        await approve_version(session, stored.issue.id, stored.version.hash, by="Cris", now=at)
+        await move_issue(session, stored.issue.id, IssueState.SENDING, now=at)
+        version = stored.version.id
+        await plan_deliveries(session, issue_id=stored.issue.id, version_id=version, now=at)
+        passed = update(issues).where(issues.c.id == stored.issue.id)
+        await session.execute(passed.values(canary_passed_at=at))
+    return stored.issue.id
+
+
+async def _settle(
+    session: Session, issue_id: int, at: datetime, *, share: int, word: str = ""
+) -> None:
+    """Have each row come to something, the first ``share`` of a hundred only."""
+    rows = await session.scalars(
+        select(deliveries.c.id).where(deliveries.c.issue_id == issue_id).order_by(deliveries.c.id)
+    )
+    found = list(rows)
+    for place, row in enumerate(found[: len(found) * share // 100]):
+        when = at + timedelta(seconds=place / 4)
+        values: dict[str, Any] = {"state": DeliveryState.ACCEPTED, "settled_at": when}
+        if place % 67 == 5:
+            values = _REFUSED | {"settled_at": when}
+        elif place % 41 == 7:
+            values = _GONE | {"settled_at": when}
+        elif share < 100 and place % 13 == 3:
+            values = _PUT_OFF | {"not_before": at + timedelta(minutes=20)}
+        if word and "reply_text" in values:
+            values["reply_text"] = word
+        values |= {"first_claimed_at": when, "attempts": 1}
+        await session.execute(update(deliveries).where(deliveries.c.id == row).values(values))
+
+
+async def _sent(
+    db: Database, newsletter: Newsletter, number: int, at: datetime, word: str
+) -> None:
+    issue_id = await _published(db, newsletter, number, at, word)
+    async with db.begin() as session:
+        await _settle(session, issue_id, at, share=100, word=word)
+        await move_issue(session, issue_id, IssueState.FINISHED, now=at + timedelta(minutes=3))
+        rows = await session.execute(
+            select(deliveries.c.id, deliveries.c.subscriber_id, deliveries.c.destination_id)
+            .where(deliveries.c.issue_id == issue_id, deliveries.c.state == "accepted")
+            .limit(12)
+        )
+        for place, row in enumerate(rows.all()):
+            values = _bounce(word) if place % 3 else _complaint(word)
+            when = at + timedelta(hours=place * place / 4 + 0.2)
+            about = {"delivery_id": row[0], "subscriber_id": row[1], "destination_id": row[2]}
+            keyed = {"issue_id": issue_id, "dedupe_key": f"d{row[0]}"}
+            await session.execute(
+                feedback.insert().values(received_at=when, **values, **about, **keyed)
+            )
+
+
+def _bounce(word: str) -> dict[str, Any]:
+    return {
+        "source": "lmtp",
+        "kind": "bounce",
+        "bearing": "hard",
+        "effect": "suppressed",
+        "hard": True,
+        "status": "5.1.1",
+        "reason": "userunknown",
+        "evidence": word or "550 5.1.1 user unknown",
+    }
+
+
+def _complaint(word: str) -> dict[str, Any]:
+    said = word or "Feedback-Type: abuse"
+    return {
+        "source": "imap",
+        "kind": "complaint",
+        "bearing": "complaint",
+        "effect": "suppressed",
+        "evidence": said,
+    }
+
+
+async def _on_its_way(db: Database, newsletter: Newsletter, now: datetime, word: str) -> int:
+    at = now - timedelta(minutes=4)
+    issue_id = await _published(db, newsletter, 182, at, word)
+    async with db.begin() as session:
+        await _settle(session, issue_id, at, share=61, word=word)
+    return issue_id
+
+
+async def _grown(session: Session, newsletter: Newsletter, now: datetime) -> None:
+    """Eighty days of a list that grows, with one day on which many left."""
+    active = 430
+    for back in range(80, -1, -1):
+        joined, left = 2 + (back * 7) % 5, 1 + back % 2 + (14 if back == 31 else 0)
+        active += joined - left
+        day = (now - timedelta(days=back)).date()
+        row = ReaderDay(newsletter.id, day, active, 12, 3, joined, left, now)
+        values = {name: getattr(row, name) for name in ReaderDay.__slots__}
+        await session.execute(reader_days.insert().values(values))
+
+
+async def _unhappy(session: Session, word: str, now: datetime) -> None:
+    """A relay that wants to be left alone for a while, and another that does not."""
+    relay = await ensure_relay(session, "smtp.relay.example.net:587")
+    await ensure_relay(session, "mail.example.org:25")
+    await save_backoff(
+        session,
+        relay,
+        learned_rate=120,
+        until=now + timedelta(minutes=7),
+        step=2,
+        code=421,
+        text=word or "4.7.28 Our system has detected an unusual rate of mail",
+        now=now,
+    )
+
+
+async def _unreadable(session: Session, word: str, now: datetime) -> None:
+    """Mail that carries no token of ours, and words of a server nobody has described."""
+    words = {"source": "imap", "bearing": "nothing", "received_at": now}
+    rows = (
+        {
+            "kind": "bounce",
+            "reason": "undefined",
+            "effect": "scored",
+            "status": "5.0.0",
+            "reply": "554",
+            "address": "dana3@gmx.net",
+            "evidence": word or "554 Das Postfach nimmt derzeit keine Post an",
+        },
+        {
+            "kind": "not-bounce",
+            "effect": "quarantined",
+            "quarantined": True,
+            "address": "news@elsewhere.example",
+            "evidence": word or "Subject: Re: invoice",
+            "sample": word or "Dear sirs,\n\nfind enclosed the invoice of last month.\n",
+        },
+    )
+    for number, row in enumerate(rows):
+        await session.execute(feedback.insert().values(dedupe_key=f"x{number}", **words, **row))
