@@ -96,9 +96,7 @@ async def _readers(db: Database, newsletter: Newsletter, word: str, now: datetim
     async with db.begin() as session:
         anne = "anne@example.org"
         called, source = word or "Anne", word or "the form"
-        await add_reader(
-            session, newsletter.id, address=anne, name=called, source=source, now=now
-        )
+        await add_reader(session, newsletter.id, address=anne, name=called, source=source, now=now)
         for number, reason in enumerate(SuppressionReason):
             await suppress(
                 session,
@@ -146,9 +144,7 @@ async def _settle(
         await session.execute(update(deliveries).where(deliveries.c.id == row).values(values))
 
 
-async def _sent(
-    db: Database, newsletter: Newsletter, number: int, at: datetime, word: str
-) -> None:
+async def _sent(db: Database, newsletter: Newsletter, number: int, at: datetime, word: str) -> None:
     issue_id = await _published(db, newsletter, number, at, word)
     async with db.begin() as session:
         await _settle(session, issue_id, at, share=100, word=word)
@@ -230,8 +226,8 @@ async def _unhappy(session: Session, word: str, now: datetime) -> None:
 
 async def _unreadable(session: Session, word: str, now: datetime) -> None:
     """Mail that carries no token of ours, and words of a server nobody has described."""
-    words = {"source": "imap", "bearing": "nothing", "received_at": now}
-    rows = (
+    words: dict[str, Any] = {"source": "imap", "bearing": "nothing", "received_at": now}
+    rows: tuple[dict[str, Any], ...] = (
         {
             "kind": "bounce",
             "reason": "undefined",
