@@ -12,6 +12,7 @@ from digest.clock import Clock
 from digest.delivery.alerts import tell_brake
 from digest.delivery.checks import Gate
 from digest.delivery.doctor import Patient, examine_outside
+from digest.delivery.tally import Tally
 from digest.jobs.embedded import EmbeddedEngine
 from digest.jobs.engine import Engines
 from digest.mail.tokens import KeyRing
@@ -24,7 +25,9 @@ from digest.store.session import Database
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """An open installation. ``leavers`` is shared by the pages and the sender of this process."""
+    """An open installation. The pages and the sender of this process share ``leavers`` and
+    ``tally``.
+    """
 
     settings: Settings
     db: Database
@@ -32,6 +35,7 @@ class Runtime:
     clock: Clock
     relays: tuple[RelayConfig, ...]
     leavers: Leavers = field(default_factory=Leavers)
+    tally: Tally = field(default_factory=Tally)
 
     @property
     def gate(self) -> Gate:

@@ -23,6 +23,7 @@ from digest.delivery.recorder import Recorder
 from digest.delivery.shares import Shares
 from digest.delivery.sharing import Sharing
 from digest.delivery.signing import DkimSigning, SigningRoom
+from digest.delivery.tally import Tally
 from digest.delivery.work import Desk, Done, NoticeWriter
 from digest.errors import DatabaseError
 from digest.mail.tokens import KeyRing
@@ -31,7 +32,7 @@ from digest.rules.brakes import Action, Decision
 from digest.rules.delivery import OPEN_STATES, DeliveryState, StateReason
 from digest.store import handover
 from digest.store.deliveries import Claimed, record_outcomes
-from digest.store.notices import ClaimedNotice, record_notice_outcomes
+from digest.store.notices import SIGN_UP_LANE, ClaimedNotice, record_notice_outcomes
 from digest.store.poison import note_deaths
 from digest.store.progress import finish_sending, issues_on_their_way
 from digest.store.reports import issue_totals
@@ -73,6 +74,7 @@ class Means:
     write_notice: NoticeWriter | None
     tell: Tell | None
     signing: DkimSigning
+    tally: Tally
 
 
 @contextmanager
@@ -264,11 +266,14 @@ class SendingRun:
             self.progress(self._progress())
 
     def _tally(self, done: Done) -> None:
-        outcome = done.outcome
+        outcome, row = done.outcome, done.row
         accepted = outcome.state is DeliveryState.ACCEPTED
         self.sent += accepted
-        if isinstance(done.row, ClaimedNotice):
+        if isinstance(row, ClaimedNotice):
+            lane = "sign-up" if row.lane == SIGN_UP_LANE else "operator"
+            self._means.tally.count(lane, None, outcome)
             return
+        self._means.tally.count("issue", self._desk.provider(row), outcome)
         self._accepted += accepted
         self._rejected += outcome.state is DeliveryState.REJECTED
         self._settled += outcome.state not in OPEN_STATES

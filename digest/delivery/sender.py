@@ -24,6 +24,7 @@ from digest.delivery.notices import NoticeLetters
 from digest.delivery.outcomes import Relay
 from digest.delivery.run import Means, Progress, SendingRun
 from digest.delivery.signing import DkimSigning
+from digest.delivery.tally import Tally
 from digest.delivery.work import NoticeWriter
 from digest.errors import DatabaseError, SettingsError
 from digest.mail.tokens import KeyRing
@@ -59,6 +60,8 @@ class Installation(Protocol):
     def relays(self) -> tuple[RelayConfig, ...]: ...
     @property
     def leavers(self) -> Leavers: ...
+    @property
+    def tally(self) -> Tally: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,7 @@ class Sender:
     write_notice: NoticeWriter | None = None  # without one, notices wait
     tell: Tell | None = None  # the operator, of brakes
     signing: DkimSigning = field(default_factory=DkimSigning)
+    tally: Tally = field(default_factory=Tally)
 
     @classmethod
     def of(cls, runtime: Installation) -> Self:
@@ -136,6 +140,7 @@ class Sender:
             ),
             tell=tell_brake,
             signing=DkimSigning.of(runtime.settings, runtime.relays),
+            tally=runtime.tally,
         )
 
     @property
@@ -245,6 +250,7 @@ class Sender:
             write_notice=self.write_notice,
             tell=self.tell,
             signing=self.signing,
+            tally=self.tally,
         )
 
     async def _known_relays(self) -> list[Relay]:

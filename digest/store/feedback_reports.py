@@ -9,7 +9,7 @@ from sqlalchemy import func, or_, select
 
 from digest.mail.bounce import Kind, Reason
 from digest.rules.feedback import Bearing, Effect
-from digest.store.schema import destinations, feedback, subscribers
+from digest.store.schema import destinations, feedback
 from digest.store.session import Session
 
 
@@ -94,20 +94,3 @@ async def report_of_issue(session: Session, issue_id: int) -> list[ReasonCount]:
         .order_by(readers.desc(), *key)
     )
     return [ReasonCount(*row) for row in rows]
-
-
-@dataclass(frozen=True, slots=True)
-class FeedbackNumbers:
-    """Everything that came back as (source, kind, effect, how often), and who is suppressed."""
-
-    came_back: tuple[tuple[str, str, str, int], ...]
-    suppressed: int
-
-
-async def feedback_numbers(session: Session) -> FeedbackNumbers:
-    """Counted now, for whoever watches."""
-    key = (feedback.c.source, feedback.c.kind, feedback.c.effect)
-    rows = await session.execute(select(*key, func.count()).group_by(*key).order_by(*key))
-    came_back = tuple((source, kind, effect.value, n) for source, kind, effect, n in rows)
-    query = select(func.count()).where(subscribers.c.suppressed_at.is_not(None))
-    return FeedbackNumbers(came_back, int((await session.execute(query)).scalar_one()))

@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
-from sqlalchemy import text
+from sqlalchemy import QueuePool, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from digest.clock import Clock
@@ -93,6 +93,14 @@ class Database:
     def refuses_writes(self) -> bool:
         """Whether the last write failed, e.g. because the disk is full, less than a minute ago."""
         return self._refused_at is not None and Clock.monotonic() - self._refused_at < _NEWS
+
+    @property
+    def connections(self) -> tuple[int, int]:
+        """How many connections are in use, and how many there may be."""
+        engines = {id(one.sync_engine.pool): one for one in (self._writer, self._reader)}
+        pools = [cast("QueuePool", one.sync_engine.pool) for one in engines.values()]
+        used = sum(pool.checkedout() for pool in pools)
+        return used, sum(pool.size() + max(pool._max_overflow, 0) for pool in pools)  # noqa: SLF001 - nothing tells it
 
     @property
     def engine(self) -> AsyncEngine:

@@ -48,8 +48,8 @@ def create_app(site: Site) -> ASGIApp:
 
 
 def health_app(site: Site) -> ASGIApp:
-    """The health checks alone, for a process without pages."""
-    app = wrapped(health.ROUTES)
+    """Health and what is measured of it, for a process without pages."""
+    app = wrapped((*health.ROUTES, *metrics.PROCESS_ROUTES))
     app.state.site = site
     return app
 

@@ -15,10 +15,12 @@ from digest.audience.leave import LeaveDesk, Leavers
 from digest.audience.signup import SignupDesk
 from digest.clock import Clock
 from digest.collect.asking import Asker
+from digest.delivery.tally import Tally
 from digest.inbound.webhooks import Hook
 from digest.inbound.webhooks.configured import hooks_of
 from digest.rules.signup import SignupLimits
 from digest.web.client import Networks, networks
+from digest.web.kept import Kept
 from digest.web.recent import KEEP_SECONDS, RecentPages
 
 if TYPE_CHECKING:
@@ -55,6 +57,8 @@ class Site:
     )
     metrics_token: str = field(default="", repr=False)
     stream_seconds: float = 60.0  # of one stream of events; then the browser asks again
+    tally: Tally = field(default_factory=Tally)
+    kept: Kept = field(default_factory=Kept, compare=False)
     asker: Asker = field(default_factory=Asker)
     recent: RecentPages = field(default_factory=RecentPages, compare=False)
     desk: SignupDesk = field(init=False, repr=False, compare=False)
@@ -84,6 +88,7 @@ class Site:
             themes=settings.themes,
             gate=runtime.gate,
             metrics_token=settings.metrics_token.get_secret_value(),
+            tally=runtime.tally,
             asker=Asker.of(settings),
             proxies=networks(settings.trusted_proxies),
             api_per_minute=settings.api.per_minute,

@@ -29,6 +29,7 @@ from digest.store import (
     signups,
     subscribers,
     suppressions,
+    watching,
     webhooks,
 )
 from digest.store.claims import claim_deliveries
@@ -71,6 +72,8 @@ QUESTIONS: dict[str, Asked] = {
     "what was answered": lambda s: counts.answered(s, 1, [1], NOW, most=9),
     "what was accepted": lambda s: counts.accepted(s, 1, NOW, most=9),
     "the canary": lambda s: counts.canary_counts(s, 1),
+    "how things stand": lambda s: watching.standing(s, NOW),
+    "issues to watch": watching.on_their_way,
     "the totals of an issue": lambda s: reports.issue_totals(s, 1),
     "whom an issue missed": lambda s: reports.missed_readers(s, 1),
     "the replies to an issue": lambda s: reports.replies_of_issue(s, 1),
