@@ -12,6 +12,7 @@ from digest.cli.findings import tell_findings
 from digest.cli.remote import Server, based_on, remember, text_of
 from digest.content.issue_file import decode_issue, parse_issue
 from digest.errors import RefusedError
+from digest.rules.delivery import UNPLANNED
 
 
 def _written(file: Path) -> dict[str, Any]:
@@ -93,11 +94,14 @@ async def test(
     """A test, which the server's sender sends."""
     path = await place.issue(slug, issue)
     found = await place.post(f"{path}/tests", {"to": list(addresses)})
+    planned = found.pop("state", None) not in UNPLANNED
     data = found | {"to": [{"address": one, "state": "queued"} for one in found["to"]]}
     text = (
         f"Test {found['test']}, version {found['version']}, hash {found['hash'][:12]}, is on its "
-        f"way. Next: digest issue approve {found['issue']} --tested"
+        "way."
     )
+    if not planned:
+        text += f" Next: digest issue approve {found['issue']} --tested"
     output.result(data, as_json=as_json, text=text)
     return 0
 

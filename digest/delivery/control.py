@@ -19,7 +19,7 @@ from digest.clock import Clock
 from digest.delivery.checks import Gate
 from digest.delivery.publish import Prepared, refuse_unfinished, store_pictures
 from digest.errors import InputError, RefusedError
-from digest.rules.delivery import IssueState
+from digest.rules.delivery import UNPLANNED, IssueState
 from digest.store import control
 from digest.store.issues import (
     StoredIssue,
@@ -35,7 +35,6 @@ from digest.store.versions import store_version
 
 _LOOK_AGAIN = 0.05  # seconds
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
-_UNPLANNED = frozenset({IssueState.DRAFT, IssueState.APPROVED})
 _ON_ITS_WAY = frozenset({IssueState.SENDING, IssueState.PAUSED})
 
 
@@ -79,7 +78,7 @@ async def cancel(db: Database, issue_id: int, *, clock: Clock) -> Halted:
     """
     async with db.begin() as session:
         issue = await issue_by_id(session, issue_id)
-        if issue.state in _UNPLANNED:
+        if issue.state in UNPLANNED:
             moved = await move_issue(session, issue_id, IssueState.DRAFT, now=clock.now())
             return Halted(await issue_by_id(session, issue_id), changed=moved)
         stopped = await control.cancel_issue(session, issue_id, now=clock.now())
@@ -163,7 +162,7 @@ def _refuse_text(issue: StoredIssue, prepared: Prepared) -> None:
             where="number" if prepared.issue.number is not None else "slug",
             fix="Check the number in the file.",
         )
-    if issue.state in _UNPLANNED:
+    if issue.state in UNPLANNED:
         raise RefusedError(
             f"Issue {issue.name} is not on its way yet.",
             where=f"issue {issue.name}",

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from digest.delivery.checks import Gate
 from digest.errors import RefusedError
-from digest.rules.delivery import IssueState
+from digest.rules.delivery import UNPLANNED, IssueState
 from digest.rules.ramp import Allowance, Quota, Usage, refusal
 from digest.rules.relay import RelayConfig
 from digest.rules.slots import next_slot
@@ -144,7 +144,7 @@ async def _allowance(session: Session, relay: RelayConfig, now: datetime) -> All
 
 
 def _refuse_unready(issue: StoredIssue) -> None:
-    if issue.state in (IssueState.DRAFT, IssueState.APPROVED):
+    if issue.state in UNPLANNED:
         raise RefusedError(
             f"Issue {issue.name} is not approved.",
             where=f"issue {issue.name}",

@@ -69,3 +69,4 @@ ISSUE_MOVES: dict[IssueState, frozenset[IssueState]] = {
     IssueState.FINISHED: frozenset({IssueState.SENDING}),  # a deliberate re-send opens it again
     IssueState.CANCELLED: frozenset(),
 }
+UNPLANNED = frozenset({IssueState.DRAFT, IssueState.APPROVED})  # nobody has been sent it

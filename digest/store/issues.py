@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import case, exists, or_, select, update
 
 from digest.errors import ConflictError, NotFoundError
-from digest.rules.delivery import ISSUE_MOVES, IssueState
+from digest.rules.delivery import ISSUE_MOVES, UNPLANNED, IssueState
 from digest.store import schema
 from digest.store.session import Session
 from digest.store.types import insert as upsert
@@ -49,7 +49,6 @@ __all__ = [
 ]
 
 _DIGITS = 9  # of a number that fits its column
-_UNPLANNED = (IssueState.DRAFT, IssueState.APPROVED)
 _SEEN = (IssueState.SENDING, IssueState.PAUSED, IssueState.FINISHED)
 
 _i = schema.issues
@@ -109,7 +108,7 @@ async def add_version(
     """
     await _create_issue(session, newsletter_id, draft, now=now)
     issue = await _locked(session, newsletter_id, draft)
-    if issue.state not in _UNPLANNED:
+    if issue.state not in UNPLANNED:
         raise ConflictError(
             f"Issue {issue.name} is {issue.state} and cannot be replaced.",
             fix="Give the text another number or slug: what is planned stays as it was approved.",
@@ -215,7 +214,7 @@ async def approve_version(
     version = await find_version(session, issue_id, hash_)
     moved = await session.execute(
         update(_i)
-        .where(_i.c.id == issue_id, _i.c.state.in_(_UNPLANNED))
+        .where(_i.c.id == issue_id, _i.c.state.in_(UNPLANNED))
         .values(state=IssueState.APPROVED, approved_version_id=version.id)
     )
     if moved.rowcount == 0:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import delete, exists, or_, select, update
 
-from digest.rules.delivery import IssueState
+from digest.rules.delivery import UNPLANNED, IssueState
 from digest.rules.slots import SlotReason, SlotState, written
 from digest.store.issues import StoredIssue, issue_by_id
 from digest.store.schema import issues, newsletter_breaks, newsletters, send_slots, versions
@@ -223,7 +223,7 @@ async def schedule_issue(session: Session, issue_id: int, at: datetime | None) -
     moved = await session.execute(
         update(issues)
         .where(issues.c.id == issue_id)
-        .where(issues.c.state.in_((IssueState.DRAFT, IssueState.APPROVED)))
+        .where(issues.c.state.in_(UNPLANNED))
         .values(scheduled_at=at)
     )
     return moved.rowcount == 1

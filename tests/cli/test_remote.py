@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +17,7 @@ from digest.access.api_keys import create_key
 from digest.collect.asking import Asker
 from digest.logs import configure_logs
 from digest.mail.tokens import KeyRing
+from digest.rules.delivery import UNPLANNED, IssueState
 from digest.store.api_keys import NewKey
 from digest.store.session import Database
 from digest.web.app import Site, create_app
@@ -91,6 +94,19 @@ def test_an_editor_without_a_shell_on_the_server_does_it_all(editor: Shell) -> N
     assert approved == {"issue": 182, "hash": added.json["hash"], "state": "approved"}
     assert [one["state"] for one in editor("issue", "list", "--json").rows] == ["approved"]
     assert editor("issue", "status", "182", "--json").json["planned"] == 0
+
+
+@pytest.mark.parametrize("state", IssueState)
+def test_an_approval_is_proposed_after_a_test_only_where_there_can_be_one(
+    editor: Shell, there: Elsewhere, state: IssueState
+) -> None:
+    editor("issue", "add", "182.md")
+    with closing(sqlite3.connect(there.database.removeprefix("sqlite:///"))) as file, file:
+        file.execute("UPDATE issues SET state = ?", (state.value,))
+    tested = editor("issue", "test", "182", "--to", "edda@example.org")
+    assert ("digest issue approve 182 --tested" in tested.out) is (state in UNPLANNED)
+    shown = editor("issue", "test", "182", "--to", "edda@example.org", "--json").json
+    assert shown.keys() == {"issue", "test", "version", "hash", "to"}  # as at home
 
 
 def test_what_somebody_else_added_meanwhile_is_not_undone(

@@ -166,6 +166,7 @@ class TestWritten(Answer):
     test: int
     version: int
     hash: str
+    state: IssueState
     to: list[str]
 
 

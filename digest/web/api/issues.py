@@ -153,6 +153,7 @@ async def test(call: Call) -> TestWritten:
         test=written.number,
         version=written.version.ordinal,
         hash=written.version.hash,
+        state=issue.state.value,
         to=list(dict.fromkeys(addresses)),
     )
 
