@@ -25,6 +25,7 @@ from digest.rules.automatic import AutomaticPolicy
 from digest.rules.delivery import IssueState
 from digest.rules.slots import Due, SlotPolicy, SlotReason, SlotState
 from digest.store import slots
+from digest.store.alerted import owe_heartbeat
 from digest.store.installation import note_scheduler
 from digest.store.issues import StoredIssue, issue_by_id
 from digest.store.newsletters import Newsletter, list_newsletters
@@ -44,11 +45,6 @@ class Happened:
     newsletter: str
     what: str
     issue: int | str | None = None
-
-    @property
-    def as_it_should(self) -> bool:
-        """Whether a slot came to the end that was meant: its issue started, or it is skipped."""
-        return self.what == "started" or self.what.startswith(SlotState.SKIPPED)
 
 
 @dataclass(slots=True)
@@ -127,6 +123,8 @@ class SlotKeeper:
         await open_next(session, newsletter, now, after=slot.local)
         if state is SlotState.HELD:
             await slot_mail.tell_held(session, newsletter, slot, reason, policy=policy, now=now)
+        elif state is SlotState.SKIPPED:
+            await owe_heartbeat(session, now)
         what = f"{state}: {reason}" if reason else f"{state}"
         return [Happened(newsletter.slug, what, fired.name if fired else None)]
 
@@ -183,7 +181,8 @@ class SlotKeeper:
         except (RefusedError, SettingsError) as error:
             return await self._refused(newsletter, slot, issue, error=error, now=now)
         async with self.db.begin() as session:
-            await slots.move_slot(session, slot, SlotState.FIRED)
+            if await slots.move_slot(session, slot, SlotState.FIRED):
+                await owe_heartbeat(session, now)
         return [Happened(newsletter.slug, "started", issue.name)]
 
     async def _refused(
@@ -235,6 +234,8 @@ class SlotKeeper:
                     )
                 done.append(Happened(newsletter.slug, "refused", issue.name))
             else:
+                async with self.db.begin() as session:
+                    await owe_heartbeat(session, now)
                 done.append(Happened(newsletter.slug, "started", issue.name))
         return done
 

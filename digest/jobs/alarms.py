@@ -2,9 +2,9 @@
 
 The relay may be what failed, so what operators are mailed is posted to ``DIGEST_ALERT_URL`` too,
 each incident once and in order; while nobody answers there, it is tried again for three days.
-``DIGEST_HEARTBEAT_URL`` is asked for after each send slot that went as it should, at the latest
-when the process ends well: a monitor calls when it hears nothing. Both go through the guard
-(``net.guard``), as webhooks do.
+``DIGEST_HEARTBEAT_URL`` is asked for after each send slot that went as it should: a monitor calls
+when it hears nothing. That it is owed is written with the slot, so a process that is killed leaves
+it to the next one. Both go through the guard (``net.guard``), as webhooks do.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from digest.net.fetch import Fetcher, Limits
 from digest.net.guard import Guard
 from digest.rules.webhooks import heard
 from digest.settings import Settings
-from digest.store.alerted import ToTell, to_tell, told
+from digest.store.alerted import ToTell, heartbeat_owed, heartbeat_paid, to_tell, told
 from digest.store.session import Database
 
 log = structlog.get_logger(__name__)
@@ -46,16 +46,14 @@ class Alarms:
     home: str
     alert_url: str = ""
     heartbeat_url: str = ""
-    _owed: bool = False  # a heartbeat nobody has heard yet
-
-    def beat(self) -> None:
-        """A slot went as it should: say so at the next look."""
-        self._owed = bool(self.heartbeat_url)
 
     async def tell_well(self) -> None:
-        """Ask for the heartbeat URL, when that is owed."""
-        if self._owed and await self._asked():
-            self._owed = False
+        """Ask for the heartbeat URL, when that is owed; without one nothing stays owed."""
+        async with self.db.read() as session:
+            since = await heartbeat_owed(session)
+        if since is not None and (not self.heartbeat_url or await self._asked()):
+            async with self.db.begin() as session:
+                await heartbeat_paid(session, since)
 
     async def tell(self) -> None:
         """Tell the alert URL what there is to tell."""
@@ -118,9 +116,8 @@ async def alarmed(
         )
         engines.shared.register("alarms", alarms.tell)
         engines.shared.every(every, "alarms")
-        # Whoever took the slot owes it.
-        engines.local.register("heartbeat", alarms.tell_well)
-        engines.local.every(every, "heartbeat")
+        engines.shared.register("heartbeat", alarms.tell_well)
+        engines.shared.every(every, "heartbeat")
         yield alarms
         # A clean end leaves nothing owed: the monitor would call somebody for nothing.
         await alarms.tell_well()

@@ -40,11 +40,11 @@ async def scheduled(
         collecting(shared, settings, db, clock),
         posting(settings) as post,
         telling(shared, Outgoing(db, clock, post)),
-        alarmed(engines, db, clock, settings) as alarms,
+        alarmed(engines, db, clock, settings),
     ):
         keep_up(shared, db, clock, keep_days=settings.keep_days)
         make_issues(shared, settings, db, clock)
         ask_for_hosts(shared, desk)
-        keep_slots(engines, keeper, clock, beat=alarms.beat)
+        keep_slots(engines, keeper, clock)
         async with running(engines):
             yield

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from digest.clock import Clock
 from digest.delivery.slots import SlotKeeper
 from digest.jobs.engine import Engines
@@ -12,22 +10,11 @@ from digest.rules.epoch import SEEN_EVERY
 TICK = 5.0  # seconds
 
 
-def keep_slots(
-    engines: Engines,
-    keeper: SlotKeeper,
-    clock: Clock,
-    *,
-    beat: Callable[[], None],
-    every: float = TICK,
-) -> None:
-    """Now and every ``every`` seconds, whatever is due. ``beat`` is called when a slot has gone as
-    it should.
-    """
+def keep_slots(engines: Engines, keeper: SlotKeeper, clock: Clock, *, every: float = TICK) -> None:
+    """Now and every ``every`` seconds, whatever is due."""
 
     async def work() -> None:
-        done = await keeper.tick(clock.now())
-        if any(one.as_it_should for one in done):
-            beat()
+        await keeper.tick(clock.now())
 
     async def be_seen() -> None:
         await keeper.be_seen(clock.now())

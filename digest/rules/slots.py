@@ -72,10 +72,13 @@ class SlotPolicy:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Self:
-        """What ``newsletters.settings`` says, and the usual where it says nothing."""
+        """What ``newsletters.settings`` says, and the usual where it says nothing: to wait for an
+        approval, unless issues make themselves.
+        """
+        usual = Unready.HOLD if settings.get("automatic") is None else Unready.SKIP
         return cls(
             grace=timedelta(minutes=settings.get("grace_minutes", GRACE // timedelta(minutes=1))),
-            unready=Unready(settings.get("unready", Unready.HOLD)),
+            unready=Unready(settings.get("unready", usual)),
             catch_up=CatchUp(settings.get("catch_up", CatchUp.LATEST)),
         )
 

@@ -1,4 +1,6 @@
-"""Which mails to operators and editors another program is told of as well, each of them once."""
+"""What other programs are told: an alert URL which mails operators and editors got, each of them
+once, and a heartbeat URL that a send slot went as it should.
+"""
 
 from __future__ import annotations
 
@@ -53,3 +55,22 @@ async def told(session: Session, last_id: int) -> None:
     await session.execute(
         update(installation).where(installation.c.alerted_id < last_id).values(alerted_id=last_id)
     )
+
+
+async def owe_heartbeat(session: Session, now: datetime) -> None:
+    """A slot went as it should, which the heartbeat URL is to be told."""
+    await session.execute(update(installation).values(heartbeat_owed_at=now))
+
+
+async def heartbeat_owed(session: Session) -> datetime | None:
+    """Since when a heartbeat is owed; None: none is."""
+    since: datetime | None = (
+        await session.execute(select(installation.c.heartbeat_owed_at))
+    ).scalar()
+    return since
+
+
+async def heartbeat_paid(session: Session, since: datetime) -> None:
+    """What was owed ``since`` is told; a slot that came meanwhile is not."""
+    owed = installation.c.heartbeat_owed_at
+    await session.execute(update(installation).where(owed == since).values(heartbeat_owed_at=None))

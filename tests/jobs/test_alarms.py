@@ -20,6 +20,7 @@ from digest.net.fetch import Fetcher, Limits
 from digest.net.guard import Guard
 from digest.settings import Settings, load_settings
 from digest.store import slots
+from digest.store.alerted import heartbeat_owed, heartbeat_paid, owe_heartbeat
 from digest.store.newsletters import Newsletter, add_person, set_newsletter
 from digest.store.session import Database
 from tests.build import PUBLIC_URL, a_newsletter, an_installation, in_this_process
@@ -53,6 +54,12 @@ async def refused(db: Database, *relays: str) -> None:
     for relay in relays:
         async with db.begin() as session:
             assert await relay_refused(session, relay=relay, reason=SAID, now=Clock().now())
+
+
+async def owe(db: Database) -> None:
+    """A slot went as it should."""
+    async with db.begin() as session:
+        await owe_heartbeat(session, Clock().now())
 
 
 @pytest.mark.usefixtures("newsletter")
@@ -95,7 +102,7 @@ async def test_neither_url_leads_into_a_private_network_unless_it_is_opened(
     async with Listener() as listener:
         given = settings(listener, webhooks={"allow": ""})
         async with alarmed(in_this_process(), database, Clock(), given) as alarms:
-            alarms.beat()
+            await owe(database)
             await alarms.tell_well()
             await alarms.tell()
     assert listener.heard == []
@@ -116,13 +123,14 @@ async def test_the_heartbeat_follows_a_slot_that_went_as_it_should(
             await slots.open_slot(session, newsletter.id, local, due_at=due, now=due)
         keeper = SlotKeeper(database, Gate((), KEYS, PUBLIC_URL))
         engines = in_this_process()
-        async with alarmed(engines, database, clock, given, every=0.05) as alarms:
-            keep_slots(engines, keeper, clock, beat=alarms.beat)
+        async with alarmed(engines, database, clock, given, every=0.05):
+            keep_slots(engines, keeper, clock)
             async with running(engines), asyncio.timeout(30):
                 await listener.told.wait()
     assert listener.heard[0].method == "GET"
 
 
+@pytest.mark.usefixtures("newsletter")
 async def test_a_heartbeat_nobody_heard_is_still_owed(database: Database) -> None:
     async with (
         Listener([500, 200]) as listener,
@@ -131,19 +139,47 @@ async def test_a_heartbeat_nobody_heard_is_still_owed(database: Database) -> Non
         alarms = Alarms(database, Clock(), fetcher, PUBLIC_URL, heartbeat_url=listener.url)
         await alarms.tell_well()
         assert listener.heard == []
-        alarms.beat()
-        for _ in range(3):
-            await alarms.tell_well()
+        await owe(database)
+        await alarms.tell_well()
+        for _ in range(2):  # another process goes on where this one ended
+            again = Alarms(database, Clock(), fetcher, PUBLIC_URL, heartbeat_url=listener.url)
+            await again.tell_well()
     assert len(listener.heard) == 2
 
 
+@pytest.mark.usefixtures("newsletter")
+async def test_where_nobody_listens_no_heartbeat_waits_for_whoever_will(database: Database) -> None:
+    await owe(database)
+    async with Listener() as listener:
+        for url in ("", listener.url):
+            given = settings(listener, alert_url="", heartbeat_url=url)
+            async with alarmed(in_this_process(), database, Clock(), given):
+                pass
+    assert listener.heard == []
+
+
+@pytest.mark.usefixtures("newsletter")
+async def test_a_slot_that_comes_while_a_heartbeat_is_under_way_has_its_own(
+    database: Database,
+) -> None:
+    now = Clock().now()
+    await owe(database)
+    async with database.begin() as session:
+        since = await heartbeat_owed(session)
+        assert since is not None
+        await owe_heartbeat(session, now + timedelta(minutes=1))
+        await heartbeat_paid(session, since)
+        assert await heartbeat_owed(session) == now + timedelta(minutes=1)
+
+
+@pytest.mark.usefixtures("newsletter")
 async def test_a_heartbeat_that_is_owed_is_paid_when_the_process_ends_well(
     database: Database,
 ) -> None:
     async with Listener() as listener:
         given = settings(listener, alert_url="")
-        async with alarmed(in_this_process(), database, Clock(), given) as alarms:
-            alarms.beat()  # and no look comes any more
+        async with alarmed(in_this_process(), database, Clock(), given):
+            await owe(database)  # and no look comes any more
         assert [one.method for one in listener.heard] == ["GET"]
         async with alarmed(in_this_process(), database, Clock(), given):
             pass

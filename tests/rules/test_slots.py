@@ -60,6 +60,12 @@ def test_a_newsletter_may_want_it_otherwise() -> None:
     assert SlotPolicy.of({}) == SlotPolicy()
 
 
+def test_where_issues_make_themselves_a_slot_without_one_is_skipped_unless_it_is_to_wait() -> None:
+    assert SlotPolicy.of({"automatic": {}}).unready is Unready.SKIP
+    assert SlotPolicy.of({"automatic": {}, "unready": "hold"}).unready is Unready.HOLD
+    assert SlotPolicy.of({"automatic": None}).unready is Unready.HOLD
+
+
 SLOT = datetime(2026, 11, 26, 9, tzinfo=UTC)
 LONG_AGO = SLOT - timedelta(days=7)
 

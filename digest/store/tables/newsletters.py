@@ -31,6 +31,7 @@ installation = Table(
     at("created_at", null=False),
     Column("alerted_id", Id, nullable=False, server_default="0"),  # the last notice a URL was told
     Column("take_over_reason", Text),  # why nothing is sent from here until somebody says so
+    at("heartbeat_owed_at"),  # since when a slot has gone well that the heartbeat URL was not told
     CheckConstraint("id = 1", name="single"),
 )
 
