@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select, update
@@ -17,8 +19,7 @@ from digest.delivery.slots import SlotKeeper
 from digest.mail.tokens import KeyRing
 from digest.rules.delivery import IssueState
 from digest.rules.relay import parse_relays
-from digest.rules.schedule import parse_schedule
-from digest.rules.slots import SlotReason, SlotState, instant
+from digest.rules.slots import SlotReason, SlotState
 from digest.store import schema, slots
 from digest.store.control import cancel_issue
 from digest.store.issues import issue_by_id, move_issue
@@ -305,43 +306,84 @@ async def test_when_the_rules_of_a_zone_change_the_slot_keeps_its_local_time(sce
     assert await scene.tick(THURSDAY) == ["fired"]
 
 
+# Two years and the leap day after them; each schedule meets what its zone does to the clock.
+START, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2028, 3, 2, tzinfo=UTC)
+QUARTER = timedelta(minutes=15)
+
+
+def as_the_wall_shows(
+    zone: str, fits: Callable[[datetime], bool]
+) -> Iterator[tuple[datetime, datetime]]:
+    """When, by a walk along the clock, a time that ``fits`` is first shown, or would have been."""
+    wall, seen = ZoneInfo(zone), set[datetime]()
+    moment, shown = START, START.astimezone(wall).replace(tzinfo=None)
+    while moment < END:
+        offset, last = shown - moment, shown
+        moment += QUARTER
+        shown = moment.astimezone(wall).replace(tzinfo=None)
+        left_out = [last + n * QUARTER for n in range(1, (shown - last) // QUARTER)]
+        for local in (*left_out, shown):
+            if fits(local) and local not in seen:
+                seen.add(local)
+                yield local, (moment if local == shown else local - offset)
+
+
 @pytest.mark.parametrize(
-    ("zone", "schedule"),
+    ("zone", "schedule", "fits"),
     [
-        ("Europe/Berlin", "mon,thu 02:30"),
-        ("America/New_York", "sun 02:30"),
-        ("Australia/Lord_Howe", "sun 01:45"),
-        ("Asia/Kathmandu", "monthly 31 09:00"),
-        ("America/Santiago", "cron 30 0,23 * * sat,sun"),
+        (
+            "Europe/Berlin",
+            "cron 30 2 29 * sun",  # no 02:30 in March, two in October, and a leap day
+            lambda at: (at.day == 29 or at.weekday() == 6) and (at.hour, at.minute) == (2, 30),
+        ),
+        (
+            "America/New_York",
+            "sun,thu 02:30",
+            lambda at: at.weekday() in (6, 3) and (at.hour, at.minute) == (2, 30),
+        ),
+        (
+            "Australia/Lord_Howe",  # where half an hour is repeated
+            "sun 01:45",
+            lambda at: at.weekday() == 6 and (at.hour, at.minute) == (1, 45),
+        ),
+        (
+            "Asia/Kathmandu",  # 5:45 from UTC
+            "monthly 31 09:00",
+            lambda at: (at + DAY).day == 1 and (at.hour, at.minute) == (9, 0),
+        ),
+        (
+            "America/Santiago",  # where the day of a change has no midnight
+            "cron 30 0,23 * * sat,sun",
+            lambda at: at.weekday() in (5, 6) and at.hour in (0, 23) and at.minute == 30,
+        ),
     ],
 )
 async def test_in_two_years_every_local_slot_fires_exactly_once(
-    sqlite_url: str, zone: str, schedule: str
+    sqlite_url: str, zone: str, schedule: str, fits: Callable[[datetime], bool]
 ) -> None:
-    start, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2028, 3, 2, tzinfo=UTC)
     async with await Database.open(sqlite_url) as db:
-        newsletter = await a_newsletter(
-            db, schedule=schedule, timezone=zone, settings={"unready": "skip"}
-        )
-        keeper = SlotKeeper(db, Gate((), KEYS, PUBLIC_URL))
-        await keeper.tick(start)
-        now, fired = start, list[datetime]()
-        while now < end:  # from one slot to the next, as a tick every few seconds would find it
-            async with db.read() as session:
-                slot = await slots.upcoming(session, newsletter.id)
-            assert slot is not None
-            now = slot.due_at
-            assert len(await keeper.tick(now)) == 1
-            assert await keeper.tick(now + timedelta(seconds=5)) == []
-            fired.append(slot.local)
-    expected, wall = list[datetime](), datetime(2026, 1, 1)
-    plan = parse_schedule(schedule)
-    while (following := plan.next_after(wall)) is not None and following <= fired[-1]:
-        wall = following
-        if instant(wall, zone) > start:
-            expected.append(wall)
+        await an_installation(db, fingerprint=KEYS.fingerprint)
+        newsletter = await a_newsletter(db, schedule=schedule, timezone=zone)
+        async with db.begin() as session:
+            await set_newsletter(session, newsletter.id, undo_window=0)
+        scene = Scene(db, newsletter, "smtp://127.0.0.1:9?tls=none")
+        issue = await scene.approved(183, now=START)
+        assert await scene.tick(START) == []
+        expected = list(as_the_wall_shows(zone, fits))
+        for _, due in expected:
+            for early in (due - HOUR, due - timedelta(seconds=1)):
+                assert await scene.tick(early) == [], due
+            assert await scene.tick(due) == ["fired", "started"], due
+            async with db.begin() as session:  # as if it were the next one
+                again = update(schema.issues).where(schema.issues.c.id == issue)
+                await session.execute(again.values(state=IssueState.APPROVED, planned_at=None))
+            for jump in (due + timedelta(seconds=5), due - HOUR, due - DAY, due + 10 * MINUTE):
+                assert await scene.tick(jump) == [], due
+        async with db.read() as session:
+            taken = await slots.slots_of(session, newsletter.id, limit=1000)
+    fired = [(one.local, one.due_at) for one in reversed(taken) if one.state is SlotState.FIRED]
     assert fired == expected
-    assert len(set(fired)) == len(fired)
+    assert len(taken) == len(fired) + 1  # and the next one
 
 
 async def test_a_cancelled_issue_is_never_taken_by_a_slot(scene: Scene) -> None:

@@ -6,7 +6,7 @@ NTP server sets the clock of a real machine.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from tests.conftest import missing
@@ -29,6 +29,10 @@ class FakedTime:
             "FAKETIME_DONT_RESET": "1",
             "TZ": "UTC",
         }
+
+    def shift(self, by: timedelta) -> None:
+        """Let processes see the real time, so much later or earlier."""
+        self._file.write_text(f"{by.total_seconds():+.0f}\n")
 
     def set(self, moment: datetime) -> None:
         """Let processes jump to ``moment`` (UTC) within a second; there their clocks go on."""

@@ -1,0 +1,141 @@
+"""F4: killed at any statement on the way from an issue's file to its rows, it goes out once.
+
+A process adds an issue, approves it, takes its slot and starts it. It is killed right before each
+of its statements and commits, and begun again: everybody who was to get the issue has one row,
+nobody else has any, the slot was taken once and the issue after it still waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select, update
+
+from digest.delivery.checks import Gate
+from digest.delivery.publish import approve_issue
+from digest.delivery.slots import SlotKeeper
+from digest.mail.tokens import KeyRing
+from digest.rules.delivery import IssueState
+from digest.rules.slots import SlotState
+from digest.store import schema
+from digest.store.alerted import heartbeat_owed
+from digest.store.session import Database
+from digest.store.slots import slots_of
+from tests.build import KEY, NOW, PUBLIC_URL, a_newsletter, an_installation, an_issue, readers
+from tests.delivery.slot_process import SLOT
+from tests.fakes.postgres import PostgresServer
+from tests.store.killed import NEVER, killed
+
+EVERY = 6  # step that ./run test kills at
+KEYS = KeyRing(KEY)
+READERS = {"anne@example.org", "bart@example.net", "cris@example.com"}
+
+Copies = Callable[[], AbstractContextManager[str]]
+
+
+@pytest.fixture
+async def furnished(database_url: str) -> str:
+    """A newsletter with a slot, three readers, one who has not confirmed, and a later issue."""
+    async with await Database.open(database_url) as db:
+        await an_installation(db, fingerprint=KEYS.fingerprint)
+        weekly = await a_newsletter(db, schedule="thu 09:00", timezone="UTC")
+        await readers(db, weekly, 4)
+        later = await an_issue(db, weekly, 183)
+        async with db.begin() as session:
+            await approve_issue(session, later.issue, later.version.hash, by="Anne", now=NOW)
+            table = schema.subscribers
+            fourth = select(table.c.id).where(table.c.address.startswith("reader4@"))
+            unconfirmed = update(schema.subscriptions).values(state="pending")
+            await session.execute(
+                unconfirmed.where(schema.subscriptions.c.subscriber_id.in_(fourth))
+            )
+        await SlotKeeper(db, Gate((), KEYS, PUBLIC_URL)).tick(NOW)
+    return database_url
+
+
+@pytest.fixture
+def copies(furnished: str, dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> Copies:
+    """Gives one place in which a copy of that database is made anew."""
+    if dialect == "sqlite":
+        path = tmp_path / "copy.db"
+
+        @contextmanager
+        def a_file() -> Iterator[str]:
+            shutil.copyfile(furnished.removeprefix("sqlite:///"), path)
+            yield f"sqlite:///{path}"
+            for file in tmp_path.glob("copy.db*"):
+                file.unlink()
+
+        return a_file
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    made = furnished.partition("?")[0].rpartition("/")[2]
+
+    @contextmanager
+    def a_database() -> Iterator[str]:
+        server.create_database("a_copy", template=made)
+        yield server.url("a_copy")
+        server.drop_database("a_copy")
+
+    return a_database
+
+
+async def addressed(db: Database) -> list[str]:
+    """Whom issue 182 has rows for."""
+    async with db.read() as session:
+        query = (
+            select(schema.subscribers.c.address)
+            .join(schema.deliveries, schema.deliveries.c.subscriber_id == schema.subscribers.c.id)
+            .order_by(schema.subscribers.c.address)
+        )
+        return list(await session.scalars(query))
+
+
+async def look_half_way(url: str) -> bool:
+    """Whether the issue is planned, which it is for all or for nobody."""
+    async with await Database.open(url) as db:
+        found = await addressed(db)
+    assert found in ([], sorted(READERS))
+    return bool(found)
+
+
+async def look_at_the_end(url: str) -> None:
+    async with await Database.open(url) as db:
+        assert await addressed(db) == sorted(READERS)
+        async with db.read() as session:
+            issues = schema.issues
+            states = await session.execute(select(issues.c.number, issues.c.state))
+            assert {one.number: one.state for one in states} == {
+                182: IssueState.SENDING,
+                183: IssueState.APPROVED,
+            }
+            assert await session.scalar(select(func.count()).select_from(schema.versions)) == 2
+            found = await slots_of(session, 1)
+            assert [(one.state, one.release_at) for one in found] == [
+                (SlotState.OPEN, None),
+                (SlotState.FIRED, None),
+            ]
+            assert found[1].due_at == SLOT
+            assert await heartbeat_owed(session) is not None
+
+
+@pytest.mark.parametrize("every", [EVERY, pytest.param(1, marks=pytest.mark.long)])
+def test_killed_at_any_statement_an_issue_is_planned_once_for_everybody(
+    copies: Copies, every: int
+) -> None:
+    half_way = set[bool]()
+    number, steps = 1, None
+    with killed("tests.delivery.slot_process") as kill:
+        while steps is None:
+            with copies() as url:
+                steps = kill(number, url)
+                half_way.add(asyncio.run(look_half_way(url)))
+                assert kill(NEVER, url)
+                asyncio.run(look_at_the_end(url))
+            number += every
+    assert half_way == {True, False}  # both sides of the commit that plans
+    assert steps > 40
