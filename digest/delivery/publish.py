@@ -125,7 +125,7 @@ def prepare_issue(
         slots=[{"name": slot.name, "fallback": slot.fallback} for slot in rendered.slots],
         sections=list(rendered.sections),
         identity=identity,
-        media=tuple(picture.sha256 for picture in pictures.values()),
+        pictures={name: picture.sha256 for name, picture in pictures.items()},
         links=tuple(
             VersionLink(link.canonical, link.url, link.title, link.sponsor)
             for link in rendered.links

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -42,6 +42,7 @@ class StoredVersion:
     created_at: datetime
     approved_at: datetime | None
     approved_by: str | None
+    pictures: dict[str, str] | None  # hashes by how the text names them; None: not written down
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class VersionDraft:
     slots: list[dict[str, str]]
     sections: list[str]
     identity: dict[str, Any]
-    media: tuple[str, ...] = ()  # hashes of stored pictures
+    pictures: Mapping[str, str] = field(default_factory=dict)  # hashes of stored ones, by name
     links: tuple[VersionLink, ...] = ()
 
 
@@ -93,12 +94,14 @@ async def store_version(
         "slots": draft.slots,
         "sections": draft.sections,
         "identity": draft.identity,
+        "pictures": dict(draft.pictures),
         "created_at": now,
     }
     stored = (await session.execute(insert(_v).values(row).returning(_v))).one()
     version = as_version(stored)
-    if draft.media:
-        used = [{"version_id": version.id, "sha256": sha} for sha in sorted(set(draft.media))]
+    if draft.pictures:
+        shown = sorted(set(draft.pictures.values()))
+        used = [{"version_id": version.id, "sha256": sha} for sha in shown]
         await session.execute(insert(schema.version_media), used)
     if draft.links:
         await _store_links(session, version.id, draft.links)

@@ -54,12 +54,7 @@ class Draft:
     @property
     def facts(self) -> str:
         """What there is in it, in words."""
-        if self.issue is None:
-            return ""
-        sections = self.issue.rendered_sections
-        items = sum(len(section.items) for section in sections)
-        size = len(self.html.encode()) / 1024
-        return f"{_count(len(sections), 'section')}, {_count(items, 'item')}, {size:.0f} KB"
+        return "" if self.issue is None else facts_of(self.issue, self.html)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +96,8 @@ class Drafts:
             issue=issue,
             subject=without_marks(rendered.subject),
             preview=without_marks(rendered.preview),
-            html=_as_sample(rendered.html, rendered),
-            plain=_as_sample(rendered.plain, rendered),
+            html=as_sample(rendered.html, rendered),
+            plain=as_sample(rendered.plain, rendered),
             findings=check_issue(issue, rendered=rendered),
             pictures={one.name: one for one in media.values()},
         )
@@ -160,8 +155,16 @@ def _stamp(path: Path) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
-def _as_sample(text: str, rendered: Rendered) -> str:
-    """``text`` for a reader without a name, whose links lead to a page of the preview."""
+def facts_of(issue: Issue, html: str) -> str:
+    """What there is in an issue, in words."""
+    sections = issue.rendered_sections
+    items = sum(len(section.items) for section in sections)
+    size = len(html.encode()) / 1024
+    return f"{_count(len(sections), 'section')}, {_count(items, 'item')}, {size:.0f} KB"
+
+
+def as_sample(text: str, rendered: Rendered) -> str:
+    """``text`` for a reader without a name, whose links lead to a page of ours."""
     values = [slot.fallback if slot.name == "name" else "sample" for slot in rendered.slots]
     return fill_marks(text, values)
 

@@ -71,6 +71,7 @@ versions = Table(
     at("created_at", null=False),
     at("approved_at"),
     Column("approved_by", String(320)),
+    Column("pictures", Json),  # hash by the name the text shows it under
     UniqueConstraint("issue_id", "ordinal"),
 )
 

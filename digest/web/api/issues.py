@@ -16,6 +16,7 @@ from digest.delivery.issue_tests import write_tests
 from digest.delivery.known import what_is_known
 from digest.delivery.publish import Prepared, approve_issue, prepare_issue, store_issue
 from digest.delivery.readiness import what_is_next
+from digest.delivery.writing import saved_since
 from digest.errors import (
     AddressError,
     ConflictError,
@@ -221,14 +222,11 @@ async def _refuse_older(
     session: Session, newsletter: Newsletter, prepared: Prepared, based_on: str
 ) -> None:
     """Somebody else may have added a version meanwhile, which this text would undo."""
-    try:
-        issue = await get_issue(session, newsletter.id, str(prepared.issue.name))
-    except NotFoundError:
-        return
-    latest = await latest_version(session, issue.id)
-    if latest is not None and not latest.hash.startswith(based_on):
+    name = str(prepared.issue.name)
+    latest = await saved_since(session, newsletter, name, based_on)
+    if latest is not None:
         message = (
-            f"Version {latest.ordinal} of issue {issue.name} was added since; yours is made of "
+            f"Version {latest.ordinal} of issue {name} was added since; yours is made of "
             "an earlier one."
         )
         fix = "Get it, and put both together: digest issue pull."

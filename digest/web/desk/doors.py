@@ -42,7 +42,9 @@ _REFUSALS = (RefusedError, ConflictError, InputError, AddressError, SettingsErro
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """``right`` None: whoever is signed in. ``act`` is what the log calls a POST."""
+    """``right`` None: whoever is signed in. ``act`` is what the log calls a POST; one without an
+    act brings a text to be looked at, and changes nothing.
+    """
 
     method: str
     path: str
@@ -83,7 +85,7 @@ async def _answer(request: Request, door: Door) -> Response:
         if not ours or not is_own(request):
             return plain_page(site, "not_ours.html", status=403)
     visit = Visit(request, visitor, await newsletters_of(site), form)
-    if door.method == "GET":
+    if not door.act:
         return await door.handling(visit)
     return await _done(visit, door)
 

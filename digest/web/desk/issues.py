@@ -90,7 +90,7 @@ async def issue(visit: Visit) -> Response:
         "findings": findings,
         "blocked": bool(blocking(tuple(one.finding for one in findings))),
         "coming": coming,
-        "local": None if found.scheduled_at is None else _local(newsletter, found),
+        "local": None if found.scheduled_at is None else local_time_of(newsletter, found),
         "progress": None if look is None else progress_of(look),
         "view": view,
         "chosen": "" if shown is versions[-1] else f"&version={shown.ordinal}",
@@ -177,7 +177,8 @@ def _steps(issue: StoredIssue) -> list[tuple[str, str]]:
     ]
 
 
-def _local(newsletter: Newsletter, issue: StoredIssue) -> str:
+def local_time_of(newsletter: Newsletter, issue: StoredIssue) -> str:
+    """When it goes out, in the newsletter's zone, as a field of a form takes it."""
     assert issue.scheduled_at is not None
     return f"{issue.scheduled_at.astimezone(ZoneInfo(newsletter.timezone)):%Y-%m-%dT%H:%M}"
 

@@ -6,7 +6,16 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from digest.web.desk import account, issues, moves, overview, people, receipts, sign_in
+from digest.web.desk import (
+    account,
+    issues,
+    moves,
+    overview,
+    people,
+    receipts,
+    sign_in,
+    writing,
+)
 from digest.web.desk.doors import Door, routes_of
 from digest.web.desk.visit import HOME
 from digest.web.site import site_of
@@ -15,6 +24,7 @@ DOORS: tuple[Door, ...] = (
     *overview.DOORS,
     *issues.DOORS,
     *moves.DOORS,
+    *writing.DOORS,
     *receipts.DOORS,
     *account.DOORS,
     *people.DOORS,

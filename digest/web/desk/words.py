@@ -14,6 +14,7 @@ SAID: Final[Mapping[str, str]] = {
     "codes-on": "From now on you give a code at each sign-in.",
     "codes-off": "No code is asked for any more.",
     "signed-out": "Signed out there.",
+    "saved": "Saved.",
     "test": "The test is in the queue; whoever sends takes it next.",
     "approved": "Approved: this version goes out, and nothing else.",
     "withdrawn": "The approval is taken back; it is a draft again.",

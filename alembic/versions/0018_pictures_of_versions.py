@@ -1,0 +1,27 @@
+"""Under which name a version's text shows each of its pictures, so that it can be edited further.
+
+Safety: adds a column that may be empty; no row is written.
+
+Revision: 0018, after 0017.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0018"
+down_revision = "0017"
+branch_labels = None
+depends_on = None
+
+_JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+
+
+def upgrade() -> None:
+    op.add_column("versions", sa.Column("pictures", _JSON))
+
+
+def downgrade() -> None:
+    raise NotImplementedError("There is no way back: restore the backup made before the upgrade.")
