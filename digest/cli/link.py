@@ -13,7 +13,7 @@ from digest.cli.connection import connected
 from digest.cli.options import Json, Many, OfNewsletter, group
 from digest.cli.remote import server
 from digest.collect.asking import Asker
-from digest.collect.inbox import Handed, heading, keep_link, look_for
+from digest.collect.inbox import Handed, heading, keep_link, look_for, rewrite_link
 from digest.errors import InputError, NotFoundError
 from digest.mail.address import parse_address
 from digest.rules.candidate import CandidateState
@@ -24,6 +24,7 @@ from digest.store.candidates import (
     linked_in,
     list_candidates,
     move_candidates,
+    order_candidates,
     set_candidates,
 )
 from digest.store.newsletters import Newsletter, get_newsletter, people
@@ -178,6 +179,56 @@ async def move(
         row = {"ids": changed, "section": to}
     text = f"{output.counted(len(row['ids']), 'link')} under {output.printable(to)}"
     output.result(row, as_json=as_json, text=text)
+    return 0
+
+
+@app.command
+async def order(ids: Ids, /, *, slug: OfNewsletter = None, as_json: Json = False) -> int:
+    """Have links come in this order in the next draft, each under its own heading.
+
+    What is not named follows, as it came.
+
+    Parameters
+    ----------
+    ids
+        Their numbers, as `link list` shows them, the first one first.
+    """
+    async with connected() as found, found.db.begin() as session:
+        newsletter = await get_newsletter(session, slug)
+        _all_there(ids, await order_candidates(session, newsletter.id, ids))
+    text = f"{output.counted(len(ids), 'link')} in this order"
+    output.result({"ids": list(ids)}, as_json=as_json, text=text)
+    return 0
+
+
+@app.command
+async def edit(
+    id_: Annotated[int, Parameter(name="ID")],
+    /,
+    *,
+    note: str | None = None,
+    title: str | None = None,
+    slug: OfNewsletter = None,
+    as_json: Json = False,
+) -> int:
+    """Write another note to a link, or call it something else.
+
+    Parameters
+    ----------
+    id_
+        Its number, as `link list` shows it.
+    note
+        What is to be said about it. Empty: what its page says of itself.
+    title
+        Its title.
+    """
+    if note is None and title is None:
+        raise InputError("Say what shall be different.", fix="Give --note, --title or both.")
+    async with connected() as found, found.db.begin() as session:
+        newsletter = await get_newsletter(session, slug)
+        changed = await rewrite_link(session, newsletter, id_, note=note, title=title)
+    text = output.printable(f"Changed: {changed.title}")
+    output.result(_row(changed), as_json=as_json, text=text)
     return 0
 
 

@@ -17,16 +17,32 @@ from digest.collect.words import LONGEST_NOTE, LONGEST_TITLE, cut, page_url, tex
 from digest.content.issue import ItemKind
 from digest.content.item_kind import kind_of_link
 from digest.content.links import canonical_url
-from digest.errors import FetchError, InputError, RefusedError
+from digest.errors import FetchError, InputError, NotFoundError, RefusedError
 from digest.mail.headers import clean_line
 from digest.net.fetch import Fetcher
 from digest.rules.candidate import Topic, propose_section
 from digest.rules.link import Trouble
-from digest.store.candidates import Candidate, Find, add_candidate, linked_in
+from digest.store.candidates import (
+    Candidate,
+    Find,
+    add_candidate,
+    linked_in,
+    rewrite_candidate,
+)
 from digest.store.newsletters import Newsletter
 from digest.store.session import Session
 
-__all__ = ["Handed", "Looked", "Taken", "heading", "keep_link", "look_at", "look_for", "proposed"]
+__all__ = [
+    "Handed",
+    "Looked",
+    "Taken",
+    "heading",
+    "keep_link",
+    "look_at",
+    "look_for",
+    "proposed",
+    "rewrite_link",
+]
 
 _REFUSED: Final = frozenset({Trouble.PRIVATE, Trouble.PORT, Trouble.URL})
 _VIDEO_SITES: Final = ("https://www.youtube.com/watch", "https://vimeo.com/", "https://peertube.")
@@ -112,6 +128,31 @@ async def keep_link(
     return Taken(*await add_candidate(session, newsletter.id, find, now=now))
 
 
+async def rewrite_link(
+    session: Session,
+    newsletter: Newsletter,
+    link: int,
+    *,
+    note: str | None = None,
+    title: str | None = None,
+) -> Candidate:
+    """Say something else about a link, or call it something else; InputError, NotFoundError.
+
+    An empty note leaves its page's description to the draft.
+    """
+    words = {}
+    if note is not None:
+        words["note"] = _note(note)
+    if title is not None:
+        words["title"] = cut(text_of(title), LONGEST_TITLE)
+        if not words["title"]:
+            raise InputError("A link has a title.", where="--title")
+    found = await rewrite_candidate(session, newsletter.id, link, **words) if words else None
+    if found is None:
+        raise NotFoundError("There is no such link.", where=str(link), fix="See: digest link list.")
+    return found
+
+
 def proposed(newsletter: Newsletter, url: str, *, of_feed: str = "") -> str:
     """The section that is proposed for a link."""
     canonical = canonical_url(url)
@@ -131,9 +172,14 @@ def heading(text: str) -> str:
     return found
 
 
-def _find(newsletter: Newsletter, handed: Handed, facts: Facts) -> Find:
-    if len(handed.note) > LONGEST_NOTE:
+def _note(text: str) -> str:
+    """An editor's own words as they are kept: lines of plain text."""
+    if len(text) > LONGEST_NOTE:
         raise InputError(f"A note has at most {LONGEST_NOTE:,} characters.", where="--note")
+    return "\n".join(filter(None, map(text_of, text.splitlines())))
+
+
+def _find(newsletter: Newsletter, handed: Handed, facts: Facts) -> Find:
     section = heading(handed.section) if handed.section else proposed(newsletter, facts.url)
     find = Find(
         url=facts.url,
@@ -141,7 +187,7 @@ def _find(newsletter: Newsletter, handed: Handed, facts: Facts) -> Find:
         title=cut(text_of(handed.title), LONGEST_TITLE) or facts.title,
         description=facts.description,
         site=facts.site,
-        note="\n".join(filter(None, map(text_of, handed.note.splitlines()))),
+        note=_note(handed.note),
         section=section,
         published_at=facts.published_at,
     )

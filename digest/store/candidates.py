@@ -37,6 +37,8 @@ __all__ = [
     "linked_in",
     "list_candidates",
     "move_candidates",
+    "order_candidates",
+    "rewrite_candidate",
     "set_candidates",
     "take_turn",
 ]
@@ -143,13 +145,15 @@ async def list_candidates(
     states: Collection[CandidateState],
     since: datetime | None = None,
 ) -> list[Candidate]:
-    """Links in these states, in the order they came; ``since``: kept, or come after it."""
+    """Links in these states, in the order editors gave them, and then in that they came;
+    ``since``: kept, or come after it.
+    """
     query = select(*_COLUMNS).where(_c.c.newsletter_id == newsletter_id, _c.c.state.in_(states))
     if since is not None:
         kept = _c.c.state == CandidateState.KEPT
         query = query.where(or_(kept, _c.c.added_at > since))
-    rows = await session.execute(query.order_by(_c.c.id))
-    return [Candidate(*row) for row in rows]
+    ordered = query.order_by(_c.c.position.is_(None), _c.c.position, _c.c.id)
+    return [Candidate(*row) for row in await session.execute(ordered)]
 
 
 async def booked_sponsors(session: Session, newsletter_id: int, day: str) -> list[Candidate]:
@@ -174,6 +178,28 @@ async def move_candidates(
 ) -> list[int]:
     """Put links into a section; the ids that there are."""
     return await _change(session, newsletter_id, ids, {"section": section})
+
+
+async def order_candidates(session: Session, newsletter_id: int, ids: Sequence[int]) -> list[int]:
+    """Have links come in this order, before all that are not named; the ids that there are."""
+    mine = (_c.c.newsletter_id == newsletter_id) & _c.c.id.in_(ids)
+    there = set((await session.execute(select(_c.c.id).where(mine))).scalars())
+    named = [one for one in dict.fromkeys(ids) if one in there]
+    before = (_c.c.newsletter_id == newsletter_id) & _c.c.position.is_not(None)
+    await session.execute(update(_c).where(before).values(position=None))
+    for position, one in enumerate(named, start=1):
+        await session.execute(update(_c).where(_c.c.id == one).values(position=position))
+    return sorted(there)
+
+
+async def rewrite_candidate(
+    session: Session, newsletter_id: int, candidate_id: int, **words: str
+) -> Candidate | None:
+    """Give a link another ``title`` or ``note``; None where it is not there."""
+    mine = (_c.c.newsletter_id == newsletter_id) & (_c.c.id == candidate_id)
+    changed = await session.execute(update(_c).where(mine).values(words).returning(*_COLUMNS))
+    row = changed.one_or_none()
+    return None if row is None else Candidate(*row)
 
 
 async def linked_in(

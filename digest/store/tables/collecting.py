@@ -63,6 +63,7 @@ candidates = Table(
     at("published_at"),
     at("added_at", null=False),
     at("seen_at", null=False),  # when a feed had it for the last time
+    Column("position", Integer),  # where editors put it; the others follow as they came
     UniqueConstraint("newsletter_id", "url_sha256", "sponsor_for"),
     one_of("state", CandidateState),
     Index("ix_candidates_feed_id", "feed_id"),

@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from digest.web.desk import (
     account,
+    inbox,
     issues,
     moves,
     overview,
@@ -25,6 +26,7 @@ DOORS: tuple[Door, ...] = (
     *issues.DOORS,
     *moves.DOORS,
     *writing.DOORS,
+    *inbox.DOORS,
     *receipts.DOORS,
     *account.DOORS,
     *people.DOORS,

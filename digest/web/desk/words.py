@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from typing import Final
 
 # Name, path, title, and the right that shows it.
-TABS: Final = (("issues", "/n/{here}", "Issues", "look"),)
+TABS: Final = (
+    ("issues", "/n/{here}", "Issues", "look"),
+    ("links", "/n/{here}/links", "Links", "write"),
+)
 
 # The page one sees next says so, by the word in its address.
 SAID: Final[Mapping[str, str]] = {
@@ -15,6 +18,12 @@ SAID: Final[Mapping[str, str]] = {
     "codes-off": "No code is asked for any more.",
     "signed-out": "Signed out there.",
     "saved": "Saved.",
+    "link": "Kept.",
+    "link-unread": "Kept; its page could not be read, so look at its title.",
+    "link-keep": "Kept.",
+    "link-drop": "Dropped; no feed brings it again.",
+    "link-wait": "It waits again.",
+    "link-say": "Changed.",
     "test": "The test is in the queue; whoever sends takes it next.",
     "approved": "Approved: this version goes out, and nothing else.",
     "withdrawn": "The approval is taken back; it is a draft again.",
