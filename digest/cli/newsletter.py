@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from dataclasses import fields as dataclass_fields
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from digest.cli import looks, output
+from digest.cli import output
 from digest.cli.connection import connected
 from digest.cli.newsletter_skip import skip
 from digest.cli.newsletter_welcome import welcome
 from digest.cli.options import Json, Many, OfNewsletter, group
 from digest.delivery.readiness import what_is_next
 from digest.delivery.slots import open_next
+from digest.delivery.traits import fields_of
 from digest.errors import InputError
-from digest.mail.headers import clean_line
-from digest.rules.automatic import parse_automatic
-from digest.rules.schedule import parse_schedule
-from digest.rules.slots import GRACE_MAX, local_time
+from digest.rules.slots import local_time
 from digest.store.newsletters import (
     Newsletter,
     NewsletterFields,
@@ -33,18 +31,13 @@ from digest.store.newsletters import (
     list_newsletters,
     newsletter_by_id,
     people,
-    return_path_of_domain,
     set_newsletter,
-    token_address,
 )
 from digest.store.session import Session
 from digest.store.slots import breaks
 
 app = group("newsletter")
 
-_LATEST_DAYS = 60  # an older issue is no news to anybody
-
-_MAILBOX = re.compile(r"\s*(?P<name>[^<>]*?)\s*<(?P<address>[^<>]+)>\s*")
 _FLAGS = {"from_address": "--from", "from_name": "--from", "slug": "NEWSLETTER"}
 
 
@@ -118,108 +111,12 @@ class Traits:
 
         ``themes`` is the folder of themes of one's own.
         """
-        fields: dict[str, Any] = {
-            key: getattr(self, key)
-            for key in (
-                *("name", "postal_address", "return_path", "list_id", "description"),
-                *("language", "timezone", "schedule", "undo_window", "theme", "reply_to"),
-            )
-            if getattr(self, key) is not None
-        }
-        if self.sender is not None:
-            fields |= sender_fields(self.sender)
-        if self.return_path_domain is not None:
-            fields["return_path"] = return_path_of_domain(self.return_path_domain)
-        if self.schedule:
-            parse_schedule(self.schedule)
-        settings = self._settings() | self._look(current, themes)
-        if settings:
-            fields["settings"] = settings
-        return cast("NewsletterFields", fields)
-
-    def _settings(self) -> dict[str, Any]:
-        settings: dict[str, Any] = {}
-        if self.leave_by_mail is not None:
-            address = self.leave_by_mail
-            settings["leave_mailto"] = (
-                token_address("--leave-by-mail", address) if address else None
-            )
-        if self.logo is not None:
-            settings["logo_url"] = looks.logo_url(self.logo) if self.logo else None
-        if self.logo_size is not None:
-            settings["logo_size"] = looks.logo_size(self.logo_size) if self.logo_size else None
-        if self.automatic is not None:
-            settings["automatic"] = parse_automatic(self.automatic) if self.automatic else None
-        if self.grace is not None:
-            settings["grace_minutes"] = _grace(self.grace)
-        settings |= {
-            key: getattr(self, key)
-            for key in ("unready", "catch_up")
-            if getattr(self, key) is not None
-        }
-        if self.send_latest is not None:
-            settings["send_latest"] = _days(self.send_latest)
-        if self.utm is not None:
-            settings["utm"] = _utm(self.utm)
-        if self.sections:
-            settings["sections"] = [_heading(text) for text in self.sections]
-        return settings
-
-    def _look(self, current: Newsletter | None, themes: Path | None) -> dict[str, Any]:
-        """Colours and words over those of the theme, checked together with it."""
-        before = current.settings.get("theme", {}) if current else {}
-        over = looks.laid_over(
-            before,
-            {
-                "colours": looks.colours(self.colour, option="--colour"),
-                "dark": looks.colours(self.dark_colour, option="--dark-colour"),
-                "words": {} if self.footer is None else {"footer": looks.footer(self.footer)},
-            },
+        given = {one.name: getattr(self, one.name) for one in dataclass_fields(self)}
+        return fields_of(
+            {name: value for name, value in given.items() if value not in (None, ())},
+            current,
+            themes=themes,
         )
-        if self.theme is not None or over != before:
-            theme = self.theme or (current.theme if current else looks.DEFAULT)
-            looks.check_look(theme, over, themes=themes)
-        return {"theme": over} if over != before else {}
-
-
-def sender_fields(text: str) -> dict[str, str]:
-    """``Name <address>`` or a bare address, which keeps the name that is there."""
-    match = _MAILBOX.fullmatch(text)
-    if match is None:
-        return {"from_address": text}
-    name = match["name"].strip('"').strip()
-    return {"from_address": match["address"]} | ({"from_name": name} if name else {})
-
-
-def _heading(text: str) -> str:
-    heading = clean_line(text)
-    if not heading:
-        raise InputError(
-            "A section has a heading.", where="--sections", fix="Leave out empty ones."
-        )
-    return heading
-
-
-def _grace(minutes: int) -> int:
-    most = GRACE_MAX // timedelta(minutes=1)
-    if not 0 <= minutes <= most:
-        raise InputError(f"0 to {most} minutes are possible.", where="--grace")
-    return minutes
-
-
-def _days(days: int) -> int | None:
-    if not 0 <= days <= _LATEST_DAYS:
-        raise InputError(f"0 to {_LATEST_DAYS} days are possible.", where="--send-latest")
-    return days or None
-
-
-def _utm(text: str) -> dict[str, str] | None:
-    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
-    if not all(key.strip() and value.strip() for key, _, value in pairs):
-        raise InputError(
-            "This cannot be read.", where="--utm", fix="Like 'source=weekly,medium=email'."
-        )
-    return {key.strip().removeprefix("utm_"): value.strip() for key, _, value in pairs} or None
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from typing import Final
 TABS: Final = (
     ("issues", "/n/{here}", "Issues", "look"),
     ("links", "/n/{here}/links", "Links", "write"),
+    ("themes", "/n/{here}/themes", "Themes", "approve"),
+    ("settings", "/n/{here}/settings", "Settings", "approve"),
 )
 
 # The page one sees next says so, by the word in its address.
@@ -18,6 +20,8 @@ SAID: Final[Mapping[str, str]] = {
     "codes-off": "No code is asked for any more.",
     "signed-out": "Signed out there.",
     "saved": "Saved.",
+    "settings": "Changed, for what is added from now on.",
+    "theme": "Issues look like this from now on.",
     "link": "Kept.",
     "link-unread": "Kept; its page could not be read, so look at its title.",
     "link-keep": "Kept.",

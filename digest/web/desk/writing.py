@@ -29,7 +29,13 @@ from digest.delivery.writing import (
     pictures_of,
     saved_since,
 )
-from digest.errors import ConflictError, DigestError, IssueFileError, NotFoundError
+from digest.errors import (
+    ConflictError,
+    DigestError,
+    IssueFileError,
+    NotFoundError,
+    RefusedError,
+)
 from digest.rules.delivery import IssueState
 from digest.rules.rights import Right
 from digest.store.issue_tests import test_shown
@@ -42,7 +48,7 @@ from digest.store.issues import (
 )
 from digest.store.newsletters import Newsletter, get_newsletter
 from digest.store.session import Session
-from digest.web.desk.doors import Door
+from digest.web.desk.doors import Door, refused
 from digest.web.desk.issues import LIST, ONE, issue_of, local_time_of
 from digest.web.desk.letters import looked, unsaved_letter
 from digest.web.desk.visit import HOME, Visit
@@ -79,7 +85,10 @@ async def new(visit: Visit) -> Response:
     async with site.db.read() as session:
         newsletter = await get_newsletter(session, visit.part("newsletter"))
         made = draft_text if visit.asked("from") == "links" else begin_text
-        text = await made(session, newsletter, now=now)
+        try:
+            text = await made(session, newsletter, now=now)
+        except RefusedError as error:
+            return refused(visit, error)
     return await _page(visit, Written(newsletter, text, "", None, {}))
 
 

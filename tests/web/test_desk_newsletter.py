@@ -1,0 +1,119 @@
+"""The settings of a newsletter and the themes at the desk: what ``digest newsletter set`` can do."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+
+from digest.rules.rights import Role
+from digest.store.newsletters import Newsletter, newsletter_by_id
+from digest.web.desk.newsletter import FIELDS
+from tests.web.conftest import Installation
+from tests.web.desk import Person, at_the_desk
+
+BASE = "/desk/n/weekly"
+
+
+@pytest.fixture
+async def editor(installation: Installation) -> AsyncIterator[Person]:
+    async with at_the_desk(installation.site, Role.EDITOR) as person:
+        yield person
+
+
+async def now(installation: Installation) -> Newsletter:
+    async with installation.site.db.read() as session:
+        return await newsletter_by_id(session, installation.newsletter.id)
+
+
+async def test_what_is_changed_is_set_and_the_rest_stays(
+    installation: Installation, editor: Person
+) -> None:
+    before = await now(installation)
+    saved = await editor.post(
+        f"{BASE}/settings",
+        name="Another Weekly",
+        schedule="thu 09:00",
+        timezone="Europe/Berlin",
+        grace="90",
+        sections="News\r\n\r\n Code ",
+        colour="accent=#123456",
+        automatic="yes",
+        utm="source=weekly",
+    )
+    assert saved.headers["location"] == f"{BASE}/settings?done=settings"
+    after = await now(installation)
+    assert (after.name, after.schedule, after.timezone) == (
+        *("Another Weekly", "thu 09:00", "Europe/Berlin"),
+    )
+    assert after.from_address == before.from_address
+    assert after.return_path == before.return_path
+    assert after.next_run_at is not None
+    assert after.settings["sections"] == ["News", "Code"]
+    assert after.settings["grace_minutes"] == 90
+    assert after.settings["theme"]["colours"] == {"accent": "#123456"}
+    assert after.settings["automatic"] == {}
+    page = (await editor.get(saved.headers["location"])).text
+    assert "Changed, for what is added from now on." in page
+    assert 'value="Another Weekly"' in page
+    shown = dict(re.findall(r'name="(\w+)"[^>]*value="([^"]*)"', page))
+    fields = {name: html.unescape(value) for name, value in shown.items() if name != "form_token"}
+    assert fields["automatic"] == "yes"
+    assert (await editor.post(f"{BASE}/settings", **fields)).status_code == 303
+    assert await now(installation) == after  # what is shown, sent again, changes nothing
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("name", " ", "name"),
+        ("sender", "nobody", "address"),
+        ("timezone", "Mars/Phobos", "no time zone"),
+        ("schedule", "sometimes", "sometimes"),
+        ("grace", "-1", "whole number"),
+        ("grace", "9" * 6, "minutes are possible"),
+        ("undo_window", "soon", "whole number"),
+        ("unready", "panic", "Choose one of"),
+        ("colour", "accent=#fefefe", "contrast"),
+        ("colour", "accent", "no name and colour"),
+        ("logo", "javascript:alert(1)", "picture on the web"),
+        ("return_path", "b@example.org", "{token}"),
+        ("utm", "weekly", "cannot be read"),
+        ("language", "<script>", "cannot be used"),
+    ],
+)
+async def test_what_cannot_be_set_is_named_beside_its_field_and_nothing_is_set(
+    installation: Installation, editor: Person, field: str, value: str, words: str
+) -> None:
+    before = await now(installation)
+    fields = {"description": "Something else.", field: value}
+    answer = await editor.post(f"{BASE}/settings", **fields)
+    assert answer.status_code == 422
+    assert words in html.unescape(answer.text)
+    assert re.search(rf'id="f-{field}"[^>]*aria-invalid="true"', answer.text)
+    assert "Something else." in answer.text
+    assert await now(installation) == before
+
+
+async def test_a_theme_is_looked_at_in_a_frame_that_runs_nothing_and_picked(
+    installation: Installation, editor: Person
+) -> None:
+    page = (await editor.get(f"{BASE}/themes?scheme=dark")).text
+    for name in ("default", "letter"):
+        assert f'src="{BASE}/themes/{name}?scheme=dark"' in page
+        sample = await editor.get(f"{BASE}/themes/{name}?scheme=dark")
+        assert "A Weekly" in sample.text
+        assert "sandbox allow-popups" in sample.headers["content-security-policy"]
+    assert (await editor.get(f"{BASE}/themes/../../x")).status_code == 404
+    assert (await editor.get(f"{BASE}/themes/none")).status_code == 404
+    assert (await editor.post(f"{BASE}/themes", theme="letter")).status_code == 303
+    assert (await now(installation)).theme == "letter"
+    assert (await editor.post(f"{BASE}/themes", theme="../default")).status_code == 422
+
+
+def test_every_field_has_a_name_of_its_own() -> None:
+    names = [one.name for one in FIELDS]
+    assert len(names) == len(set(names))
+    assert all(one.title for one in FIELDS)
