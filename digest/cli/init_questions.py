@@ -9,7 +9,7 @@ from typing import TypeAlias
 from urllib.parse import quote
 
 from digest.cli import output
-from digest.cli.newsletter import sender_fields
+from digest.delivery.traits import sender_fields
 from digest.errors import DigestError, InputError
 from digest.mail.address import parse_address
 from digest.rules.relay import PROFILES, parse_relay

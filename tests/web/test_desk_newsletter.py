@@ -1,4 +1,4 @@
-"""The settings of a newsletter and the themes at the desk: what ``digest newsletter set`` can do."""
+"""Settings of a newsletter and themes at the desk: what ``digest newsletter set`` can do."""
 
 from __future__ import annotations
 
