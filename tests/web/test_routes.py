@@ -105,6 +105,8 @@ API = {
     "GET /suppressions": "suppressions:read",
     "POST /suppressions/find": "suppressions:read",
 }
+# What leads to another page: the desk, and the issue that is on its way by now.
+ELSEWHERE = ("/admin", "/desk/n/{newsletter}/i/{issue}/write")
 # What somebody who is signed in may do with which right; "": whoever they are.
 DESK = {
     "GET /desk": "look",
@@ -274,7 +276,7 @@ async def test_looking_at_anything_with_every_right_changes_nothing(
                 answer = await owner.client.request(method, place, headers=headers)
                 absent = path in SECRET or path in SIGNED or path in REVIEW
                 expected = {404, 410} if absent or "{name}" in path else {200, 204}
-                if path == "/admin":
+                if path in ELSEWHERE:
                     expected = {303}
                 assert answer.status_code in expected, (method, path)
         assert await everything(site.db) == before
