@@ -84,7 +84,8 @@ def _with_here(html: str, issue: Issue, line: int) -> str:
         return html
     link = html.find(f'href="{escape(item.url)}')
     start = html.rfind("<a ", 0, link) if link >= 0 else -1
-    return html if start < 0 else f'{html[:start]}<a id="{HERE}" {html[start + 3 :]}'
+    # Not the link itself: what can have the focus would take it from who is typing.
+    return html if start < 0 else f'{html[:start]}<span id="{HERE}"></span>{html[start:]}'
 
 
 def _item_at(issue: Issue, line: int) -> Item | None:

@@ -171,6 +171,9 @@
     fresh.classList.add("coming");
     old.after(fresh);
     fresh.addEventListener("load", () => {
+      if (document.activeElement === fresh) {
+        text.focus({ preventScroll: true }); // a frame that comes takes nobody's place
+      }
       old.remove();
       fresh.id = "letter";
       fresh.classList.remove("coming");
