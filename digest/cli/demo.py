@@ -144,7 +144,7 @@ async def _work(
     stage: Stage, processes: DemoProcesses, db: Database, keys: KeyRing, *, quiet: bool
 ) -> DemoResult:
     """Everything but the pages: store, subscribe, approve, send, compare."""
-    newsletter = await _newsletter(db, keys)
+    newsletter = await _newsletter(stage, db, keys)
     prepared = _prepared(stage.file, newsletter, processes.environment["DIGEST_PUBLIC_URL"])
     sections = [section.heading for section in prepared.issue.rendered_sections]
     async with db.begin() as session:  # what a reader who signs up can choose, and gets at once
@@ -173,16 +173,17 @@ async def _work(
     return DemoResult(prepared, sent, compared)
 
 
-async def _newsletter(db: Database, keys: KeyRing) -> Newsletter:
+async def _newsletter(stage: Stage, db: Database, keys: KeyRing) -> Newsletter:
     now = Clock().now()
+    name = "Quiet Machines" if stage.file == example_issue() else "The Demo Weekly"
     async with db.begin() as session:
         await ensure_installation(session, fingerprints=keys.fingerprints, now=now)
         return await create_newsletter(
             session,
             SLUG,
             now=now,
-            name="The Demo Weekly",
-            from_name="The Demo Weekly",
+            name=name,
+            from_name=name,
             from_address=f"hello@{DOMAIN}",
             return_path=return_path_of_domain(f"bounces.{DOMAIN}"),
             postal_address="Example Street 1, 12345 Exampletown",

@@ -29,6 +29,7 @@ PATIENCE = 10.0  # seconds a process that was asked to end may take
 # With kills, the relay takes its time, so that every kill finds mail on its way.
 SECONDS_PER_KILL = 0.3
 SLOWEST, FASTEST = 100.0, 5_000.0  # messages per second
+WATCHED_SECONDS, SLOWEST_WATCHED = 25.0, 20.0  # how long an issue takes that somebody watches
 EARLIEST, LATEST = 0.03, 0.85  # kills come between these shares of the issue
 
 
@@ -89,12 +90,13 @@ def clean_environment(**ours: str) -> dict[str, str]:
 async def capture_relay(demo: DemoProcesses, *, refusing: bool = True) -> AsyncIterator[str]:
     """The relay in a process of its own; yields the URL to send to.
 
-    ``refusing``: it does so to some addresses, as relays do.
+    ``refusing``: it does so to some addresses, as relays do; then it is as fast as can be, unless
+    it shall be killed. Otherwise it takes its time, so that there is something to watch.
     """
-    rate = 0.0
-    if demo.kills:
+    rate = 0.0 if refusing else max(SLOWEST_WATCHED, demo.readers / WATCHED_SECONDS)
+    if demo.kills and refusing:
         rate = min(FASTEST, max(SLOWEST, demo.readers / (SECONDS_PER_KILL * (demo.kills + 1))))
-    process = await _start(
+    process = await start_process(
         demo,
         *("digest.delivery.sinks", "--folder", str(demo.capture), "--rate", str(rate)),
         *(() if refusing else ("--rejected", "0", "--deferred", "0")),
@@ -107,7 +109,7 @@ async def capture_relay(demo: DemoProcesses, *, refusing: bool = True) -> AsyncI
             raise DigestError("The demo's relay did not start.", where=str(demo.capture))
         yield f"smtp://127.0.0.1:{int(line)}?tls=none&connections=8"
     finally:
-        await _end(process)
+        await end_process(process)
 
 
 async def send_through_relay(
@@ -127,7 +129,7 @@ async def _send(demo: DemoProcesses, issue: str, *, progress: Callable[[int], No
     killed = 0
     began = time.monotonic()
     while True:
-        process = await _start(
+        process = await start_process(
             demo,
             *("digest", "issue", "send", issue, "--wait", "--no-retries", "--json"),
             stderr=PIPE,
@@ -139,7 +141,7 @@ async def _send(demo: DemoProcesses, issue: str, *, progress: Callable[[int], No
                 process.kill()
             stdout, stderr = await output
         finally:
-            await _end(process)
+            await end_process(process)
         if process.returncode == -9:
             killed += 1
             continue
@@ -178,9 +180,10 @@ async def _watch(
     return False
 
 
-async def _start(
+async def start_process(
     demo: DemoProcesses, *command: str, stdin: int = DEVNULL, stderr: int | None = None
 ) -> Process:
+    """Start a module of ours in the demo's folder and environment; ``end_process`` ends it."""
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", *command),
         cwd=demo.folder,  # no .env of the caller's is read there
@@ -191,7 +194,7 @@ async def _start(
     )
 
 
-async def _end(process: Process) -> None:
+async def end_process(process: Process) -> None:
     """End a process that may have ended, without leaving it behind whatever happens."""
     if process.stdin is not None:
         process.stdin.close()

@@ -1,7 +1,8 @@
 """What the demo does once its issue is out: the pages, and the mail that whoever uses them causes.
 
-Signing up, confirming, another address: all of it is mailed, to a relay that keeps it in the same
-folder, so that a reader's whole way can be walked, the mailbox included.
+Signing up, writing the next issue, sending it: all of it is mailed by a process of its own, to a
+relay that keeps it in the same folder, so that a reader's and an editor's whole way can be walked,
+the mailbox included, and the sender can be killed on it.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ from pydantic import SecretStr
 from digest.cli import output
 from digest.cli.demo_content import SLUG
 from digest.cli.demo_processes import DemoProcesses, capture_relay
+from digest.cli.demo_sender import KeptSender
+from digest.cli.demo_week import begin_week
 from digest.clock import Clock
-from digest.delivery.sender import Sender
-from digest.jobs.sending import send_until
 from digest.mail.tokens import KeyRing
 from digest.rules.relay import parse_relays
 from digest.runtime import Runtime
 from digest.settings import Settings
+from digest.store.newsletters import get_newsletter
 from digest.store.session import Database
 from digest.web.demo_pages import demo_app
+from digest.web.demo_week import Week
 from digest.web.server import serving, url_of
 from digest.web.site import Site
 
@@ -31,19 +34,33 @@ async def serve_demo(
     demo: DemoProcesses, db: Database, listener: socket, *, issue: str, stopped: asyncio.Event
 ) -> None:
     """Serve what was sent of ``issue``, and whatever comes after it, until ``stopped``."""
-    key, sent = demo.environment["DIGEST_SECRET_KEY"], demo.tail.count()
+    sent = demo.tail.count()
     async with capture_relay(demo, refusing=False) as relay_url:
-        settings = Settings.model_construct(  # as it stands here: nothing of an installation's
-            database_url=demo.environment["DIGEST_DATABASE_URL"],
-            public_url=url_of(listener),
-            relay_url=relay_url,
-            secret_key=SecretStr(key),
-            state_dir=demo.folder / "state",
-        )
-        runtime = Runtime(settings, db, KeyRing(key), Clock(), parse_relays(relay_url))
+        demo.environment["DIGEST_RELAY_URL"] = relay_url
+        runtime = _runtime(demo, db, public_url=url_of(listener), relay_url=relay_url)
+        sender = KeptSender(demo)
         site = Site.of(runtime)
-        pages = demo_app(demo.capture, site, newsletter=SLUG, issue=issue, sent=sent)
+        week = Week(SLUG, issue, await _begun(runtime), sender.kill, sender.said)
+        pages = demo_app(demo.capture, site, newsletter=SLUG, issue=issue, sent=sent, week=week)
         async with serving(pages, listener) as url:
-            output.note(f"\nThe captured mail is at {url} – Ctrl-C ends the demo.")
-            await send_until(Sender.of(runtime), stopped)
+            output.note(f"\nAn issue's week is at {url} – Ctrl-C ends the demo.")
+            await sender.keep(stopped)
         await site.desk.settled()
+
+
+def _runtime(demo: DemoProcesses, db: Database, *, public_url: str, relay_url: str) -> Runtime:
+    key = demo.environment["DIGEST_SECRET_KEY"]
+    settings = Settings.model_construct(  # as it stands here: nothing of an installation's
+        database_url=demo.environment["DIGEST_DATABASE_URL"],
+        public_url=public_url,
+        relay_url=relay_url,
+        secret_key=SecretStr(key),
+        state_dir=demo.folder / "state",
+    )
+    return Runtime(settings, db, KeyRing(key), Clock(), parse_relays(relay_url))
+
+
+async def _begun(runtime: Runtime) -> str:
+    async with runtime.db.read() as session:
+        newsletter = await get_newsletter(session, SLUG)
+    return await begin_week(runtime.db, newsletter, now=runtime.clock.now())

@@ -20,15 +20,16 @@ from digest.delivery.ledger import SinkVerdict
 from digest.store.issues import get_issue
 from digest.store.newsletters import get_newsletter
 from digest.store.reports import Totals, issue_totals
-from digest.web import newsletters
+from digest.web import demo_week, newsletters
 from digest.web.app import site_routes, wrapped
 from digest.web.captured import Capture, Captured, InboxRow, Letter, read_letter
+from digest.web.demo_week import Week, signed_in
 from digest.web.letter import in_scheme, letter_response
 from digest.web.page import page
 from digest.web.receipt import Place, receipt_routes
 from digest.web.receipt_sheet import Fact
 from digest.web.security import origin_of
-from digest.web.site import Site, site_of
+from digest.web.site import Site, site_of, tour_values
 from digest.web.views import asked_view, frames
 
 PER_PAGE = 25
@@ -66,18 +67,30 @@ class Listed:
 
 
 def demo_app(
-    capture: Path, site: Site, *, newsletter: str, issue: str, sent: int | None = None
+    capture: Path,
+    site: Site,
+    *,
+    newsletter: str,
+    issue: str,
+    sent: int | None = None,
+    week: Week | None = None,
 ) -> Starlette:
-    """Pages over the folder ``capture`` of a sink and the issue that was sent to it."""
-    routes = [*_ROUTES, Route(_HOME, newsletters.home), *site_routes()]
+    """Pages over the folder ``capture`` of a sink and the issue that was sent to it, and with a
+    ``week`` the way of the next one.
+    """
+    routes = [*_ROUTES, *demo_week.ROUTES, Route(_HOME, newsletters.home), *site_routes()]
     app = wrapped(routes, loopback_only=True)
-    app.state.site = replace(site, home=_HOME)
+    app.state.site = replace(site, home=_HOME, tour=week.tour() if week else None)
+    app.state.week = week
     app.state.demo = Demo(Capture(capture), newsletter, issue, sent)
     return app
 
 
 async def _start(request: Request) -> Response:
-    return page("demo.html", {**_common(request, "start"), "totals": await _totals(request)})
+    week: Week | None = request.app.state.week
+    values = {**_common(request, "start"), "totals": await _totals(request), "week": week}
+    answer = page("demo.html", values)
+    return answer if week is None else signed_in(answer, site_of(request), week)
 
 
 async def _inbox(request: Request) -> Response:
@@ -152,7 +165,8 @@ async def _placeholder(request: Request) -> Response:
 def _common(request: Request, current: str) -> dict[str, Any]:
     demo = _demo(request)
     issue_path = f"/i/{demo.newsletter}/{demo.issue}"
-    return {"current": current, "issue_path": issue_path, "issue": demo.issue}
+    known = {"current": current, "issue_path": issue_path, "issue": demo.issue}
+    return known | tour_values(request)
 
 
 async def _totals(request: Request) -> Totals:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -28,6 +28,31 @@ if TYPE_CHECKING:
     from digest.mail.tokens import KeyRing
     from digest.runtime import Runtime
     from digest.store.session import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A page of a walk. ``mark`` is what its address has; "" where its address says nothing."""
+
+    key: str
+    title: str
+    path: str
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tour:
+    """A walk through the pages, shown above each: in a demo. ``said`` is how things are there."""
+
+    steps: tuple[Step, ...]
+    said: Callable[[], str]
+    act: str  # where the button posts to
+
+    def step_of(self, path: str, asked: str) -> str:
+        """The key of the step that a page is, "" for none."""
+        keys = {one.key for one in self.steps}
+        found = (one.key for one in self.steps if one.mark and one.mark in path)
+        return asked if asked in keys else next(found, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +86,7 @@ class Site:
     kept: Kept = field(default_factory=Kept, compare=False)
     asker: Asker = field(default_factory=Asker)
     recent: RecentPages = field(default_factory=RecentPages, compare=False)
+    tour: Tour | None = field(default=None, compare=False)
     desk: SignupDesk = field(init=False, repr=False, compare=False)
     leave_desk: LeaveDesk = field(init=False, repr=False, compare=False)
 
@@ -109,3 +135,12 @@ def site_of(request: Request) -> Site:
     """The installation ``request`` is for."""
     site: Site = request.app.state.site
     return site
+
+
+def tour_values(request: Request) -> dict[str, object]:
+    """What the strip of a tour needs, on whichever page it stands."""
+    tour = site_of(request).tour
+    if tour is None:
+        return {"tour": None}
+    asked = request.query_params.get("step", "")
+    return {"tour": tour, "tour_step": tour.step_of(request.url.path, asked)}

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import time
 import urllib.request
+from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 
 import httpx2
@@ -219,3 +221,87 @@ def test_the_readers_live_where_nobody_does() -> None:
     for domain in DOMAINS:  # RFC 2606 §3
         assert domain.endswith((".example.com", ".example.net", ".example.org"))
     assert readers_csv(500).getvalue() == readers_csv(500).getvalue()
+
+
+def test_an_issues_week_is_walked_with_the_sender_killed_on_the_way(script: Script) -> None:
+    """From the links to a receipt that adds up: real processes, a real SIGKILL."""
+    with script.start("demo", "--readers", "80") as process:
+        try:
+            assert process.stderr is not None
+            url = None
+            while url is None:
+                url = re.search(r"http://127\.0\.0\.1:\d+", process.stderr.readline())
+            with httpx2.Client(base_url=url[0], follow_redirects=True, timeout=30) as browser:
+                week(browser)
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    assert left_behind(script) == []
+
+
+def week(browser: httpx2.Client) -> None:
+    assert "An issue's week" in browser.get("/").text
+    inbox = browser.get("/desk/n/demo/links").text
+    assert "4 kept, 8 waiting" in inbox
+    token = field_of(inbox, "form_token")
+
+    def post(path: str, **fields: str) -> httpx2.Response:
+        answer = browser.post(path, data={"form_token": token, **fields})
+        assert answer.status_code == 200, (path, answer.text)
+        return answer
+
+    post(f"/desk/n/demo/links/{field_of(inbox, 'link')}", do="keep")
+    page = browser.get("/week/write").text
+    text = unescape(page.partition("<textarea")[2].partition(">\n")[2].partition("</textarea>")[0])
+    assert text.count("\n### ") == 5
+    assert "1 to mend before it can go out" in page
+    text = re.sub(r"TODO[^\n]*", "Read it first.", text)
+    saved = post("/desk/n/demo/write", text=text, based_on="")
+    path = str(saved.url.path).removesuffix("/write")
+    post(f"{path}/approve", hash=field_of(saved.text, "hash"))
+    assert "sending" in post(f"{path}/start").text
+    counted(browser, lambda accepted: accepted > 5)
+    pid = process_of(browser.get("/week/send").text)
+    browser.post("/week/kill", headers={"referer": f"http://127.0.0.1{path}"})
+    counted(browser, lambda accepted: accepted == planned_of(browser))
+    after = browser.get("/week/receipt").text
+    assert "Killed once" in after
+    assert process_of(after) != pid
+    assert "lost" not in after
+    assert browser.post("/week/kill", headers={"sec-fetch-site": "cross-site"}).status_code == 403
+
+
+def field_of(page: str, name: str) -> str:
+    """The value of a hidden field, or the number of the first link that waits."""
+    found = (
+        re.search(r'<ul class="links waiting">\s*<li id="link-(\d+)"', page)
+        if name == "link"
+        else re.search(rf'name="{name}" value="([^"]+)"', page)
+    )
+    assert found is not None, name
+    return found[1]
+
+
+def process_of(page: str) -> str:
+    found = re.search(r"The sender is process (\d+)\.", page)
+    assert found is not None
+    return found[1]
+
+
+def planned_of(browser: httpx2.Client) -> int:
+    page = browser.get("/week/send").text
+    found = re.search(r"accepted of ([\d,]+)", page)
+    assert found is not None
+    return int(found[1].replace(",", ""))
+
+
+def counted(browser: httpx2.Client, enough: Callable[[int], bool]) -> None:
+    """Wait until so many were accepted."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        page = browser.get("/week/send").text
+        found = re.search(r"<strong>([\d,]+)</strong><span>accepted of", page)
+        if found is not None and enough(int(found[1].replace(",", ""))):
+            return
+        time.sleep(0.05)
+    raise AssertionError("it does not go on")

@@ -21,7 +21,7 @@ from digest.store.users import User
 from digest.web.desk.words import SAID, TABS
 from digest.web.forms import Form
 from digest.web.page import page
-from digest.web.site import Site, site_of
+from digest.web.site import Site, site_of, tour_values
 
 HOME = "/desk"
 SIGN_IN = f"{HOME}/sign-in"
@@ -88,6 +88,7 @@ class Visit:
             "tabs": TABS,
             "done": self.asked("done"),
             "said": SAID,
+            **tour_values(self.request),
         }
 
     def see(self, path: str, *, done: str = "") -> Response:
