@@ -1,26 +1,23 @@
-"""Under which name a version's text shows each of its pictures, so that it can be edited further.
+"""The order that editors give the links of an inbox.
 
 Safety: adds a column that may be empty; no row is written.
 
-Revision: 0018, after 0017.
+Revision: 0020, after 0019.
 """
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
 
-revision = "0018"
-down_revision = "0017"
+revision = "0020"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 
-_JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
-
 
 def upgrade() -> None:
-    op.add_column("versions", sa.Column("pictures", _JSON))
+    op.add_column("candidates", sa.Column("position", sa.Integer()))
 
 
 def downgrade() -> None:

@@ -1,4 +1,4 @@
-"""The order that editors give the links of an inbox.
+"""Under which name a version's text shows each of its pictures, so that it can be edited further.
 
 Safety: adds a column that may be empty; no row is written.
 
@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0019"
 down_revision = "0018"
 branch_labels = None
 depends_on = None
 
+_JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+
 
 def upgrade() -> None:
-    op.add_column("candidates", sa.Column("position", sa.Integer()))
+    op.add_column("versions", sa.Column("pictures", _JSON))
 
 
 def downgrade() -> None:
