@@ -1,0 +1,161 @@
+"""Many workers on one PostgreSQL: how much more two and four send than one, and what the database
+bears of a hundred.
+
+Workers send one issue together through a delay of 20 ms, each with as many connections; what the
+sink counts in a stretch in the middle is compared. The hundred only claim rows and record that they
+were accepted, without SMTP, from two processes. Arguments: ``--seconds 8``, ``--rows 200000``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import get_context
+
+from bench import tools
+from bench.contestants import Ours
+from bench.databases import fresh_databases
+from bench.result import Figure, Result
+from bench.sending import Relay, ours, plan
+from digest.clock import Clock
+from digest.rules.delivery import REST_WAVE, DeliveryState
+from digest.store.claims import claim_deliveries
+from digest.store.deliveries import record_outcomes
+from digest.store.handover import Outcome
+from digest.store.session import Database
+
+_WORKERS = (1, 2, 4)
+_LEAST_TIMES = {2: 1.9, 4: 3.6}
+_MOST_MEMORY = 120  # MB
+_CONNECTIONS = 8  # of each worker
+_READERS = 60_000
+_ONE_WAY_MS = 10.0
+_WARM = 6.0  # seconds until all have their parts and go at full speed
+_FLEET, _PROCESSES = 100, 2
+_AT_ONCE = 500  # rows of a claim
+_LEAST_ROWS = 40_000  # a second
+
+
+def run(args: Sequence[str]) -> Result:
+    """Rates of one, two and four workers; rows a second of a hundred."""
+    parser = argparse.ArgumentParser(prog="bench scale")
+    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--rows", type=int, default=200_000)
+    given = parser.parse_args(list(args))
+    with fresh_databases() as urls:
+        database = Ours("postgresql", urls["postgresql"])
+        figures = _workers(database, given.seconds)
+        figures.append(_fleet(database, given.rows))
+    notes = {"connections of each": _CONNECTIONS, "load": os.getloadavg()[0]}
+    return Result("scale", tuple(figures), notes=notes)
+
+
+# Workers that send.
+
+
+def _workers(database: Ours, seconds: float) -> list[Figure]:
+    newsletter = database.newsletter(_READERS)
+    rates: dict[int, float] = {}
+    memory = 0.0
+    with tools.sink() as server, tools.delay_proxy(server.port, one_way_ms=_ONE_WAY_MS) as proxy:
+        for count in _WORKERS:
+            issue = plan(database.url, newsletter)
+            relay = Relay(proxy.port, _CONNECTIONS * count)
+            with _sending(database.url, issue, relay, count) as pids:
+                time.sleep(_WARM)
+                server.counters()
+                began = time.perf_counter()
+                time.sleep(seconds)
+                sent = server.counters()["messages"]
+                rates[count] = sent / (time.perf_counter() - began)
+                memory = max(memory, *(tools.peak_memory(pid) for pid in pids))
+            print(f"{count} workers: {rates[count]:,.0f} msg/s", file=sys.stderr)
+    figures = [Figure(f"20 ms away, {n} workers", rate, "msg/s") for n, rate in rates.items()]
+    figures += [
+        Figure(f"{n} workers beside one", rates[n] / rates[1], "×", least, at_least=True)
+        for n, least in _LEAST_TIMES.items()
+    ]
+    return [*figures, Figure("memory of a worker", memory, "MB", _MOST_MEMORY)]
+
+
+@contextmanager
+def _sending(url: str, issue: int, relay: Relay, count: int) -> Iterator[list[int]]:
+    """So many workers that send an issue together; killed at the end."""
+    program = ours(url, issue, relay)
+    workers = [
+        subprocess.Popen(
+            program.command, env={**os.environ, **program.environment}, stdout=subprocess.DEVNULL
+        )
+        for _ in range(count)
+    ]
+    try:
+        yield [worker.pid for worker in workers]
+        ended = [worker.returncode for worker in workers if worker.poll() is not None]
+        if ended:
+            raise RuntimeError(f"workers ended too early: {ended}")
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+
+
+# A hundred that only claim and record.
+
+
+def _fleet(database: Ours, rows: int) -> Figure:
+    issue = plan(database.url, database.newsletter(rows))
+    each = _FLEET // _PROCESSES
+    begun = time.perf_counter()
+    with get_context("spawn").Pool(_PROCESSES) as pool:
+        found = pool.starmap(
+            _claim_and_record,
+            [(database.url, issue, 1 + number * each, each) for number in range(_PROCESSES)],
+        )
+    seconds = max(end for _, _, end in found) - min(start for _, start, _ in found)
+    done = sum(count for count, _, _ in found)
+    if done != rows:
+        raise RuntimeError(f"{done} of {rows} rows after {time.perf_counter() - begun:.0f} s")
+    name = f"{_FLEET} workers that claim and record"
+    return Figure(name, done / seconds, "rows/s", _LEAST_ROWS, at_least=True)
+
+
+def _claim_and_record(url: str, issue: int, first: int, count: int) -> tuple[int, float, float]:
+    """Rows that workers ``first`` and the ``count`` - 1 after it handled, and from when to when
+    (monotonic, which all processes of a machine share).
+    """
+    return asyncio.run(_handled(url, issue, first, count))
+
+
+async def _handled(url: str, issue: int, first: int, count: int) -> tuple[int, float, float]:
+    async with await Database.open(url) as db:
+        began = Clock.monotonic()
+        workers = (_worker(db, issue, first + number) for number in range(count))
+        return sum(await asyncio.gather(*workers)), began, Clock.monotonic()
+
+
+async def _worker(db: Database, issue: int, worker_id: int) -> int:
+    clock, done = Clock(), 0
+    while True:
+        async with db.begin() as session:
+            rows = await claim_deliveries(
+                session,
+                worker_id=worker_id,
+                issue_id=issue,
+                limit=_AT_ONCE,
+                now=clock.now(),
+                wave=REST_WAVE,
+            )
+        if not rows:
+            return done
+        outcomes = [
+            Outcome(row.row_id, row.attempts, DeliveryState.ACCEPTED, phase="dot", code=250)
+            for row in rows
+        ]
+        async with db.begin() as session:
+            done += await record_outcomes(session, worker_id, outcomes, clock.now())
