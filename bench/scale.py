@@ -25,7 +25,7 @@ from bench.result import Figure, Result
 from bench.sending import Relay, ours, plan
 from digest.clock import Clock
 from digest.rules.delivery import REST_WAVE, DeliveryState
-from digest.store.claims import claim_deliveries
+from digest.store.claims import claim_deliveries, take_turn_to_claim
 from digest.store.deliveries import record_outcomes
 from digest.store.handover import Outcome
 from digest.store.session import Database
@@ -143,6 +143,7 @@ async def _worker(db: Database, issue: int, worker_id: int) -> int:
     clock, done = Clock(), 0
     while True:
         async with db.begin() as session:
+            await take_turn_to_claim(session, worker_id)
             rows = await claim_deliveries(
                 session,
                 worker_id=worker_id,

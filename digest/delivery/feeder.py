@@ -22,6 +22,7 @@ from digest.rules.delivery import CANARY_WAVE, REST_WAVE, IssueState
 from digest.rules.retry import wait
 from digest.rules.throttle import Lane, issue_connections
 from digest.store import progress
+from digest.store.claims import take_turn_to_claim
 from digest.store.deliveries import Claimed, claim_deliveries
 from digest.store.notices import ClaimedNotice, claim_notices, expire_notices, next_notice_due
 from digest.store.poison import hold_poison, suspects
@@ -196,13 +197,13 @@ class Feeder:
         return sum(issue_connections(gate.hands) for gate in self.gates if gate.hands)
 
     async def _claim(self, agenda: _Agenda, limit: int) -> list[Claim]:
-        at = self.clock.monotonic()
-        now = self.clock.now()
         claims: list[Claim] = []
         open_gates = [gate for gate in self.gates if gate.pause < _PAUSED]
         if not open_gates:
             return []
         async with self.db.begin() as session:
+            await take_turn_to_claim(session, self.lease.worker_id)
+            at, now = self.clock.monotonic(), self.clock.now()
             if self.notices and agenda.notices:
                 notices = await self._claim_notices(session, open_gates, now)
                 claims += [Claim(row, at) for row in notices]

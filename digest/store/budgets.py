@@ -13,15 +13,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, select
 
 from digest.rules.shares import LEASE, Budget, equal_part, part_to_hold
 from digest.store.schema import budgets
 from digest.store.session import Session
+from digest.store.turns import take_turn
 from digest.store.types import insert
 from digest.store.workers import living
 
-_LOCK = 0x64696765_62756467  # "digebudg": whoever holds it sees all parts as they are
+_TURN = 0x64696765_62756467  # "digebudg": whoever has it sees all parts as they are
 _b = budgets
 
 
@@ -46,7 +47,7 @@ async def hold_parts(
     session: Session, worker_id: int, wanted: Sequence[Wanted], *, now: datetime
 ) -> Mapping[str, Part]:
     """Renew what a worker holds: its parts of ``wanted`` by name; all others are given up."""
-    await session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    await take_turn(session, _TURN)
     await session.execute(delete(_b).where(_b.c.expires_at <= now))
     rows = list(await session.execute(select(_b)))
     rows = await _without_dead(session, worker_id, rows, now=now)

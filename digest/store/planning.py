@@ -7,9 +7,10 @@ rows are not gone through a second time.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import func, select, update
 
 from digest.rules.brakes import canary_size
 from digest.rules.delivery import CANARY_WAVE, REST_WAVE
@@ -46,15 +47,16 @@ async def plan_issue(
     )
     size = canary_size(planned)
     if size == 0:
-        await _send_first(session, issue_id, deliveries.c.wave == REST_WAVE)
+        await _send_first(session, issue_id, await _next_in_line(session, issue_id, planned))
         await pass_canary(session, issue_id, now)
         return planned
     chosen = 0
     if not newest_first:
         numbers = _spread(range(before + 1, await _last_number(session) + 1), size, seed=issue_id)
-        chosen = await _send_first(session, issue_id, among(session, deliveries.c.id, numbers))
+        chosen = await _send_first(session, issue_id, numbers)
     if chosen < size:  # others' rows lie between ours, where another issue is planned just now
-        await _send_first(session, issue_id, _next_in_line(issue_id, size - chosen))
+        following = await _next_in_line(session, issue_id, size - chosen)
+        await _send_first(session, issue_id, following)
     return planned
 
 
@@ -73,20 +75,26 @@ def _spread(numbers: range, size: int, *, seed: int) -> list[int]:
     return [numbers[int((stretch + chance.random()) * step)] for stretch in range(size)]
 
 
-def _next_in_line(issue_id: int, size: int) -> ColumnElement[bool]:
-    rows = deliveries.alias("rest")
-    first = (
-        select(rows.c.id)
-        .where(in_state(*WAITING, name="rest"), rows.c.issue_id == issue_id)
-        .where(rows.c.wave == REST_WAVE)
-        .order_by(rows.c.not_before, rows.c.id)
+async def _next_in_line(session: Session, issue_id: int, size: int) -> Sequence[int]:
+    found = await session.scalars(
+        select(deliveries.c.id)
+        .where(in_state(*WAITING), deliveries.c.issue_id == issue_id)
+        .where(deliveries.c.wave == REST_WAVE)
+        .order_by(deliveries.c.not_before, deliveries.c.id)
         .limit(size)
     )
-    return deliveries.c.id.in_(first)
+    return found.all()
 
 
-async def _send_first(session: Session, issue_id: int, which: ColumnElement[bool]) -> int:
+async def _send_first(session: Session, issue_id: int, numbers: Sequence[int]) -> int:
+    """Move these rows of the issue to the front; how many there were.
+
+    Found by their numbers. By the index of the issue (hence the sum) PostgreSQL, which knows
+    nothing about rows that were written a moment ago, may compare each of them with each number.
+    """
     moved = await session.execute(
-        update(deliveries).where(deliveries.c.issue_id == issue_id, which).values(wave=CANARY_WAVE)
+        update(deliveries)
+        .where(among(session, deliveries.c.id, numbers), deliveries.c.issue_id + 0 == issue_id)
+        .values(wave=CANARY_WAVE)
     )
     return moved.rowcount
