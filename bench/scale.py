@@ -1,9 +1,13 @@
-"""Many workers on one PostgreSQL: how much more two and four send than one, and what the database
-bears of a hundred.
+"""Many readers and many workers on one PostgreSQL: planning, the first mail, two and four workers
+beside one, and what the database bears of a hundred.
 
-Workers send one issue together through a delay of 20 ms, each with as many connections; what the
-sink counts in a stretch in the middle is compared. The hundred only claim rows and record that they
-were accepted, without SMTP, from two processes. Arguments: ``--seconds 8``, ``--rows 200000``.
+Workers send one issue together through a delay of 20 ms, each with as many connections. A
+connection waits for the relay nearly all of the time then (about 50 messages a second), so that
+eight of them hold a worker and not the processor, of which four workers, the sink and the database
+need less than two cores; what the sink counts in a stretch in the middle is compared. The hundred
+claim rows and record that they were accepted, in turns as real ones do, without SMTP, from two
+processes on the same two cores. Arguments: ``--seconds 8``, ``--rows 200000`` of the hundred,
+``--readers 1000000``; ``--large``: also ten million (half an hour, 10 GB).
 """
 
 from __future__ import annotations
@@ -13,16 +17,24 @@ import asyncio
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import get_context
+from pathlib import Path
+
+import uvloop
+from sqlalchemy import text
 
 from bench import tools
 from bench.contestants import Ours
+from bench.crowd import make_crowd
 from bench.databases import fresh_databases
+from bench.first_mail import first_mail
 from bench.result import Figure, Result
-from bench.sending import Relay, ours, plan
+from bench.sender_large import measured as measured_large
+from bench.sending import Relay, approve, ours, plan, start
 from digest.clock import Clock
 from digest.rules.delivery import REST_WAVE, DeliveryState
 from digest.store.claims import claim_deliveries, take_turn_to_claim
@@ -40,20 +52,61 @@ _WARM = 6.0  # seconds until all have their parts and go at full speed
 _FLEET, _PROCESSES = 100, 2
 _AT_ONCE = 500  # rows of a claim
 _LEAST_ROWS = 40_000  # a second
+_MOST_SECONDS = {1_000_000: 10.0, 10_000_000: 120.0}  # of planning
+_MOST_WAIT = 2.0  # seconds from the slot to the first mail
 
 
 def run(args: Sequence[str]) -> Result:
-    """Rates of one, two and four workers; rows a second of a hundred."""
+    """Seconds of planning and to the first mail; rates of workers; rows a second of a hundred."""
     parser = argparse.ArgumentParser(prog="bench scale")
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--readers", type=int, default=1_000_000)
+    parser.add_argument("--large", action="store_true")
     given = parser.parse_args(list(args))
+    load = os.getloadavg()[0]
     with fresh_databases() as urls:
         database = Ours("postgresql", urls["postgresql"])
         figures = _workers(database, given.seconds)
         figures.append(_fleet(database, given.rows))
-    notes = {"connections of each": _CONNECTIONS, "load": os.getloadavg()[0]}
+    figures += _crowd(given.readers)
+    if given.large:
+        figures += _crowd(10_000_000, mail=False)
+        with fresh_databases() as urls, tools.sink() as server:
+            small = Ours("postgresql", urls["postgresql"])
+            figures += measured_large([small], server)
+    notes = {"connections of each": _CONNECTIONS, "rows of a claim": _AT_ONCE, "load": load}
     return Result("scale", tuple(figures), notes=notes)
+
+
+# Many readers.
+
+
+def _crowd(readers: int, *, mail: bool = True) -> list[Figure]:
+    """Planning for so many, twice, and then the first mail of a third issue."""
+    with fresh_databases() as urls, tempfile.TemporaryDirectory() as folder:
+        url = urls["postgresql"]
+        make_crowd(url, "crowd", readers)
+        seconds = [start(url, approve(url, "crowd")) for _ in range(2 if mail else 1)]
+        limit = _MOST_SECONDS.get(readers)
+        figures = [
+            Figure(f"plan {readers:,}, issue {number}", value, "s", limit)
+            for number, value in enumerate(seconds, 1)
+        ]
+        if mail:
+            asyncio.run(_stop_all(url))
+            wait, memory = first_mail(url, "crowd", Path(folder))
+            figures += [
+                Figure(f"slot to first mail, {readers:,} readers", wait, "s", _MOST_WAIT),
+                Figure("memory of a worker then", memory, "MB", _MOST_MEMORY),
+            ]
+        return figures
+
+
+async def _stop_all(url: str) -> None:
+    """Issues that were only planned are in nobody's way."""
+    async with await Database.open(url) as db, db.begin() as session:
+        await session.execute(text("UPDATE issues SET state = 'paused' WHERE state = 'sending'"))
 
 
 # Workers that send.
@@ -129,7 +182,7 @@ def _claim_and_record(url: str, issue: int, first: int, count: int) -> tuple[int
     """Rows that workers ``first`` and the ``count`` - 1 after it handled, and from when to when
     (monotonic, which all processes of a machine share).
     """
-    return asyncio.run(_handled(url, issue, first, count))
+    return uvloop.run(_handled(url, issue, first, count))
 
 
 async def _handled(url: str, issue: int, first: int, count: int) -> tuple[int, float, float]:

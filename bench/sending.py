@@ -45,14 +45,36 @@ def make_readers(url: str, slug: str, readers: int) -> None:
     asyncio.run(_make_readers(url, slug, readers))
 
 
+def approve(url: str, slug: str) -> int:
+    """A new issue of a newsletter, approved: its id."""
+    return asyncio.run(_approve(url, slug))
+
+
+def start(url: str, issue: int) -> float:
+    """Plan an approved issue; how many seconds that took."""
+    return asyncio.run(_start(url, issue))
+
+
 def plan(url: str, slug: str) -> int:
     """A new issue for all readers of a newsletter, approved and planned: its id."""
-    return asyncio.run(_plan(url, slug))
+    issue = approve(url, slug)
+    start(url, issue)
+    return issue
 
 
 def letter_of(url: str, slug: str) -> PeerLetter:
     """The message of such an issue, for the others."""
     return asyncio.run(_letter_of(url, slug))
+
+
+def settings(url: str, relay: Relay) -> dict[str, str]:
+    """What every process of ours is told."""
+    return {
+        "DIGEST_DATABASE_URL": url,
+        "DIGEST_RELAY_URL": relay.url,
+        "DIGEST_PUBLIC_URL": PUBLIC_URL,
+        "DIGEST_SECRET_KEY": KEY,
+    }
 
 
 def ours(
@@ -68,10 +90,7 @@ def ours(
 ) -> Program:
     """Our sender for a planned issue, in a process of its own; with ``keys`` it signs."""
     environment = {
-        "DIGEST_DATABASE_URL": url,
-        "DIGEST_RELAY_URL": relay.url,
-        "DIGEST_PUBLIC_URL": PUBLIC_URL,
-        "DIGEST_SECRET_KEY": KEY,
+        **settings(url, relay),
         "DIGEST_SENDER__UNRECORDED": str(unrecorded),
         "DIGEST_DKIM__SIGN": "always" if keys else "never",
         **({"DIGEST_DKIM__FOLDER": str(keys)} if keys else {}),
@@ -104,24 +123,28 @@ def _reader(number: int) -> ImportedReader:
     return ImportedReader(address, address, domain, f"Reader {number}")
 
 
-async def _plan(url: str, slug: str) -> int:
+async def _approve(url: str, slug: str) -> int:
     now = Clock().now()
+    async with await Database.open(url) as db, db.begin() as session:
+        newsletter = await get_newsletter(session, slug)
+        prepared = prepare_issue(
+            newsletter,
+            issue_text(next(_numbers)),
+            path="issue.md",
+            media={},
+            public_url=PUBLIC_URL,
+        )
+        stored = await store_issue(session, newsletter, prepared, now=now)
+        await approve_issue(session, stored.issue, stored.version.hash, by="bench", now=now)
+        return stored.issue.id
+
+
+async def _start(url: str, issue: int) -> float:
+    gate = Gate(parse_relays("smtp://127.0.0.1:25?tls=none"), KeyRing(KEY), PUBLIC_URL)
     async with await Database.open(url) as db:
-        async with db.begin() as session:
-            newsletter = await get_newsletter(session, slug)
-            prepared = prepare_issue(
-                newsletter,
-                issue_text(next(_numbers)),
-                path="issue.md",
-                media={},
-                public_url=PUBLIC_URL,
-            )
-            stored = await store_issue(session, newsletter, prepared, now=now)
-            digits = stored.version.hash
-            await approve_issue(session, stored.issue, digits, by="bench", now=now)
-        gate = Gate(parse_relays("smtp://127.0.0.1:25?tls=none"), KeyRing(KEY), PUBLIC_URL)
-        started = await start_issue(db, stored.issue.id, now=Clock().now(), gate=gate)
-        return started.issue_id
+        began = Clock.monotonic()
+        await start_issue(db, issue, now=Clock().now(), gate=gate)
+        return Clock.monotonic() - began
 
 
 async def _letter_of(url: str, slug: str) -> PeerLetter:
