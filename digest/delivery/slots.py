@@ -72,6 +72,11 @@ class SlotKeeper:
             log.info("slot", newsletter=one.newsletter, what=one.what, issue=one.issue)
         return done
 
+    async def next_moment(self, now: datetime) -> datetime | None:
+        """When something becomes due after ``now``, as far as is known."""
+        async with self.db.read() as session:
+            return await slots.next_moment(session, now)
+
     async def be_seen(self, now: datetime) -> None:
         """Say that the schedule is kept here, so that nobody begins to elsewhere unasked."""
         if self.machine:

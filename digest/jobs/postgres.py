@@ -92,6 +92,7 @@ class ProcrastinateEngine:
             self._running.cancel()
             await asyncio.wait([self._running])
             self._running = None
+        self._tasks.clear()  # whoever wakes one from now on is not heard
         for hint in self._hints:
             hint.cancel()
         await asyncio.gather(*self._hints, return_exceptions=True)

@@ -1,6 +1,13 @@
-"""The schedule by itself: every few seconds, what is due of the newsletters' send slots."""
+"""The schedule by itself: what is due of the newsletters' send slots, at the moment it is due.
+
+Every few seconds somebody looks; whoever sees that something will be due before the next look asks
+for one at that moment. Where it dies meanwhile, the next look is soon enough.
+"""
 
 from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
 
 from digest.clock import Clock
 from digest.delivery.slots import SlotKeeper
@@ -11,10 +18,15 @@ TICK = 5.0  # seconds
 
 
 def keep_slots(engines: Engines, keeper: SlotKeeper, clock: Clock, *, every: float = TICK) -> None:
-    """Now and every ``every`` seconds, whatever is due."""
+    """Now, every ``every`` seconds and at the moment it is due, whatever is due."""
 
     async def work() -> None:
-        await keeper.tick(clock.now())
+        now = clock.now()
+        await keeper.tick(now)
+        due = await keeper.next_moment(now)
+        if due is not None and due - now < timedelta(seconds=every):
+            seconds = (due - clock.now()).total_seconds()
+            asyncio.get_running_loop().call_later(max(seconds, 0), engines.shared.wake, "slots")
 
     async def be_seen() -> None:
         await keeper.be_seen(clock.now())

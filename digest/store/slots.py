@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import delete, exists, or_, select, update
+from sqlalchemy import delete, exists, func, or_, select, union_all, update
 
 from digest.rules.delivery import UNPLANNED, IssueState
 from digest.rules.slots import SlotReason, SlotState, written
@@ -78,6 +78,19 @@ async def released(session: Session, now: datetime) -> list[Slot]:
     """Slots that fired and whose issue may start now."""
     query = select(_s).where(_s.c.state == SlotState.FIRED, _s.c.release_at <= now)
     return [_slot(row) for row in await session.execute(query.order_by(_s.c.due_at))]
+
+
+async def next_moment(session: Session, after: datetime) -> datetime | None:
+    """When something becomes due next: a slot, a release, the time an issue has of its own."""
+    times = (
+        select(_s.c.due_at.label("at")).where(_s.c.state == SlotState.OPEN),
+        select(_s.c.release_at).where(_s.c.state.in_((SlotState.FIRED, SlotState.HELD))),
+        select(issues.c.scheduled_at).where(issues.c.state == IssueState.APPROVED),
+    )
+    each = union_all(*times).subquery()
+    query = select(func.min(each.c.at)).where(each.c.at > after)
+    found: datetime | None = (await session.execute(query)).scalar()
+    return found
 
 
 async def open_slot(

@@ -118,6 +118,22 @@ async def test_an_approved_issue_starts_when_the_undo_window_of_its_slot_is_over
     assert [one[1] for one in await scene.taken()] == [SlotState.FIRED] * 2
 
 
+async def test_what_becomes_due_next_is_known_of_slots_windows_and_times_of_an_issue_s_own(
+    scene: Scene,
+) -> None:
+    await scene.approved(183)
+    assert await scene.keeper.next_moment(MONDAY) == THURSDAY
+    own = await scene.approved(184)
+    async with scene.db.begin() as session:
+        await slots.schedule_issue(session, own, MONDAY + HOUR)
+    assert await scene.keeper.next_moment(MONDAY) == MONDAY + HOUR
+    assert await scene.keeper.next_moment(MONDAY + HOUR) == THURSDAY
+    await scene.tick(THURSDAY)
+    assert await scene.keeper.next_moment(THURSDAY) == THURSDAY + UNDO
+    await scene.tick(THURSDAY + UNDO)
+    assert await scene.keeper.next_moment(THURSDAY + UNDO) == THURSDAY + WEEK
+
+
 async def test_cancelled_within_the_window_nothing_goes_out_and_the_next_one_waits(
     scene: Scene,
 ) -> None:
