@@ -10,10 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from digest.errors import DigestError, SettingsError
 from digest.inbound.imap import find_mail, parse_imap, take_imap, watch_imap
 from digest.mail.tokens import TokenKind
+from digest.store.schema import feedback
 from digest.store.session import Database
 from tests.audience.came_back import ANNE, BART, Scene, a_scene
 from tests.delivery.stage import KEYS
@@ -64,6 +66,22 @@ async def test_mail_is_marked_as_what_it_was(scene: Scene, dovecot: Dovecot) -> 
     assert ["Seen" in one for one in marked] == [True, False]
     assert ["Flagged" in one for one in marked] == [False, True]
     assert await take_imap(scene.desk, parse_imap(dovecot.url())) == []
+
+
+async def test_two_schedulers_that_read_one_mailbox_count_each_mail_once(
+    scene: Scene, dovecot: Dovecot
+) -> None:
+    sent = await scene.sent()
+    for address in (ANNE, BART):
+        await asyncio.to_thread(deliver, dovecot, verp(sent[address]), dsn(to=BOX))
+    place = parse_imap(dovecot.url())
+    await asyncio.gather(*(take_imap(scene.desk, place) for _ in range(2)))
+    assert await scene.suppressed() == {ANNE, BART}
+    async with scene.db.read() as session:
+        owners = list(await session.scalars(select(feedback.c.delivery_id)))
+    assert sorted(owners) == sorted(sent[address] for address in (ANNE, BART))
+    marked = await asyncio.to_thread(flags, dovecot)
+    assert ["Seen" in one for one in marked] == [True, True]
 
 
 async def test_nothing_is_marked_before_it_is_committed(scene: Scene, dovecot: Dovecot) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from digest.clock import Clock
+from digest.errors import DatabaseError
 from digest.rules.shares import LEASE, Budget
 from digest.store.budgets import Part, Wanted, hold_parts
 from digest.store.schema import budgets
@@ -113,3 +115,17 @@ async def test_with_fewer_units_than_workers_the_first_have_one_each(db: Databas
         for at in (1, 2):
             units = [(await held(db, worker, few, at=at))["few"].units for worker in everybody]
         assert units == [1, 1, 0]
+
+
+async def test_a_worker_that_is_stopped_in_its_turn_holds_nobody_up_for_long(db: Database) -> None:
+    async with workers(db, 2) as (anne, bart):
+
+        async def stopped() -> None:
+            async with db.begin() as session:
+                await hold_parts(session, anne, [RATE], now=NOW)
+                async with asyncio.timeout(15):  # any other session may stand still for 20 s
+                    assert await held(db, bart, RATE) == {"rate": Part(10, 1)}
+
+        with pytest.raises(DatabaseError):
+            await stopped()
+        assert await held(db, bart, RATE, at=1) == {"rate": Part(10, 1)}

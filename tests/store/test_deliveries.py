@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from digest.clock import Clock
 from digest.rules.delivery import DeliveryState, IssueState, StateReason
+from digest.store.claims import take_turn_to_claim
 from digest.store.deliveries import (
     Outcome,
     cancel_departed,
@@ -87,6 +89,26 @@ async def test_a_claim_is_bounded_and_never_takes_a_row_twice(stage: Stage) -> N
     assert await claim(stage, 0) == []
     assert first[0].address == "anne@example.org"
     assert (first[0].attempts, first[0].maybe_sent, first[0].muted) == (1, False, ())
+
+
+async def test_workers_that_claim_at_the_same_time_take_turns_and_no_row_twice(
+    database: Database,
+) -> None:
+    stage = await set_stage(database, 40)
+    await stage.start()
+
+    async def in_turn(worker_id: int) -> list[int]:
+        async with database.begin() as session:
+            await take_turn_to_claim(session, worker_id)
+            now = Clock().now()
+            rows = await claim_deliveries(
+                session, worker_id=worker_id, issue_id=stage.issue_id, limit=5, now=now
+            )
+            return [row.row_id for row in rows]
+
+    claimed = await asyncio.gather(*(in_turn(number) for number in range(1, 9)))
+    assert [len(rows) for rows in claimed] == [5] * 8
+    assert len({row for rows in claimed for row in rows}) == 40
 
 
 async def test_the_date_of_a_message_is_that_of_its_first_claim(stage: Stage) -> None:
