@@ -42,11 +42,14 @@ async def _make_crowd(url: str, slug: str, readers: int) -> None:
     async with await Database.open(url) as db:
         async with db.begin() as session:
             newsletter = await create_newsletter(session, slug, now=now, **NEWSLETTER)  # type: ignore[arg-type]  # fields of a newsletter
-            given = {"domains": _DOMAINS, "readers": readers, "newsletter": newsletter.id}
+            given: dict[str, object] = {
+                "domains": _DOMAINS,
+                "readers": readers,
+                "newsletter": newsletter.id,
+                "now": now,
+            }
             for statement in _STATEMENTS:
                 wanted = {name: value for name, value in given.items() if f":{name}" in statement}
-                if ":now" in statement:
-                    wanted["now"] = now
                 await session.execute(text(statement), wanted)
         alone = db.engine.execution_options(isolation_level="AUTOCOMMIT")
         async with alone.connect() as session:

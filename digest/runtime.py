@@ -11,7 +11,6 @@ from digest.audience.leave import Leavers
 from digest.clock import Clock
 from digest.delivery.alerts import tell_brake
 from digest.delivery.checks import Gate
-from digest.delivery.doctor import Patient, examine_outside
 from digest.delivery.tally import Tally
 from digest.jobs.embedded import EmbeddedEngine
 from digest.jobs.engine import Engines
@@ -50,6 +49,9 @@ class Runtime:
         return away and self.settings.public_url.startswith("https://")
 
     async def _outside(self, from_address: str, return_path: str) -> Sequence[Check]:
+        # 4 MB, which senders need not have
+        from digest.delivery.doctor import Patient, examine_outside
+
         patient = Patient(self.settings, self.relays, self.keys)
         sendings = patient.sendings(from_address, return_path)
         return await examine_outside(patient, sendings, now=self.clock.now())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
@@ -19,10 +19,12 @@ from markdown_it.token import Token
 from digest.content.issue import TODO, Figure, Fragment, Issue, Item, ItemKind, Section
 from digest.content.links import canonical_url, is_web, link_target, with_utm
 from digest.content.markdown import FlawError, issue_markdown
-from digest.content.media import Media
 from digest.content.theme import Masthead
 from digest.errors import IssueFileError
 from digest.mail.message import Slot, slot_mark
+
+if TYPE_CHECKING:  # it brings along what reads pictures, 5 MB that senders need not have
+    from digest.content.media import Media
 
 __all__ = ["Block", "IssueLayout", "ItemLayout", "Link", "Picture", "SectionLayout", "lay_out"]
 

@@ -15,8 +15,6 @@ from difflib import get_close_matches
 from typing import Final
 from xml.parsers import expat
 
-from PIL.ImageColor import colormap
-
 from digest.content.mjml_tags import (
     CHOICES,
     HTML_INSIDE,
@@ -264,6 +262,8 @@ def _fits(kind: Kind, value: str) -> bool:
 
 
 def _is_colour(value: str) -> bool:
+    from PIL.ImageColor import colormap  # 5 MB, which senders need not have
+
     return bool(_COLOUR.fullmatch(value)) or value.lower() in colormap
 
 

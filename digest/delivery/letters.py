@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from digest.delivery.publish import compile_version
+from digest.delivery.compiled import compile_version
 from digest.delivery.session import Letter
 from digest.mail.message import CompiledMessage, Recipient
 from digest.mail.tokens import KeyRing, TokenKind

@@ -18,8 +18,8 @@ import structlog
 from digest.audience.feedback import REPLY
 from digest.content.notice import NoticeLook, render_notice, render_strip
 from digest.content.theme import Theme, load_theme
+from digest.delivery.compiled import compile_version
 from digest.delivery.identity import theme_of
-from digest.delivery.publish import compile_version
 from digest.delivery.session import Letter
 from digest.errors import AddressError, NotFoundError, ThemeError
 from digest.mail.address import parse_address

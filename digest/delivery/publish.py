@@ -19,10 +19,11 @@ from digest.content.issue_file import Issue, parse_issue
 from digest.content.lint import Finding, Known, blocking, check_issue
 from digest.content.media import Media, read_media
 from digest.content.render import Rendered, render_issue
+from digest.delivery.compiled import compile_version
 from digest.delivery.identity import identity_of, letterhead, masthead, theme_of
 from digest.delivery.known import what_is_known
 from digest.errors import ConflictError, InputError, IssueFileError, RefusedError
-from digest.mail.message import CompiledMessage, Slot, compile_message
+from digest.mail.message import CompiledMessage, compile_message
 from digest.rules.delivery import IssueState
 from digest.rules.slots import moment_of
 from digest.store.issues import (
@@ -244,18 +245,6 @@ async def load_outgoing(session: Session, version_id: int) -> Outgoing:
     version = await get_version(session, version_id)
     return Outgoing(
         compile_version(version), version.identity["return_path"], tuple(version.sections)
-    )
-
-
-def compile_version(
-    version: StoredVersion, *, extra: tuple[tuple[str, str], ...] = ()
-) -> CompiledMessage:
-    """The message of a stored version; ``extra`` headers are what a relay wants beside ours."""
-    return compile_message(
-        replace(letterhead(version.identity, version.subject), extra=extra),
-        html=version.html,
-        plain=version.plain,
-        slots=[Slot(**slot) for slot in version.slots],
     )
 
 
