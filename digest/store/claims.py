@@ -5,7 +5,7 @@ so nobody waits for a row that another one holds; SQLite needs no lock, since th
 
 Of many workers only a few claim at the same time (``take_turn_to_claim``). What others have claimed
 since a statement began still looks due to it: each such row is locked and found taken. A hundred
-workers at once cost the database's processor four times as much a row.
+workers at once cost the database's processor twice as much a row.
 
 This runs a hundred times a second, hence three things. Statements are text that is made once:
 building one of expressions costs as much as claiming 200 rows by it. What is claimed comes back as

@@ -1,21 +1,16 @@
-"""Rate, connections and back-off of a relay hold for all workers of a database together, and what a
-provider takes at the same time.
-"""
+"""Rate, connections and back-off of a relay hold for all workers of a database together."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 
 import pytest
 
 from digest.clock import Clock
 from digest.delivery.sender import Sender
-from digest.rules.relay import parse_relays
 from digest.store.session import Database
-from tests.build import a_reader
 from tests.delivery.stage import Stage, set_stage
 from tests.delivery.test_limits import most_within, watch
 from tests.fakes.relay import FakeRelay
@@ -30,12 +25,12 @@ async def db(postgres_url: str) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def serving(*senders: Sender, patience: float = 60) -> AsyncIterator[list[asyncio.Task[int]]]:
+async def serving(*senders: Sender) -> AsyncIterator[list[asyncio.Task[int]]]:
     """Workers that send whatever comes."""
     stop = asyncio.Event()
     tasks = [asyncio.create_task(sender.serve(stop)) for sender in senders]
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(60):
             yield tasks
     finally:
         stop.set()
@@ -100,43 +95,3 @@ async def test_what_a_relay_asks_of_one_worker_holds_for_all(db: Database) -> No
             await asyncio.sleep(1.5)
             assert len(relay.ledger) == before < 400
             assert max(times) < at
-
-
-async def test_a_provider_that_answers_slowly_holds_up_nobody_else_whoever_sends(
-    db: Database,
-) -> None:
-    stage = await set_stage(db, 60)
-    at_gmail = [f"reader{number}@gmail.com" for number in range(20)]
-    for address in at_gmail:
-        await a_reader(db, stage.newsletter, address=address)
-    async with FakeRelay() as relay:
-        gate = asyncio.Event()
-        for address in at_gmail:
-            relay.fault("DOT", "250 2.0.0 Ok", to=address, taken=True, gate=gate)
-        await stage.start(relay_url=relay.url())
-        (config,) = parse_relays(relay.url(connections=12))
-        config = replace(config, profile=replace(config.profile, answers_for_destination=True))
-        senders = [stage.sender(relay) for _ in range(3)]
-        for sender in senders:
-            sender.relays = (config,)
-        async with serving(*senders):
-            await stage.until("accepted", 60)  # everybody else
-            begun = {line for line in relay.commands if line.upper().startswith(b"RCPT")}
-            assert 0 < sum(b"gmail.com" in line for line in begun) <= 5
-            gate.set()
-            await stage.until("accepted", 80)
-    assert set(relay.recipients.values()) == {1}
-
-
-@pytest.mark.long
-async def test_neither_a_second_nor_a_minute_holds_more_than_the_rate_of_two_workers(
-    db: Database,
-) -> None:
-    async with FakeRelay() as relay:
-        stage = await begun(db, 70 * RATE, relay)
-        times = watch(relay)
-        senders = [stage.sender(url=relay.url(connections=6, rate=RATE)) for _ in range(2)]
-        async with serving(*senders, patience=240):
-            await stage.until("accepted", 70 * RATE)
-    assert most_within(times, 0.998) <= RATE
-    assert most_within(times, 59.998) <= 60 * RATE
