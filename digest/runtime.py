@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from digest.audience.feedback import FeedbackDesk
 from digest.audience.leave import Leavers
@@ -20,6 +21,9 @@ from digest.rules.relay import RelayConfig, parse_relays
 from digest.settings import Settings, is_loopback, keyring
 from digest.store.installation import ensure_installation
 from digest.store.session import Database
+
+if TYPE_CHECKING:
+    from digest.delivery.doctor import Patient
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +53,17 @@ class Runtime:
         return away and self.settings.public_url.startswith("https://")
 
     async def _outside(self, from_address: str, return_path: str) -> Sequence[Check]:
-        # 4 MB, which senders need not have
-        from digest.delivery.doctor import Patient, examine_outside
+        from digest.delivery.doctor import examine_outside  # 4 MB, which senders need not have
 
-        patient = Patient(self.settings, self.relays, self.keys)
-        sendings = patient.sendings(from_address, return_path)
-        return await examine_outside(patient, sendings, now=self.clock.now())
+        sendings = self.patient.sendings(from_address, return_path)
+        return await examine_outside(self.patient, sendings, now=self.clock.now())
+
+    @property
+    def patient(self) -> Patient:
+        """What the doctor examines."""
+        from digest.delivery.doctor import Patient  # as above
+
+        return Patient(self.settings, self.relays, self.keys)
 
     @property
     def engines(self) -> Engines:

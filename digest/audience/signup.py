@@ -19,13 +19,13 @@ import structlog
 
 from digest.audience.greeting import greet
 from digest.audience.wording import asked_words
-from digest.errors import DatabaseError
+from digest.errors import DatabaseError, RefusedError
 from digest.mail.address import Address, address_key, parse_address
 from digest.mail.tokens import KeyRing, TokenKind
 from digest.rules.providers import provider_of
 from digest.rules.signup import CONFIRM_WITHIN, SignupFacts, SignupLimits, SignupOutcome, decide
 from digest.rules.signup import mailbox_of as mailbox
-from digest.rules.subscription import PassPurpose, SuppressionReason
+from digest.rules.subscription import PassPurpose, SubscriptionState, SuppressionReason
 from digest.store.newsletters import Newsletter, newsletter_by_id
 from digest.store.notices import SIGN_UP_LANE, Notice, write_notice
 from digest.store.passes import NewPass, find_pass, use_pass, write_pass
@@ -231,6 +231,22 @@ class ConfirmationMail:
         )
         await write_notice(session, notice, now)
         return subscription_id
+
+
+async def resend_confirmation(
+    session: Session, newsletter: Newsletter, reader: Reader, public_url: str, now: datetime
+) -> None:
+    """Mail a reader who has asked, and not confirmed yet, another link; else RefusedError."""
+    waits = [
+        one
+        for one in reader.subscriptions
+        if one.newsletter_id == newsletter.id and one.state is SubscriptionState.PENDING
+    ]
+    if not waits or reader.suppressed_at is not None:
+        raise RefusedError("This reader waits for no confirmation.", where=reader.address)
+    asked = Signup(newsletter.id, reader.address, "operator", "operator")
+    mail = ConfirmationMail(newsletter, public_url, reader.language or newsletter.language)
+    await mail.write(session, reader.address, asked=asked, asked_at=now, now=now)
 
 
 @dataclass(frozen=True, slots=True)

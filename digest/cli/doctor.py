@@ -7,7 +7,6 @@ import sys
 from dataclasses import replace
 from datetime import timedelta
 from getpass import getpass
-from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -17,7 +16,8 @@ from digest.cli.connection import read_settings
 from digest.cli.doctor_mail import Arrived, send_and_read, send_and_wait
 from digest.cli.options import Json, OfNewsletter
 from digest.clock import Clock
-from digest.delivery.doctor import Patient, examine_machine, examine_outside
+from digest.delivery.doctor import Patient, examine_machine, examine_without, no_newsletter
+from digest.delivery.doctor import examine as examine_all
 from digest.errors import AddressError, DigestError, InputError
 from digest.inbound.imap import parse_imap
 from digest.mail.address import parse_address
@@ -25,7 +25,7 @@ from digest.rules.doctor.checkup import Check, Light, Record, in_order
 from digest.rules.relay import no_relay
 from digest.runtime import open_runtime
 from digest.settings import Settings, keyring
-from digest.store.newsletters import Newsletter, get_newsletter, list_newsletters
+from digest.store.newsletters import get_newsletter, list_newsletters
 from digest.store.session import Database
 
 _COLOURS = {
@@ -112,47 +112,25 @@ def _address(text: str) -> str:
 
 
 async def examine(settings: Settings, slug: str | None = None) -> list[Check]:
-    """Every row of an examination that sends nothing."""
+    """Every row of an examination that sends nothing, whether or not the database opens."""
     keys = keyring(settings) if settings.secret_key is not None else None
     patient = Patient.of(settings, keys)
-    checks, newsletters, offset, file = await _database(settings, slug)
-    now = Clock(offset).now()
-    sendings = [
-        sending
-        for one in newsletters
-        for sending in patient.sendings(one.from_address, one.return_path)
-    ]
-    if not patient.relays:
-        error = no_relay()
-        checks.append(Check("relay-reach", "DIGEST_RELAY_URL", Light.RED, error.message, error.fix))
-    checks += await examine_outside(patient, sendings, now=now)
-    checks += await examine_machine(patient, database_file=file, offset=offset, now=now)
-    return in_order(checks)
-
-
-async def _database(
-    settings: Settings, slug: str | None
-) -> tuple[list[Check], list[Newsletter], timedelta, Path | None]:
-    """The row about the database, and what is in it; nothing where it cannot be opened."""
     try:
         db = await Database.open(settings.database_url)
     except DigestError as error:
-        row = Check("database", error.where, Light.RED, error.message, error.fix)
-        return [row, _no_newsletter("the database cannot be read")], [], timedelta(0), None
+        now = Clock().now()
+        checks = [Check("database", error.where, Light.RED, error.message, error.fix)]
+        checks.append(no_newsletter("the database cannot be read"))
+        checks += await examine_without(patient, [], now=now)
+        nowhere, even = None, timedelta(0)
+        checks += await examine_machine(patient, database_file=nowhere, offset=even, now=now)
+        return in_order(checks)
     async with db:
-        offset = await db.clock_offset()
-        row = Check("database", str(db), Light.GREEN, "it answers, and its tables are up to date")
         async with db.read() as session:
-            found: list[Newsletter] = await list_newsletters(session)
-            if slug is not None:
-                found = [await get_newsletter(session, slug)]
-        rows = [row] if found else [row, _no_newsletter("there is no newsletter yet")]
-        return rows, found, offset, db.path
-
-
-def _no_newsletter(why: str) -> Check:
-    found = f"{why}, so no domain could be looked at"
-    return Check("newsletter", "", Light.SKIPPED, found, "Make one: digest newsletter create.")
+            one = None if slug is None else await get_newsletter(session, slug)
+            found = await list_newsletters(session) if one is None else [one]
+        now = Clock(await db.clock_offset()).now()
+        return await examine_all(patient, db, found, now=now)
 
 
 def show(checks: list[Check], *, as_json: bool) -> None:

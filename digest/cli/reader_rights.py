@@ -6,15 +6,13 @@ import json
 from typing import Any
 
 from digest.audience.own_data import erase_reader, export_reader
-from digest.audience.signup import ConfirmationMail
+from digest.audience.signup import resend_confirmation as ask_again
 from digest.cli import output
 from digest.cli.connection import connected
 from digest.cli.options import Json, OfNewsletter
-from digest.errors import NotFoundError, RefusedError
-from digest.rules.subscription import SubscriptionState
+from digest.errors import NotFoundError
 from digest.store.newsletters import get_newsletter
 from digest.store.session import Session
-from digest.store.signups import Signup
 from digest.store.subscribers import Reader, find_reader
 
 
@@ -95,18 +93,8 @@ async def resend_confirmation(
     async with connected() as found, found.db.begin() as session:
         newsletter = await get_newsletter(session, slug)
         reader = await _reader(session, address)
-        waits = [
-            one
-            for one in reader.subscriptions
-            if one.newsletter_id == newsletter.id and one.state is SubscriptionState.PENDING
-        ]
-        if not waits or reader.suppressed_at is not None:
-            raise RefusedError("This reader waits for no confirmation.", where=address)
-        asked = Signup(newsletter.id, reader.address, "operator", "operator")
-        language = reader.language or newsletter.language
-        mail = ConfirmationMail(newsletter, found.settings.public_url, language)
-        now = found.clock.now()
-        await mail.write(session, reader.address, asked=asked, asked_at=now, now=now)
+        public_url, now = found.settings.public_url, found.clock.now()
+        await ask_again(session, newsletter, reader, public_url, now)
     told = {"newsletter": newsletter.slug, "address": reader.address, "queued": True}
     output.result(told, as_json=as_json, text="A confirmation is on its way.")
     return 0

@@ -45,8 +45,10 @@ from digest.rules.doctor.signature import (
     judge_provider_keys,
     no_key,
 )
-from digest.rules.relay import RelayConfig, parse_relays
+from digest.rules.relay import RelayConfig, no_relay, parse_relays
 from digest.settings import Settings, is_loopback
+from digest.store.newsletters import Newsletter
+from digest.store.session import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,42 @@ async def _asked(
 
 async def _at_once(checks: list[Check]) -> list[Check]:
     return checks
+
+
+async def examine(
+    patient: Patient, db: Database, newsletters: Sequence[Newsletter], *, now: datetime
+) -> list[Check]:
+    """Every row about an installation whose database is open, for these newsletters."""
+    sendings = [
+        sending
+        for one in newsletters
+        for sending in patient.sendings(one.from_address, one.return_path)
+    ]
+    answers = "it answers, and its tables are up to date"
+    checks = [Check("database", str(db), Light.GREEN, answers)]
+    if not newsletters:
+        checks.append(no_newsletter("there is no newsletter yet"))
+    offset = await db.clock_offset()
+    checks += await examine_without(patient, sendings, now=now)
+    checks += await examine_machine(patient, database_file=db.path, offset=offset, now=now)
+    return in_order(checks)
+
+
+def no_newsletter(why: str) -> Check:
+    """That no domain could be looked at."""
+    found = f"{why}, so no domain could be looked at"
+    return Check("newsletter", "", Light.SKIPPED, found, "Make one: digest newsletter create.")
+
+
+async def examine_without(
+    patient: Patient, sendings: Sequence[Sending], *, now: datetime
+) -> list[Check]:
+    """What needs no database; that there is no relay is one of it."""
+    checks = []
+    if not patient.relays:
+        error = no_relay()
+        checks.append(Check("relay-reach", "DIGEST_RELAY_URL", Light.RED, error.message, error.fix))
+    return checks + await examine_outside(patient, sendings, now=now)
 
 
 async def examine_outside(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select, text
 
 from digest.store.schema import audit
 from digest.store.session import Session
@@ -44,6 +44,17 @@ async def list_deeds(session: Session, *, before: int | None = None, limit: int)
     if before is not None:
         query = query.where(audit.c.id < before)
     return [Deed(*row) for row in await session.execute(query)]
+
+
+async def refused_since(session: Session, who: str, action: str, since: datetime) -> int:
+    """How often somebody was refused this from a moment on, in whatever process."""
+    query = select(func.count()).where(
+        audit.c.result == text("'refused'"),  # written out, for the index
+        audit.c.who == _cut(who, 320),
+        audit.c.at >= since,
+        audit.c.action == action,
+    )
+    return int((await session.execute(query)).scalar_one())
 
 
 def _cut(text: str, most: int) -> str:

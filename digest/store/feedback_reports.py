@@ -15,11 +15,12 @@ from digest.store.session import Session
 
 @dataclass(frozen=True, slots=True)
 class Which:
-    """Which rows: of an issue, with an effect, or those nobody could read."""
+    """Which rows: of an issue, of a reader, with an effect, or those nobody could read."""
 
     issue_id: int | None = None
     effect: Effect | None = None
     unclassified: bool = False
+    subscriber_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,18 @@ class CameBack:
     sample: str | None
 
 
-async def list_feedback(session: Session, which: Which, *, limit: int = 100) -> list[CameBack]:
-    """What came back, the newest first."""
+async def list_feedback(
+    session: Session, which: Which, *, before: int | None = None, limit: int = 100
+) -> list[CameBack]:
+    """What came back, the newest first; the next page is ``before`` the last id of this one."""
     columns = [feedback.c[name] for name in CameBack.__slots__]
     query = select(*columns).order_by(feedback.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(feedback.c.id < before)
     if which.issue_id is not None:
         query = query.where(feedback.c.issue_id == which.issue_id)
+    if which.subscriber_id is not None:
+        query = query.where(feedback.c.subscriber_id == which.subscriber_id)
     if which.effect is not None:
         query = query.where(feedback.c.effect == which.effect)
     if which.unclassified:

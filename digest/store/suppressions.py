@@ -21,6 +21,7 @@ from digest.store.session import Session
 
 _t = schema.suppressions
 _LASTING = (SuppressionReason.COMPLAINED, SuppressionReason.OPERATOR)  # no click lifts these
+_LOOKED_UP = 20_000  # addresses, for one page of suppressions
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +223,68 @@ class Evidence:
     reason: SuppressionReason
     evidence: str
     created_at: datetime
+
+
+async def evidence_of(session: Session, address_key: str) -> list[Evidence]:
+    """Why nothing is mailed to one address, the latest first."""
+    names = schema.newsletters
+    hashed = address_hash(await read_pepper(session), address_key)
+    query = (
+        select(_t.c.id, names.c.slug, _t.c.reason, _t.c.evidence, _t.c.created_at)
+        .select_from(_t.outerjoin(names, names.c.id == _t.c.newsletter_id))
+        .where(_t.c.address_hash == hashed, _t.c.lifted_at.is_(None))
+        .order_by(_t.c.id.desc())
+    )
+    return [
+        Evidence(row.id, None, row.slug, row.reason, row.evidence or "", row.created_at)
+        for row in await session.execute(query)
+    ]
+
+
+async def latest_evidence(
+    session: Session, *, before: int | None = None, limit: int = 50
+) -> list[Evidence]:
+    """What holds, the latest first; the next page is ``before`` the last id of this one.
+
+    Who is meant is looked up among the readers no newsletter mails, who have an index.
+    """
+    names = schema.newsletters
+    query = (
+        select(
+            _t.c.id, _t.c.address_hash, names.c.slug, _t.c.reason, _t.c.evidence, _t.c.created_at
+        )
+        .select_from(_t.outerjoin(names, names.c.id == _t.c.newsletter_id))
+        .where(_t.c.lifted_at.is_(None))
+        .order_by(_t.c.id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.where(_t.c.id < before)
+    rows = (await session.execute(query)).all()
+    addresses = await _addresses(session, min(row.created_at for row in rows)) if rows else {}
+    return [
+        Evidence(
+            id=row.id,
+            address=addresses.get(row.address_hash),
+            newsletter=row.slug,
+            reason=row.reason,
+            evidence=row.evidence or "",
+            created_at=row.created_at,
+        )
+        for row in rows
+    ]
+
+
+async def _addresses(session: Session, since: datetime) -> dict[str, str]:
+    """The addresses of who was suppressed from a moment on, by their hashes; not of everybody."""
+    readers, pepper = schema.subscribers, await read_pepper(session)
+    known = await session.execute(
+        select(readers.c.address, readers.c.address_key)
+        .where(readers.c.suppressed_at >= since)
+        .order_by(readers.c.suppressed_at)
+        .limit(_LOOKED_UP)
+    )
+    return {address_hash(pepper, row.address_key): row.address for row in known}
 
 
 async def list_evidence(

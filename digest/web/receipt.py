@@ -54,6 +54,7 @@ class Place:
     layout: str
     values: dict[str, Any]  # what the layout needs
     facts: tuple[Fact, ...] = ()  # what else is known of this send
+    template: str = "receipt.html"  # or one that extends it
 
 
 FindPlace = Callable[[Request], Place]
@@ -99,7 +100,7 @@ class ReceiptPages:
             places = await destination_counts(session, issue.id, limit=_MOST)
         shown = sheet_of(newsletter, issue, counted, places, path=place.path)
         values = {"sheet": shown, "facts": (*shown.facts, *place.facts)}
-        return page("receipt.html", {**_frame(place), **values})
+        return page(place.template, {**_frame(place), **values})
 
     async def rows(self, request: Request) -> Response:
         """The rows behind a number."""

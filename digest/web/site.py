@@ -25,6 +25,7 @@ from digest.web.recent import KEEP_SECONDS, RecentPages
 
 if TYPE_CHECKING:
     from digest.delivery.checks import Gate
+    from digest.delivery.doctor import Patient
     from digest.mail.tokens import KeyRing
     from digest.runtime import Runtime
     from digest.store.session import Database
@@ -80,6 +81,7 @@ class Site:
     gate: Gate | None = (
         None  # what must hold before an issue goes out; None: nothing goes from here
     )
+    patient: Patient | None = field(default=None, repr=False)  # what the doctor examines
     metrics_token: str = field(default="", repr=False)
     stream_seconds: float = 60.0  # of one stream of events; then the browser asks again
     tally: Tally = field(default_factory=Tally)
@@ -113,6 +115,7 @@ class Site:
             feedback=runtime.feedback_desk,
             themes=settings.themes,
             gate=runtime.gate,
+            patient=runtime.patient,
             metrics_token=settings.metrics_token.get_secret_value(),
             tally=runtime.tally,
             asker=Asker.of(settings),

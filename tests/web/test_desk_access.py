@@ -6,11 +6,13 @@ import re
 
 import httpx2
 import pytest
+from sqlalchemy import update
 
 from digest.access.sessions import form_token_of
 from digest.access.users import add_user, follow_link
 from digest.rules.rights import Role
-from digest.store.audit import list_deeds
+from digest.store.audit import list_deeds, write_down
+from digest.store.schema import audit
 from digest.store.user_sessions import end_sessions, list_sessions
 from digest.store.users import User
 from digest.web.app import Site
@@ -140,6 +142,24 @@ async def test_who_tries_too_often_is_held_back_also_with_the_right_password(sit
         assert set(seen) == {403}
         assert (last.status_code, last.headers["retry-after"]) == (429, "600")
         assert "set-cookie" not in last.headers
+
+
+async def test_tries_at_one_address_are_counted_wherever_they_come_from(site: Site) -> None:
+    """Also by another process: what was refused is in the database."""
+    await anne(site)
+    now = site.clock.now()
+    async with site.db.begin() as session:
+        for _ in range(49):
+            await write_down(session, ANNE, "sign in", result="refused", now=now)
+    async with a_browser(site) as client:
+        assert (await sign_in(client, "wrong")).status_code == 403
+    async with a_browser(site) as client:
+        assert (await sign_in(client, address=ANNE.upper())).status_code == 429
+    async with site.db.begin() as session:
+        long_ago = update(audit).values(at=now - timedelta(minutes=11))
+        await session.execute(long_ago)
+    async with a_browser(site) as client:
+        assert (await sign_in(client)).status_code == 303
 
 
 async def test_a_form_of_another_page_session_or_site_changes_nothing(site: Site) -> None:

@@ -40,6 +40,8 @@ feedback = Table(
     partial_index(
         "ix_feedback_issue_id", "issue_id", "destination_id", where="issue_id IS NOT NULL"
     ),
+    partial_index("ix_feedback_quarantined", "id", where="effect = 'quarantined'"),
+    partial_index("ix_feedback_unread", "id", where="kind = 'not-bounce' OR reason = 'undefined'"),
     partial_index("ix_feedback_ask_at", "ask_at", where="ask_at IS NOT NULL"),
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Column, Index, String, Table, Text
 
 from digest.rules.rights import Role
-from digest.store.tables.columns import at, id_column, metadata, one_of, reference
+from digest.store.tables.columns import at, id_column, metadata, one_of, partial_index, reference
 from digest.store.types import EnumText
 
 users = Table(
@@ -56,4 +56,5 @@ audit = Table(
     Column("action", String(64), nullable=False),
     Column("subject", String(400), nullable=False, server_default=""),
     Column("result", String(400), nullable=False, server_default="done"),
+    partial_index("ix_audit_refused", "who", "at", where="result = 'refused'"),
 )

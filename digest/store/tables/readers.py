@@ -34,6 +34,9 @@ subscribers = Table(
     at("suppressed_at"),  # while one of suppressions names this address for every newsletter
     at("created_at", null=False),
     Index("ix_subscribers_destination_id", "destination_id"),
+    partial_index(
+        "ix_subscribers_suppressed_at", "suppressed_at", where="suppressed_at IS NOT NULL"
+    ),
     sqlite_autoincrement=True,
 )
 
@@ -108,6 +111,7 @@ consent_events = Table(
     Column("detail", Json),
     at("at", null=False),
     Index("ix_consent_events_subscription_id", "subscription_id", "id"),
+    partial_index("ix_consent_events_left", "at", where="kind = 'left'"),
 )
 
 # What readers were asked, word for word; kept for as long as the consents that name it.

@@ -25,6 +25,26 @@ class Curve:
     height: int = HEIGHT
 
 
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """A number for each hour as a bar: x and height, in a frame of 100 by 20."""
+
+    each: tuple[tuple[float, float], ...]
+    width: float
+    highest: int
+
+
+def bars(numbers: Sequence[int]) -> Bars:
+    """A bar for each of ``numbers``; the highest fills the frame."""
+    highest = max(numbers, default=0)
+    step = 100 / max(1, len(numbers))
+    each = tuple(
+        (place * step, 20 * number / highest if highest else 0.0)
+        for place, number in enumerate(numbers)
+    )
+    return Bars(each, step * 0.8, highest)
+
+
 def curve(points: Sequence[tuple[date, int]]) -> Curve | None:
     """The curve through ``points`` (in the order of days); None for less than two."""
     if len(points) < 2:

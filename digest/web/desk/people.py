@@ -12,7 +12,6 @@ from digest.store.audit import list_deeds
 from digest.store.session import Session
 from digest.store.user_sessions import list_sessions
 from digest.store.users import User, list_users, user_by_id
-from digest.web.desk.account import number_in
 from digest.web.desk.doors import Door
 from digest.web.desk.visit import HOME, Visit
 
@@ -84,7 +83,7 @@ async def remove(visit: Visit) -> Response:
 
 async def log(visit: Visit) -> Response:
     """Show what everybody did, the latest first."""
-    before = number_in(visit.asked("before")) if visit.asked("before") else None
+    before = visit.number("before")
     async with visit.site.db.read() as session:
         found = await list_deeds(session, before=before, limit=_PER_PAGE + 1)
     more = found[_PER_PAGE - 1].id if len(found) > _PER_PAGE else None

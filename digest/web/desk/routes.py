@@ -8,14 +8,19 @@ from starlette.routing import Route
 
 from digest.web.desk import (
     account,
+    doctor,
+    feedback,
     inbox,
     issues,
     moves,
     newsletter,
     overview,
     people,
+    readers,
     receipts,
+    relays,
     sign_in,
+    suppressions,
     writing,
 )
 from digest.web.desk.doors import Door, routes_of
@@ -30,6 +35,11 @@ DOORS: tuple[Door, ...] = (
     *inbox.DOORS,
     *newsletter.DOORS,
     *receipts.DOORS,
+    *readers.DOORS,
+    *suppressions.DOORS,
+    *feedback.DOORS,
+    *relays.DOORS,
+    *doctor.DOORS,
     *account.DOORS,
     *people.DOORS,
 )

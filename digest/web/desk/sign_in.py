@@ -1,14 +1,15 @@
 """The way in: signing in, and the link with which somebody sets their password.
 
-Whoever is wrong learns nothing but that, after as long a time. Tries are counted for each network
-and for each address, also one nobody has.
+Whoever is wrong learns nothing but that, after as long a time. Tries are counted for each network in
+this process, and for each address, also one nobody has, in the log of what was done: whichever
+process was asked.
 """
 
 from __future__ import annotations
 
 import hmac
 import re
-from dataclasses import dataclass, field
+from datetime import timedelta
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -19,7 +20,7 @@ from digest.access.passwords import SHORTEST
 from digest.access.sessions import begin_session, sign_out, visitor_of
 from digest.access.users import follow_link, known_user, link_of
 from digest.errors import InputError, NotFoundError
-from digest.store.audit import write_down
+from digest.store.audit import refused_since, write_down
 from digest.store.users import User, user_by_id
 from digest.web.client import Turnstile, client_net
 from digest.web.desk.visit import (
@@ -36,15 +37,10 @@ from digest.web.security import is_own
 from digest.web.site import Site, site_of
 
 _TO = re.compile(r"/desk(?:/[A-Za-z0-9._~/-]*)?")
-_AGAIN_AFTER = "600"
-
-
-@dataclass(slots=True)
-class Tries:
-    """How often a network may try, and how often an address may be tried."""
-
-    networks: Turnstile = field(default_factory=lambda: Turnstile(20, 600.0))
-    addresses: Turnstile = field(default_factory=lambda: Turnstile(50, 600.0))
+_COUNTED = timedelta(minutes=10)
+_AGAIN_AFTER = "600"  # seconds
+_FROM_A_NETWORK = 20
+_MOST = 50  # refusals of one address
 
 
 async def sign_in(request: Request) -> Response:
@@ -55,7 +51,7 @@ async def sign_in(request: Request) -> Response:
     form = await read_form(request)
     if not is_own(request):
         return plain_page(site, "not_ours.html", status=403)
-    if not _may_try(request, site, form.one("address")):
+    if not await _may_try(request, site, form.one("address")):
         wait = {"to": _where(form.one("to")), "address": "", "problem": "often"}
         answer = plain_page(site, "sign_in.html", wait, status=429)
         answer.headers["retry-after"] = _AGAIN_AFTER
@@ -73,8 +69,9 @@ async def _signed_in(request: Request, site: Site, form: Form) -> Response:
         now=site.clock.now(),
     )
     if user is None:
+        who, now = address.casefold(), site.clock.now()
         async with site.db.begin() as session:
-            await write_down(session, address, "sign in", result="refused", now=site.clock.now())
+            await write_down(session, who, "sign in", result="refused", now=now)
         return _form(site, to=to, address=address, problem="wrong", status=403)
     answer = RedirectResponse(site.path(to), 303)
     return answer if await _begin(request, site, user, answer) else _form(site, to=to)
@@ -111,14 +108,22 @@ def _where(asked: str) -> str:
     return asked if _TO.fullmatch(asked) and ".." not in asked else HOME
 
 
-def _may_try(request: Request, site: Site, address: str) -> bool:
+async def _may_try(request: Request, site: Site, address: str) -> bool:
+    if not _from_here(request, site):
+        return False
+    since = site.clock.now() - _COUNTED
+    async with site.db.read() as session:
+        refused = await refused_since(session, address.casefold(), "sign in", since)
+    return refused < _MOST
+
+
+def _from_here(request: Request, site: Site) -> bool:
+    """Whether the network has tries left."""
     state = request.app.state
     if not hasattr(state, "desk_tries"):
-        state.desk_tries = Tries()
-    tries: Tries = state.desk_tries
-    now = site.clock.monotonic()
-    from_here = tries.networks.passes(client_net(request, site.proxies), now)
-    return tries.addresses.passes(address.casefold()[:320], now) and from_here
+        state.desk_tries = Turnstile(_FROM_A_NETWORK, _COUNTED.total_seconds())
+    tries: Turnstile = state.desk_tries
+    return tries.passes(client_net(request, site.proxies), site.clock.monotonic())
 
 
 async def welcome(request: Request) -> Response:
@@ -132,7 +137,7 @@ async def welcome(request: Request) -> Response:
     if request.method != "POST":
         return _welcome(site, user)
     form = await read_form(request)
-    if not is_own(request) or not _may_try(request, site, "a link"):
+    if not is_own(request) or not _from_here(request, site):
         return plain_page(site, "not_ours.html", status=403)
     try:
         if not _same(form.raw("password"), form.raw("again")):

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -25,6 +27,7 @@ from digest.web.site import Site, site_of, tour_values
 
 HOME = "/desk"
 SIGN_IN = f"{HOME}/sign-in"
+_DIGITS = 18  # what both databases take as a number
 # Forms are asked for by pages of ours only; a referrer within the site gives nothing away and lets
 # browsers say where a form came from.
 _PRIVATE = {"referrer-policy": "same-origin", "x-robots-tag": "noindex, nofollow"}
@@ -60,6 +63,13 @@ class Visit:
         """What the query says, "" where it says nothing."""
         return self.request.query_params.get(name, "").strip()
 
+    def number(self, name: str) -> int | None:
+        """The number in the query, None where it says nothing; 404 for what is no number."""
+        text = self.asked(name)
+        if text and not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
+            raise HTTPException(404)
+        return int(text) if text else None
+
     def page(
         self,
         template: str,
@@ -91,10 +101,11 @@ class Visit:
             **tour_values(self.request),
         }
 
-    def see(self, path: str, *, done: str = "") -> Response:
+    def see(self, path: str, *, done: str = "", query: Mapping[str, str] | None = None) -> Response:
         """Go to a page of the desk, which says what was done: a word of ``words.SAID``."""
-        query = f"?done={done}" if done else ""
-        return RedirectResponse(self.site.path(path) + query, 303)
+        asked = {**(query or {}), **({"done": done} if done else {})}
+        more = f"?{urlencode(asked)}" if asked else ""
+        return RedirectResponse(self.site.path(path) + more, 303)
 
 
 async def newsletters_of(site: Site) -> tuple[Newsletter, ...]:

@@ -11,6 +11,11 @@ TABS: Final = (
     ("links", "/n/{here}/links", "Links", "write"),
     ("themes", "/n/{here}/themes", "Themes", "approve"),
     ("settings", "/n/{here}/settings", "Settings", "approve"),
+    ("readers", "/n/{here}/readers", "Readers", "readers"),
+    ("suppressions", "/suppressions", "Never mailed", "readers"),
+    ("feedback", "/feedback", "Came back", "readers"),
+    ("relays", "/relays", "Relays", "system"),
+    ("doctor", "/doctor", "Doctor", "system"),
 )
 
 # The page one sees next says so, by the word in its address.
@@ -38,6 +43,17 @@ SAID: Final[Mapping[str, str]] = {
     "resumed": "It goes on.",
     "cancelled": "Cancelled: nobody else gets it.",
     "resent": "It is queued once more for those it did not reach.",
+    "added": "Subscribed; how they agreed is kept.",
+    "reader-changed": "Changed.",
+    "ended": "Ended: no message of it starts any more.",
+    "asked-again": "Another link to confirm is on its way.",
+    "suppressed": "Nothing is mailed to this address any more.",
+    "lifted": "This address may be mailed again; who left still gets nothing.",
+    "erased": "Erased from every table; a keyed hash keeps the address out.",
+    "taught": "Taught: from the next bounce on.",
+    "forgotten": "Forgotten.",
+    "believed": "Believed: nothing is mailed to them any more.",
+    "dropped": "Dropped: they are mailed as before.",
     "role": "The role is changed; they sign in again.",
     "removed": "Removed, and signed out everywhere.",
 }
