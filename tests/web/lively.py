@@ -1,11 +1,12 @@
 """An installation in the middle of its week, as the desk's pages are looked at and judged.
 
-Six hundred readers, four issues that went out and a fifth on its way, one approved and one draft
+Hundreds of readers, four issues that went out and a fifth on its way, one approved and one draft
 with something to mend; a provider that refuses, bounces, complaints, and mail nobody could read.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,7 +28,7 @@ from digest.store.subscribers import add_reader
 from digest.store.suppressions import suppress
 from tests.build import KEY, a_newsletter, an_installation, an_issue, issue_text
 
-READERS = 600
+Text = Callable[[int], str]
 _DOMAINS = ("gmail.com", "outlook.com", "example.org", "gmx.net", "example.edu", "yahoo.com")
 _FIRST = ("Anne", "Bart", "Cris", "Dana", "Emil", "Fatma", "Goran", "Hana", "Ivo", "Jule")
 _REFUSED: dict[str, Any] = {
@@ -58,23 +59,26 @@ class Lively:
     now: datetime
 
 
-async def lively(db: Database, now: datetime, *, word: str = "") -> Lively:
-    """Make it. ``word`` stands in whatever others may have written."""
+async def lively(
+    db: Database, now: datetime, *, word: str = "", readers: int = 600, text: Text = issue_text
+) -> Lively:
+    """Make it. ``word`` stands in whatever others may have written; ``text`` is that of an issue by
+    its number.
+    """
     keys = KeyRing(KEY)
     await an_installation(db, fingerprint=keys.fingerprint)
     name = word or "A Weekly"
     newsletter = await a_newsletter(db, name=name, description=name, schedule="thu 09:00")
     await a_newsletter(db, "maps", name=word or "Maps & Models")
-    await _readers(db, newsletter, word, now)
+    await _readers(db, newsletter, readers, word, now)
     for number, weeks in ((178, 4), (179, 3), (180, 2), (181, 1)):
-        await _sent(db, newsletter, number, now - timedelta(weeks=weeks), word)
-    moving = await _on_its_way(db, newsletter, now, word)
-    text = issue_text(183, words=word or "four items")
-    ready = await an_issue(db, newsletter, 183, text=text)
+        await _sent(db, newsletter, text(number), now - timedelta(weeks=weeks), word)
+    moving = await _on_its_way(db, newsletter, text(182), now, word)
+    ready = await an_issue(db, newsletter, 183, text=text(183))
     async with db.begin() as session:
         await approve_version(session, ready.issue.id, ready.version.hash, by="Cris", now=now)
-    text = issue_text(184).replace("(https://github.com/owner/repository)", "(TODO)")
-    await an_issue(db, newsletter, 184, text=text)
+    wrong = text(184).replace("(https://github.com/owner/repository)", "(TODO)")
+    await an_issue(db, newsletter, 184, text=wrong)
     async with db.begin() as session:
         await _grown(session, newsletter, now)
         await _unhappy(session, word, now)
@@ -82,9 +86,11 @@ async def lively(db: Database, now: datetime, *, word: str = "") -> Lively:
     return Lively(newsletter, moving, now)
 
 
-async def _readers(db: Database, newsletter: Newsletter, word: str, now: datetime) -> None:
+async def _readers(
+    db: Database, newsletter: Newsletter, count: int, word: str, now: datetime
+) -> None:
     people = []
-    for number in range(READERS):
+    for number in range(count):
         first = _FIRST[number % len(_FIRST)]
         domain = _DOMAINS[number * number % 17 % len(_DOMAINS)]
         address = f"{first.lower()}{number}@{domain}"
@@ -107,10 +113,8 @@ async def _readers(db: Database, newsletter: Newsletter, word: str, now: datetim
             )
 
 
-async def _published(
-    db: Database, newsletter: Newsletter, number: int, at: datetime, word: str
-) -> int:
-    stored = await an_issue(db, newsletter, number, text=issue_text(number, words=word or "words"))
+async def _published(db: Database, newsletter: Newsletter, text: str, at: datetime) -> int:
+    stored = await an_issue(db, newsletter, text=text)
     async with db.begin() as session:
         await approve_version(session, stored.issue.id, stored.version.hash, by="Cris", now=at)
         await move_issue(session, stored.issue.id, IssueState.SENDING, now=at)
@@ -144,8 +148,8 @@ async def _settle(
         await session.execute(update(deliveries).where(deliveries.c.id == row).values(values))
 
 
-async def _sent(db: Database, newsletter: Newsletter, number: int, at: datetime, word: str) -> None:
-    issue_id = await _published(db, newsletter, number, at, word)
+async def _sent(db: Database, newsletter: Newsletter, text: str, at: datetime, word: str) -> None:
+    issue_id = await _published(db, newsletter, text, at)
     async with db.begin() as session:
         await _settle(session, issue_id, at, share=100, word=word)
         await move_issue(session, issue_id, IssueState.FINISHED, now=at + timedelta(minutes=3))
@@ -188,9 +192,11 @@ def _complaint(word: str) -> dict[str, Any]:
     }
 
 
-async def _on_its_way(db: Database, newsletter: Newsletter, now: datetime, word: str) -> int:
+async def _on_its_way(
+    db: Database, newsletter: Newsletter, text: str, now: datetime, word: str
+) -> int:
     at = now - timedelta(minutes=4)
-    issue_id = await _published(db, newsletter, 182, at, word)
+    issue_id = await _published(db, newsletter, text, at)
     async with db.begin() as session:
         await _settle(session, issue_id, at, share=61, word=word)
     return issue_id

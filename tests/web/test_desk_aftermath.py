@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select, update
@@ -14,9 +14,9 @@ from digest.audience.leave import leave
 from digest.clock import Clock
 from digest.rules.delivery import IssueState
 from digest.rules.rights import Role
-from digest.store.aftermath import After, count_after, one_click_posts, window_of
+from digest.store.aftermath import After, Window, count_after, one_click_posts, window_of
 from digest.store.issues import get_issue, move_issue
-from digest.store.schema import consent_events, deliveries, feedback, issues
+from digest.store.schema import deliveries, feedback, issues
 from digest.web.desk.aftermath import is_silent
 from tests.build import NOW
 from tests.web.conftest import Installation
@@ -24,6 +24,10 @@ from tests.web.desk import Person, at_the_desk
 
 RECEIPT = "/desk/n/weekly/i/182/receipt"
 DAY = timedelta(days=1)
+
+
+def clock_at(moment: datetime) -> Clock:
+    return Clock(moment - datetime.now(UTC))
 
 
 @pytest.fixture
@@ -50,10 +54,7 @@ async def test_who_bounced_complained_or_left_is_counted_once_and_listed(
     await _came_back(installation, "c", bearing="hard", source="session")  # in the sums already
     await _came_back(installation, "d", bearing="complaint", kind="complaint", evidence="abuse")
     db = installation.site.db
-    await leave(db, installation.bart, source="one-click", clock=Clock())
-    async with db.begin() as session:  # they left an hour after the issue
-        left = update(consent_events).where(consent_events.c.kind == "left")
-        await session.execute(left.values(at=NOW + timedelta(hours=1)))
+    await leave(db, installation.bart, source="one-click", clock=clock_at(NOW + DAY / 2))
     page = (await operator.get(RECEIPT)).text
     for what in After:
         assert re.search(rf'{RECEIPT}/after/{what}">1<', page), what
@@ -74,24 +75,21 @@ async def test_a_leave_belongs_to_the_issue_before_it_for_a_week(
     installation: Installation,
 ) -> None:
     db = installation.site.db
-    await leave(db, installation.bart, source="one-click", clock=Clock())
+    await leave(db, installation.bart, source="one-click", clock=clock_at(NOW + DAY))
     async with db.read() as session:
         issue = await get_issue(session, installation.newsletter.id, "182")
-    assert issue.planned_at is not None
-    for late, counted in ((DAY, 1), (8 * DAY, 0), (-DAY, 0)):
-        async with db.begin() as session:
-            await session.execute(
-                update(consent_events)
-                .where(consent_events.c.kind == "left")
-                .values(at=issue.planned_at + late)
-            )
-        async with db.read() as session:
-            window = await window_of(session, issue)
-            assert window is not None
-            assert await count_after(session, window, After.LEFT) == counted, late
-            assert await one_click_posts(session, window) == counted, late
-            following = replace(window, until=issue.planned_at + DAY / 2)
-            assert await count_after(session, following, After.LEFT) == 0
+        window = await window_of(session, issue)
+        assert window == Window(issue.id, issue.newsletter_id, NOW, NOW + 7 * DAY)
+        for since, until, counted in (
+            (NOW, NOW + 7 * DAY, 1),
+            (NOW, NOW + DAY, 0),
+            (NOW + DAY * 1.5, NOW + 7 * DAY, 0),
+        ):
+            asked = replace(window, since=since, until=until)
+            assert await count_after(session, asked, After.LEFT) == counted, (since, until)
+            assert await one_click_posts(session, asked) == counted, (since, until)
+        following = replace(window, newsletter_id=issue.newsletter_id + 1)
+        assert await count_after(session, following, After.LEFT) == 0
 
 
 def test_thousands_who_never_press_the_button_are_a_fault_after_a_day() -> None:

@@ -1,7 +1,7 @@
 """The way in: signing in, and the link with which somebody sets their password.
 
-Whoever is wrong learns nothing but that, after as long a time. Tries are counted for each network in
-this process, and for each address, also one nobody has, in the log of what was done: whichever
+Whoever is wrong learns nothing but that, after as long a time. Tries are counted for each network
+in this process, and for each address, also one nobody has, in the log of what was done: whichever
 process was asked.
 """
 

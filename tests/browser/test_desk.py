@@ -1,0 +1,265 @@
+"""The desk in a real browser: nothing hostile runs, all can be used, and an operator's bad day.
+
+What readers, mails and servers wrote, what editors called things and what a form brings are the
+payloads of stored-XSS advisories (standards, class 10), in every field of every page.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from digest.access.sessions import begin_session
+from digest.clock import Clock
+from digest.delivery.checks import Gate
+from digest.mail.tokens import KeyRing
+from digest.rules.doctor.checkup import Check, Light
+from digest.rules.relay import parse_relays
+from digest.rules.rights import Role
+from digest.store.audit import write_down
+from digest.store.session import Database
+from digest.store.users import write_user
+from digest.web.app import Site, create_app
+from digest.web.desk.doctor import Examined
+from digest.web.desk.visit import cookie_name
+from digest.web.server import open_listener, serving
+from tests.browser.test_journey import WCAG, violations
+from tests.browser.test_pages import HANDLERS, PAYLOADS, Watch, _hostile_text, browser
+from tests.build import KEY, PUBLIC_URL, a_reader
+from tests.delivery.stage import Stage, set_stage
+from tests.fakes.relay import FakeRelay
+from tests.web.desk import a_user
+from tests.web.lively import lively
+
+__all__ = ["browser"]  # a fixture
+
+pytestmark = pytest.mark.browser
+
+BLOCKED = "550 5.7.515 access denied, sender does not meet the required authentication level"
+WEEKLY = "/desk/n/weekly"
+PATHS = (
+    *("/desk", WEEKLY, f"{WEEKLY}/i/184", f"{WEEKLY}/i/183?show=text", f"{WEEKLY}/i/182"),
+    *(f"{WEEKLY}/i/181", f"{WEEKLY}/i/181?show=desktop&scheme=dark"),
+    *(f"{WEEKLY}/i/181/receipt", f"{WEEKLY}/i/182/receipt", f"{WEEKLY}/i/181/receipt/rejected"),
+    *(f"{WEEKLY}/i/181/receipt/after/bounced", f"{WEEKLY}/i/181/receipt/after/left"),
+    *(f"{WEEKLY}/i/182/receipt/delivery/12", f"{WEEKLY}/readers", f"{WEEKLY}/readers?q=anne"),
+    *("/desk/readers/1", "/desk/readers/8", "/desk/suppressions", "/desk/feedback"),
+    *("/desk/feedback?show=quarantined", "/desk/feedback?show=unclassified", "/desk/relays"),
+    *("/desk/doctor", "/desk/account", "/desk/people", "/desk/log"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A desk on a real socket, and the cookie of who is signed in."""
+
+    url: str
+    cookie: str
+    token: str
+
+    async def open(self, browser: Browser, **given: object) -> Page:
+        context = await browser.new_context(**given)  # type: ignore[arg-type]  # as it takes them
+        cookie = {"name": self.cookie, "value": self.token, "url": self.url}
+        await context.add_cookies([cookie])  # type: ignore[list-item]  # a dict is what it takes
+        return await context.new_page()
+
+
+@contextlib.asynccontextmanager
+async def a_desk(
+    db: Database, relay: str = "smtp://127.0.0.1:9?tls=none", *, word: str = ""
+) -> AsyncIterator[Served]:
+    """Serve what is in ``db`` to an operator who is an owner, too, and may be called ``word``."""
+    listener = open_listener("127.0.0.1", 0)
+    url, keys = f"http://127.0.0.1:{listener.getsockname()[1]}", KeyRing(KEY)
+    gate = Gate(parse_relays(relay), keys, PUBLIC_URL)  # what the links of an issue lead to
+    site = Site(db, keys, url, relay_configured=True, gate=gate, stream_seconds=30.0)
+    user = await a_user(site, Role.OWNER)
+    async with db.begin() as session:
+        token = await begin_session(session, user, browser=word, now=site.clock.now())
+        if word:
+            now = site.clock.now()
+            await write_user(session, "x@example.org", name=word, role=Role.VIEWER, now=now)
+            await write_down(session, word, word, subject=word, result=word, now=now)
+    app = create_app(site)
+    app.state.desk_doctor = Examined(  # type: ignore[attr-defined]  # an application of Starlette
+        [Check("dkim", word or "example.org", Light.RED, word or "no record", word or "Write it.")],
+        site.clock.now(),
+    )
+    async with serving(app, listener) as served:
+        yield Served(served, cookie_name(site), token)
+
+
+@pytest.mark.parametrize(
+    "payloads",
+    [
+        pytest.param(PAYLOADS[::24], id="a few"),
+        pytest.param(PAYLOADS, id="all", marks=pytest.mark.long),
+    ],
+)
+async def test_nothing_hostile_runs_on_any_page_of_the_desk(
+    browser: Browser,
+    sqlite_template: Path,
+    tmp_path: Path,
+    payloads: Sequence[str],
+) -> None:
+    for number, payload in enumerate(payloads):
+        path = tmp_path / f"{number}.db"
+        shutil.copyfile(sqlite_template, path)
+        async with await Database.open(f"sqlite:///{path}") as db:
+            await lively(
+                db,
+                Clock().now(),
+                word=payload,
+                readers=40,
+                text=lambda number, words=payload: _hostile_text(number, words),  # type: ignore[misc]
+            )
+            async with a_desk(db, word=payload) as served:
+                await _nothing_runs(browser, served, payload)
+
+
+async def _nothing_runs(
+    browser: Browser,
+    served: Served,
+    payload: str,
+) -> None:
+    page = await served.open(browser)
+    watch = Watch(served.url)
+    page.on("dialog", watch.on_dialog)
+    page.on("requestfinished", watch.on_request)
+    page.on("requestfailed", watch.on_request)
+    page.on("console", watch.on_console)
+    for path in PATHS:
+        answer = await page.goto(served.url + path, wait_until="load")
+        assert answer is not None
+        assert answer.status == 200, path
+        assert await page.locator(HANDLERS).count() == 0, path
+        assert (watch.dialogs, watch.foreign, watch.blocked) == ([], [], []), path
+    await page.goto(f"{served.url}{WEEKLY}/readers")
+    await page.get_by_label("Address, how").fill(payload)  # and in what is asked for
+    await page.get_by_role("button", name="Look").click()
+    assert await page.locator(HANDLERS).count() == 0
+    assert (watch.dialogs, watch.foreign, watch.blocked) == ([], [], [])
+    await page.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_nobody_is_kept_from_using_any_page_of_the_desk(
+    browser: Browser,
+    sqlite_url: str,
+    node_modules: Path,
+    scheme: str,
+) -> None:
+    """Asked by axe; it fits a phone; each page is named, has one heading, and shows its focus."""
+    axe = (node_modules / "axe-core" / "axe.min.js").read_text("utf-8")
+    async with await Database.open(sqlite_url) as db:
+        await lively(db, Clock().now(), readers=60)
+        async with a_desk(db) as served:
+            size = {"width": 360, "height": 740} if scheme == "light" else None
+            given = {"viewport": size} if size else {}
+            page = await served.open(browser, color_scheme=scheme, bypass_csp=True, **given)
+            wrong: dict[str, list[str]] = {}
+            titles = set()
+            for path in PATHS:
+                await page.goto(served.url + path)
+                if found := await violations(page, axe, WCAG):
+                    wrong[path] = found
+                assert await page.locator("h1").count() == 1, path
+                titles.add(await page.title())
+                wide = "document.scrollingElement.scrollWidth - innerWidth"
+                assert await page.evaluate(wide) <= 0, path
+            assert wrong == {}
+            assert len(titles) > len(PATHS) * 2 / 3
+            await page.context.close()
+
+
+async def test_a_reader_is_found_and_a_pause_made_by_keyboard_alone(
+    browser: Browser,
+    sqlite_url: str,
+) -> None:
+    async with await Database.open(sqlite_url) as db:
+        await lively(db, Clock().now(), readers=40)
+        async with a_desk(db) as served:
+            page = await served.open(browser)
+            await page.goto(f"{served.url}{WEEKLY}/readers")
+            await _tab_to(page, "q")
+            await page.keyboard.type("anne@example.org")
+            await page.keyboard.press("Enter")
+            await expect(page.locator("h1")).to_have_text("anne@example.org")
+            await page.goto(f"{served.url}{WEEKLY}/i/182")
+            await _tab_to(page, "Pause")
+            await page.keyboard.press("Enter")
+            await expect(page.locator("[role=status].said")).to_contain_text("Paused")
+            await page.context.close()
+
+
+async def _tab_to(page: Page, wanted: str) -> None:
+    """Press Tab until what is called so has the focus, and shows it."""
+    for _ in range(60):
+        await page.keyboard.press("Tab")
+        here = "document.activeElement.name || document.activeElement.innerText"
+        if await page.evaluate(here) == wanted:
+            outline = "getComputedStyle(document.activeElement).outlineStyle"
+            assert await page.evaluate(outline) != "none"
+            return
+    raise AssertionError(f"No Tab leads to {wanted}.")
+
+
+async def test_a_provider_refuses_and_the_missed_are_reached_in_the_end(
+    browser: Browser,
+    sqlite_url: str,
+) -> None:
+    """A brake pauses the issue before an operator's eyes; mended, it goes on; the rest get it."""
+    async with await Database.open(sqlite_url) as db, FakeRelay() as relay:
+        stage = await set_stage(db, 1)
+        for number in range(80):
+            await a_reader(db, stage.newsletter, address=f"reader@domain{number}.example")
+        async with a_desk(db, relay.url()) as served:
+            page = await served.open(browser)
+            await page.goto(f"{served.url}{WEEKLY}/i/182")
+            await page.get_by_text("Send it now").click()
+            await page.get_by_role("button", name="Send to everybody now").click()
+            await expect(page.locator(".said")).to_have_text("It is on its way.")
+            refused = relay.fault("RCPT", BLOCKED, times=None)
+            await stage.send(relay, connections=4)
+            await _paused_before_ones_eyes(page)
+            refused.times = 0  # the operator mended it
+            await page.get_by_role("button", name="Resume").click()
+            await expect(page.locator(".said")).to_have_text("It goes on.")
+            await stage.send(relay, connections=4)
+            missed = (await stage.states())["rejected"]
+            assert missed > 0
+            await _sent_once_more(page, stage, relay, missed)
+            await page.context.close()
+    assert set(relay.recipients.values()) == {1}
+    assert len(relay.recipients) == 81
+
+
+async def _paused_before_ones_eyes(page: Page) -> None:
+    """Without a click: the page has watched."""
+    await expect(page.locator("#going")).to_have_text("Paused")
+    await expect(page.locator("#progress")).to_contain_text("5.7.515")
+
+
+async def _sent_once_more(page: Page, stage: Stage, relay: FakeRelay, missed: int) -> None:
+    await expect(page.locator("#going")).to_have_text("Gone out")
+    await page.get_by_role("link", name="Receipt").click()
+    await expect(page.locator("main")).to_contain_text(f"{missed} readers did not get it")
+    sums = await page.locator(".adds").inner_text()
+    numbers = [int(one) for one in re.findall(r"\d+", sums)]
+    assert sum(numbers[:-1]) == numbers[-1] == 81
+    await page.get_by_role("link", name=re.compile("refused for good")).first.click()
+    await expect(page.locator("ol.readers li").first).to_contain_text("5.7.515")
+    await page.go_back()
+    await page.get_by_role("button", name="Send it once more").click()
+    await expect(page.locator(".said")).to_contain_text("queued once more")
+    await stage.send(relay, connections=4)
+    await expect(page.locator("#going")).to_have_text("Gone out")
+    await page.get_by_role("link", name="Receipt").click()
+    await expect(page.locator(".sentence")).to_contain_text("all 81 readers")
