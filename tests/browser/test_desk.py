@@ -118,7 +118,7 @@ async def test_nothing_hostile_runs_on_any_page_of_the_desk(
                 Clock().now(),
                 word=payload,
                 readers=40,
-                text=lambda number, words=payload: _hostile_text(number, words),  # type: ignore[misc]
+                text=lambda number, words=payload: _hostile_text(number, words),  # type: ignore[misc]  # bound early
             )
             async with a_desk(db, word=payload) as served:
                 await _nothing_runs(browser, served, payload)

@@ -128,7 +128,7 @@ async def test_relays_show_their_pace_and_last_words_and_no_password(
         now = site.clock.now()
         await reserve(session, relay, Quota(per_hour=500), want=321, now=now)
         told = {"learned_rate": 77, "step": 1, "code": 421, "text": "4.7.0 slow down please"}
-        await save_backoff(session, relay, until=None, now=now, **told)  # type: ignore[arg-type]
+        await save_backoff(session, relay, until=None, now=now, **told)  # type: ignore[arg-type]  # as named
         row = (await session.execute(select(deliveries.c.id).limit(1))).scalar_one()
         said = {"phase": "rcpt", "blame": "destination", "code": 451, "text": "greylisted, wait"}
         log = {"delivery_id": row, "number": 1, "relay_id": relay, "finished_at": now}

@@ -62,7 +62,7 @@ async def test_readers_are_sought_by_beginning_domain_state_and_tag_page_by_page
         await set_tags(session, installation.bart, ["press"])
 
     async def all_of(**sought: object) -> list[str]:
-        which = Sought(newsletter.id, **sought)  # type: ignore[arg-type]
+        which = Sought(newsletter.id, **sought)  # type: ignore[arg-type]  # its fields
         found, after = [], 0
         while True:
             async with db.read() as session:
