@@ -105,6 +105,8 @@ async def test_an_issue_gets_a_time_of_its_own_and_loses_it_again(desk: Desk) ->
     assert f"{day} 09:30" in (await desk.editor.get(f"{BASE}/i/183")).text
     past = await desk.editor.post(f"{BASE}/i/183/time", at="2020-01-01T09:00")
     assert (past.status_code, "passed" in past.text) == (422, True)
+    assert "press “Send it now”" in past.text
+    assert "digest issue" not in past.text
     assert (await desk.editor.post(f"{BASE}/i/183/time", at="soon")).status_code == 422
     await desk.editor.post(f"{BASE}/i/183/time", as_usual="1")
     assert (await desk.issue()).scheduled_at is None

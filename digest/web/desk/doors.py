@@ -29,6 +29,7 @@ from digest.errors import (
 )
 from digest.rules.rights import Right
 from digest.store.audit import write_down
+from digest.web.desk.advice import advice_here
 from digest.web.desk.visit import SIGN_IN, Visit, cookie_name, newsletters_of, plain_page
 from digest.web.forms import Form, read_form
 from digest.web.security import BODY_LIMIT, is_own
@@ -137,5 +138,6 @@ def refused(visit: Visit, error: DigestError) -> Response:
     back = urlsplit(visit.request.headers.get("referer", "")).path
     home = visit.site.path("/desk")
     status = 422 if isinstance(error, InputError | AddressError) else 409
-    values = {"error": error, "back": back if back.startswith(home) else home}
+    back = back if back.startswith(home) else home
+    values = {"error": error, "advice": advice_here(error.fix or ""), "back": back}
     return visit.page("refused.html", values, status=status)
