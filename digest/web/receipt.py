@@ -7,10 +7,10 @@ any path and into any frame of pages.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
@@ -31,7 +31,7 @@ from digest.store.delivery_rows import (
 )
 from digest.store.issues import StoredIssue, get_issue
 from digest.store.newsletters import Newsletter, get_newsletter
-from digest.store.receipts import destination_counts, receipt
+from digest.store.receipts import DestinationCount, Receipt, destination_counts, receipt
 from digest.store.session import Session
 from digest.store.versions import list_versions
 from digest.web.page import page
@@ -42,6 +42,10 @@ PER_PAGE = 50
 _MOST = 1_000  # destinations that are counted
 _ID_MAX = 2**63 - 1
 _ID_DIGITS = 18
+
+
+Sums: TypeAlias = tuple[Receipt, tuple[DestinationCount, ...]]
+Keep: TypeAlias = Callable[[StoredIssue, Callable[[], Awaitable[Sums]]], Awaitable[Sums]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class Place:
     values: dict[str, Any]  # what the layout needs
     facts: tuple[Fact, ...] = ()  # what else is known of this send
     template: str = "receipt.html"  # or one that extends it
+    keep: Keep | None = None  # for a while, what takes long to count
 
 
 FindPlace = Callable[[Request], Place]
@@ -94,10 +99,16 @@ class ReceiptPages:
     async def sheet(self, request: Request) -> Response:
         """The sums."""
         place = self.place_of(request)
-        async with site_of(request).db.read() as session:
+        db = site_of(request).db
+        async with db.read() as session:
             newsletter, issue = await _found(session, place)
-            counted = await receipt(session, issue.id)
-            places = await destination_counts(session, issue.id, limit=_MOST)
+
+        async def count() -> Sums:
+            async with db.read() as session:
+                sums = await receipt(session, issue.id)
+                return sums, await destination_counts(session, issue.id, limit=_MOST)
+
+        counted, places = await (count() if place.keep is None else place.keep(issue, count))
         shown = sheet_of(newsletter, issue, counted, places, path=place.path)
         values = {"sheet": shown, "facts": (*shown.facts, *place.facts)}
         return page(place.template, {**_frame(place), **values})

@@ -49,7 +49,7 @@ PATHS = (
     *(f"{WEEKLY}/i/181", f"{WEEKLY}/i/181?show=desktop&scheme=dark"),
     *(f"{WEEKLY}/i/181/receipt", f"{WEEKLY}/i/182/receipt", f"{WEEKLY}/i/181/receipt/rejected"),
     *(f"{WEEKLY}/i/181/receipt/after/bounced", f"{WEEKLY}/i/181/receipt/after/left"),
-    *(f"{WEEKLY}/i/182/receipt/delivery/12", f"{WEEKLY}/readers", f"{WEEKLY}/readers?q=anne"),
+    *(f"{WEEKLY}/i/178/receipt/delivery/12", f"{WEEKLY}/readers", f"{WEEKLY}/readers?q=anne"),
     *("/desk/readers/1", "/desk/readers/8", "/desk/suppressions", "/desk/feedback"),
     *("/desk/feedback?show=quarantined", "/desk/feedback?show=unclassified", "/desk/relays"),
     *("/desk/doctor", "/desk/account", "/desk/people", "/desk/log"),

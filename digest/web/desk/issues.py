@@ -16,7 +16,7 @@ from digest.content.issue_file import parse_issue
 from digest.content.lint import Finding, blocking, check_issue
 from digest.delivery.known import what_is_known
 from digest.delivery.readiness import what_is_next
-from digest.delivery.status import look_at_issue
+from digest.delivery.status import Look, look_at_issue
 from digest.errors import DigestError, NotFoundError
 from digest.mail.message import fill_marks, without_marks
 from digest.rules.delivery import IssueState
@@ -27,6 +27,7 @@ from digest.store.newsletters import Newsletter, get_newsletter
 from digest.store.session import Session
 from digest.store.versions import list_versions
 from digest.web.desk.doors import Door
+from digest.web.desk.kept import kept_of, key_of
 from digest.web.desk.live import events
 from digest.web.desk.progress import progress_of
 from digest.web.desk.visit import HOME, Visit
@@ -72,7 +73,7 @@ async def issue(visit: Visit) -> Response:
         test = await test_shown(session, found.id)
         coming = await what_is_next(session, newsletter, now)
     moving = found.state in _MOVING or found.planned is not None
-    look = await look_at_issue(site.db, found.id, now) if moving else None
+    look = await look_of(visit, found) if moving else None
     view = asked_view(visit.request)
     if view.shown not in ("desktop", "text"):  # one frame at a time, and a phone's fits everywhere
         view = replace(view, shown="phone")
@@ -101,6 +102,16 @@ async def issue(visit: Visit) -> Response:
         "can_send": site.gate is not None and site.relay_configured,
     }
     return visit.page("issue.html", values, current="issues")
+
+
+async def look_of(visit: Visit, issue: StoredIssue) -> Look:
+    """How an issue is doing, or did a moment ago where that takes long to count."""
+    site = visit.site
+
+    async def look() -> Look:
+        return await look_at_issue(site.db, issue.id, site.clock.now())
+
+    return await kept_of(visit.request, site.clock).of(key_of(issue, "look"), look)
 
 
 async def letter(visit: Visit) -> Response:

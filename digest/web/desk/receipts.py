@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -9,12 +11,13 @@ from starlette.responses import Response
 from digest.rules.delivery import IssueState
 from digest.rules.rights import Right
 from digest.store.aftermath import After, list_after, window_of
-from digest.store.reports import issue_totals
+from digest.store.issues import StoredIssue
 from digest.web.desk.aftermath import aftermath_of
 from digest.web.desk.doors import Door
-from digest.web.desk.issues import ONE, issue_of
+from digest.web.desk.issues import ONE, issue_of, look_of
+from digest.web.desk.kept import kept_of, key_of
 from digest.web.desk.visit import HOME, Visit
-from digest.web.receipt import PER_PAGE, Place, ReceiptPages
+from digest.web.receipt import PER_PAGE, Keep, Place, ReceiptPages, Sums
 
 _PATH = f"{ONE}/receipt"
 
@@ -29,7 +32,17 @@ def _place(request: Request) -> Place:
         layout="desk/base.html",
         values={**visit.frame("issues"), **getattr(request.state, "more", {})},
         template="desk/receipt.html",
+        keep=_keep(visit),
     )
+
+
+def _keep(visit: Visit) -> Keep:
+    kept = kept_of(visit.request, visit.site.clock)
+
+    def keep(issue: StoredIssue, count: Callable[[], Awaitable[Sums]]) -> Awaitable[Sums]:
+        return kept.of(key_of(issue, "receipt"), count)
+
+    return keep
 
 
 _pages = ReceiptPages(_place)
@@ -40,10 +53,10 @@ async def sheet(visit: Visit) -> Response:
     site = visit.site
     async with site.db.read() as session:
         newsletter, issue = await issue_of(session, visit)
-        totals = await issue_totals(session, issue.id)
         after = await aftermath_of(session, issue, site.clock.now())
     path = site.path(f"{HOME}/n/{newsletter.slug}/i/{issue.name}")
     over = issue.state is IssueState.FINISHED
+    totals = (await look_of(visit, issue)).totals
     visit.request.state.visit = visit
     visit.request.state.more = {
         "after": after,
