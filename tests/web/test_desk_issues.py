@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from digest.delivery.checks import Gate
 from digest.rules.delivery import DeliveryState, IssueState
@@ -73,6 +73,14 @@ async def test_the_version_that_is_shown_is_the_one_that_is_approved(desk: Desk)
         ("editor@example.org", "withdraw issue", "weekly 183"),
         ("editor@example.org", "approve issue", "weekly 183"),
     ]
+
+
+async def test_what_cannot_be_written_down_is_not_done(desk: Desk) -> None:
+    async with desk.site.db.begin() as session:
+        await session.execute(text("ALTER TABLE audit RENAME TO lost"))
+    answer = await desk.editor.post(f"{BASE}/i/183/approve", hash=desk.hash)
+    assert answer.is_error
+    assert (await desk.issue()).state is IssueState.DRAFT
 
 
 async def test_what_is_not_ready_says_where_and_cannot_be_approved(desk: Desk) -> None:

@@ -28,7 +28,6 @@ from digest.errors import (
     SettingsError,
 )
 from digest.rules.rights import Right
-from digest.store.audit import write_down
 from digest.web.desk.advice import advice_here
 from digest.web.desk.visit import SIGN_IN, Visit, cookie_name, newsletters_of, plain_page
 from digest.web.forms import Form, read_form
@@ -85,7 +84,7 @@ async def _answer(request: Request, door: Door) -> Response:
         ours = hmac.compare_digest(given.encode(), visitor.form_token.encode())
         if not ours or not is_own(request):
             return plain_page(site, "not_ours.html", status=403)
-    visit = Visit(request, visitor, await newsletters_of(site), form)
+    visit = Visit(request, visitor, await newsletters_of(site), form, door.act)
     if not door.act:
         return await door.handling(visit)
     return await _done(visit, door)
@@ -110,7 +109,9 @@ def _to_sign_in(request: Request, site: Site, door: Door) -> Response:
 
 
 async def _done(visit: Visit, door: Door) -> Response:
-    """Do what a form asks, and write down that it was done, or why it was not."""
+    """Do what a form asks, and write down that it was done, where the act itself has not yet
+    (``Visit.begin``), or why it was not.
+    """
     result = "done"
     try:
         answer = await door.handling(visit)
@@ -121,16 +122,10 @@ async def _done(visit: Visit, door: Door) -> Response:
         result = f"refused ({error.status_code})"
         raise
     finally:
-        await _note(visit, door, result)
+        if not visit.noted:
+            async with visit.site.db.begin() as session:
+                await visit.note(session, result)
     return answer
-
-
-async def _note(visit: Visit, door: Door, result: str) -> None:
-    subject = " ".join(str(part) for part in visit.request.path_params.values())
-    async with visit.site.db.begin() as session:
-        await write_down(
-            session, visit.by, door.act, subject=subject, result=result, now=visit.site.clock.now()
-        )
 
 
 def refused(visit: Visit, error: DigestError) -> Response:

@@ -35,7 +35,7 @@ async def test(visit: Visit) -> Response:
     addresses = _addresses(visit.form.one("to"))
     if not visit.site.relay_configured:
         raise no_relay()
-    async with visit.site.db.begin() as session:
+    async with visit.begin() as session:
         newsletter, issue = await issue_of(session, visit)
         await write_tests(session, newsletter, issue, addresses, now=visit.site.clock.now())
     return visit.see(_path(newsletter, issue), done="test")
@@ -53,7 +53,7 @@ def _addresses(text: str) -> list[str]:
 
 async def approve(visit: Visit) -> Response:
     """Approve the version that was shown: this and nothing else goes out."""
-    async with visit.site.db.begin() as session:
+    async with visit.begin() as session:
         newsletter, issue = await issue_of(session, visit)
         digits = visit.form.one("hash")
         await approve_issue(session, issue, digits, by=visit.by, now=visit.site.clock.now())
@@ -62,7 +62,7 @@ async def approve(visit: Visit) -> Response:
 
 async def withdraw(visit: Visit) -> Response:
     """Take the approval back."""
-    async with visit.site.db.begin() as session:
+    async with visit.begin() as session:
         newsletter, issue = await issue_of(session, visit)
         await withdraw_issue(session, issue, now=visit.site.clock.now())
     return visit.see(_path(newsletter, issue), done="withdrawn")
@@ -71,7 +71,7 @@ async def withdraw(visit: Visit) -> Response:
 async def time(visit: Visit) -> Response:
     """Give it a time of its own, or the newsletter's next one."""
     asked = visit.form.one("at") if not visit.form.one("as_usual") else ""
-    async with visit.site.db.begin() as session:
+    async with visit.begin() as session:
         newsletter, issue = await issue_of(session, visit)
         at = _moment(asked) if asked else None
         await schedule_at(session, newsletter, issue, at, now=visit.site.clock.now())

@@ -48,7 +48,7 @@ async def _people(visit: Visit, *, link: str = "", whose: str = "") -> Response:
 async def add(visit: Visit) -> Response:
     """Add somebody; the link is shown this once."""
     address = visit.form.one("address")
-    async with visit.site.db.begin() as session:
+    async with visit.begin() as session:
         secret = await add_user(
             session,
             address,
@@ -61,7 +61,7 @@ async def add(visit: Visit) -> Response:
 
 async def reset(visit: Visit) -> Response:
     """Take a password away; the link that sets another is shown this once."""
-    async with visit.site.db.begin() as session:
+    async with visit.begin() as session:
         user = await _user(session, visit)
         secret = await reset_user(session, user, visit.site.clock.now())
     return await _people(visit, link=_link(visit, secret), whose=user.address)
@@ -69,14 +69,14 @@ async def reset(visit: Visit) -> Response:
 
 async def role(visit: Visit) -> Response:
     """Give somebody another role."""
-    async with visit.site.db.begin() as session:
+    async with visit.begin() as session:
         await set_role(session, await _user(session, visit), _role(visit))
     return visit.see(PEOPLE, done="role")
 
 
 async def remove(visit: Visit) -> Response:
     """Let somebody in no more."""
-    async with visit.site.db.begin() as session:
+    async with visit.begin() as session:
         await remove_user(session, await _user(session, visit))
     return visit.see(PEOPLE, done="removed")
 

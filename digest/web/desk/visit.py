@@ -7,7 +7,8 @@ changes something needs the form's token besides.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -18,7 +19,9 @@ from starlette.responses import RedirectResponse, Response
 
 from digest.access.sessions import LONGEST, Visitor
 from digest.rules.rights import Right
+from digest.store.audit import write_down
 from digest.store.newsletters import Newsletter, list_newsletters
+from digest.store.session import Session
 from digest.store.users import User
 from digest.web.desk.words import SAID, TABS
 from digest.web.forms import Form
@@ -35,12 +38,16 @@ _PRIVATE = {"referrer-policy": "same-origin", "x-robots-tag": "noindex, nofollow
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A request of somebody who is signed in and may make it. ``form`` is what a POST brought."""
+    """A request of somebody who is signed in and may make it. ``form`` is what a POST brought,
+    ``act`` what the log calls it; ``noted`` holds it once it is written there.
+    """
 
     request: Request
     visitor: Visitor
     newsletters: tuple[Newsletter, ...] = ()
     form: Form = field(default_factory=lambda: Form([]))
+    act: str = ""
+    noted: list[str] = field(default_factory=list)
 
     @property
     def site(self) -> Site:
@@ -54,6 +61,20 @@ class Visit:
     def by(self) -> str:
         """Who did it, as records have it."""
         return self.user.address
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Session]:
+        """A transaction that does what a form asks and writes down that it was done, or neither."""
+        async with self.site.db.begin() as session:
+            yield session
+            await self.note(session)
+        self.noted.append(self.act)
+
+    async def note(self, session: Session, result: str = "done") -> None:
+        """Write down what was done, or why it was not."""
+        subject = " ".join(str(part) for part in self.request.path_params.values())
+        now = self.site.clock.now()
+        await write_down(session, self.by, self.act, subject=subject, result=result, now=now)
 
     def part(self, name: str) -> str:
         """A part of the path."""
