@@ -47,7 +47,7 @@ async def search_readers(
     session: Session, sought: Sought, *, after: int = 0, limit: int = 50
 ) -> FoundReaders:
     """The first ``limit`` of them, in the order in which they came."""
-    order = _t.c.subscription_id if sought.tag else _s.c.subscriber_id
+    order = _order(sought)
     query = _query(session, sought).where(order > after).order_by(order).limit(limit + 1)
     found: Any = await session.execute(query)
     rows = [ReaderRow(*row) for row in found]
@@ -78,6 +78,13 @@ def _query(session: Session, sought: Sought) -> Select[Any]:
     if sought.state is not None:
         query = query.where(_s.c.state == sought.state)
     return query.where(_r.c.address_key.not_like(f"{ERASED}%"))
+
+
+def _order(sought: Sought) -> ColumnElement[int]:
+    """The id that the index of what is sought goes by: else all that fit would be sorted."""
+    if sought.tag:
+        return _t.c.subscription_id
+    return _r.c.id if sought.domain or sought.begins else _s.c.subscriber_id
 
 
 def _begins(session: Session, begins: str) -> ColumnElement[bool]:
