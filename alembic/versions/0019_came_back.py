@@ -3,7 +3,7 @@
 Safety: adds five partial indexes, of few rows each; writes wait while each table is read once (a
 second for a million readers).
 
-Revision: 0018, after 0017.
+Revision: 0019, after 0018.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0018"
-down_revision = "0017"
+revision = "0019"
+down_revision = "0018"
 branch_labels = None
 depends_on = None
 
