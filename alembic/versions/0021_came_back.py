@@ -3,7 +3,7 @@
 Safety: adds five partial indexes, of few rows each; writes wait while each table is read once (a
 second for a million readers).
 
-Revision: 0019, after 0018.
+Revision: 0021, after 0020.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0019"
-down_revision = "0018"
+revision = "0021"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 
