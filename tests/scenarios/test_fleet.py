@@ -60,7 +60,7 @@ class Fleet:
         with Script(self.house.folder, settings).start(*command, "--json") as process:
             try:
                 assert process.stdout is not None
-                assert json.loads(process.stdout.readline())
+                json.loads(process.stdout.readline())  # it has begun
                 yield
             finally:
                 process.send_signal(signal.SIGTERM)
