@@ -17,7 +17,9 @@ from digest.store.session import Database, Patience, revision_state, upgrade
 from tests.build import a_newsletter
 from tests.fakes.pgbouncer import Pgbouncer
 from tests.store.filled import contents, fill
+from tests.store.killed import killed
 
+STEPS = 20  # between two deaths in ./run test
 IMPATIENT = Patience(lock=0.1, tries=3)
 # What an upgrade took away before there was a release whose processes could still want it; and a
 # table it made anew, which no version before had written to.
@@ -88,6 +90,27 @@ async def test_a_process_that_has_the_database_open_goes_on_through_an_upgrade(
         await Database.open(database_url)
     async with database.begin() as session:
         await session.execute(change, {"revision": newest})
+
+
+@pytest.mark.parametrize("every", [STEPS, pytest.param(1, marks=pytest.mark.long)])
+async def test_an_upgrade_killed_half_way_leaves_all_as_it_was_and_the_next_one_completes_it(
+    empty_database_url: str, every: int
+) -> None:
+    """F25: of the whole way from the first version, at some of its statements."""
+    url = at_revision(empty_database_url, "0001")
+    fill(url)
+    before = contents(url)
+    number, steps = every, None
+    with killed("tests.store.upgrade_process") as kill:
+        while steps is None:
+            assert contents(url) == before
+            steps = kill(number, url)
+            number += every
+    assert steps > 2 * STEPS
+    assert await revision_state(url) == "current"
+    kept = contents(url)
+    for table in before.keys() - MADE_ANEW.values():
+        assert len(kept[table]) == len(before[table]), table
 
 
 async def test_every_machine_may_upgrade_at_once(empty_database_url: str) -> None:
