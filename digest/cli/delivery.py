@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from digest.cli import output
 from digest.cli.connection import Connection, connected
@@ -34,6 +35,7 @@ app = group("delivery")
 PAGE = 1_000
 _LAST = 10  # of a reader
 _ID_DIGITS = 18
+_VERSIONS = 1_000_000  # more texts of one issue nobody writes
 
 
 @app.command(name="list")
@@ -45,6 +47,9 @@ async def list_all(
     reason: StateReason | None = None,
     verdict: str | None = None,
     destination: str | None = None,
+    version: Annotated[int | None, Parameter(validator=Number(gte=1, lte=_VERSIONS))] = None,
+    in_doubt: bool = False,
+    repeated: bool = False,
     as_json: Json = False,
 ) -> int:
     """List deliveries, one per reader and issue: the latest.
@@ -61,12 +66,21 @@ async def list_all(
         Those whose last answer was of this class, like mailboxfull.
     destination
         Those at this provider or domain.
+    version
+        Those of this text of their issue.
+    in_doubt
+        Those that may have been sent although nobody knows it.
+    repeated
+        Those that were accepted, but may have been before.
     """
     which = Which(
         state=state,
         reason=reason,
         verdict=None if verdict is None else _verdict(verdict),
         destination=destination,
+        version=version,
+        doubtful=in_doubt,
+        repeated=repeated,
     )
     listed = 0
     async with connected() as found:

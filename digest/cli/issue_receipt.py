@@ -120,7 +120,7 @@ def in_words(
             f"The first was accepted {first:%Y-%m-%d %H:%M:%S}, the last {last:%H:%M:%S} UTC."
         )
     lines += ["", *_sums(issue, counted), *_doubts(issue, counted)]
-    lines += [*_causes(issue, counted), *_versions(counted), *_places(issue, places)]
+    lines += [*_causes(issue, counted), *_versions(issue, counted), *_places(issue, places)]
     return [output.printable(line) for line in lines]
 
 
@@ -145,12 +145,16 @@ def _option(state: DeliveryState, reason: StateReason | None) -> str:
 def _doubts(issue: StoredIssue, counted: Receipt) -> list[str]:
     lines = []
     if counted.in_doubt:
-        lines += ["", f"{counted.in_doubt:,} {words.IN_DOUBT}"]
+        lines += ["", f"{counted.in_doubt:,} {words.IN_DOUBT}", _list(issue, "--in-doubt")]
     if counted.fates.get((DeliveryState.HELD, StateReason.IN_DOUBT)):
         lines.append(f"Decide: digest delivery reconcile accept|resend|drop --issue {issue.name}")
     if counted.repeated:
-        lines += ["", f"{counted.repeated:,} {words.REPEATED}"]
+        lines += ["", f"{counted.repeated:,} {words.REPEATED}", _list(issue, "--repeated")]
     return lines
+
+
+def _list(issue: StoredIssue, option: str) -> str:
+    return f"Who: digest delivery list --issue {issue.name} {option}"
 
 
 def _causes(issue: StoredIssue, counted: Receipt) -> list[str]:
@@ -165,7 +169,7 @@ def _causes(issue: StoredIssue, counted: Receipt) -> list[str]:
     return lines
 
 
-def _versions(counted: Receipt) -> list[str]:
+def _versions(issue: StoredIssue, counted: Receipt) -> list[str]:
     if len(counted.versions) < 2:
         return []
     return [
@@ -176,6 +180,7 @@ def _versions(counted: Receipt) -> list[str]:
             f"{one.accepted:,} of them accepted"
             for one in counted.versions
         ),
+        _list(issue, "--version NUMBER"),
     ]
 
 

@@ -24,7 +24,7 @@ from digest.delivery.session import Answer, Letter, SmtpSession
 from digest.delivery.shares import Shares
 from digest.delivery.signing import DkimSigning, signed
 from digest.errors import DatabaseError, RelayError, SettingsError
-from digest.rules.providers import caps_of
+from digest.rules.providers import most_at_once
 from digest.rules.relay import RelayProfile
 from digest.rules.shares import Budget
 from digest.rules.throttle import Lane
@@ -236,7 +236,7 @@ class SessionWork:
     def _fits(self, row: Row) -> bool:
         """Whether its provider takes another message at the same time."""
         provider = self._desk.provider(row)
-        most = caps_of(provider).connections
+        most = most_at_once(provider)
         if provider is None or most is None:
             return True
         return self._desk.at_provider[provider] < self._desk.part_at(provider, most)

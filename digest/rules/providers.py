@@ -2,11 +2,11 @@
 
 The domains are those of large providers of free mail; MX records are not looked up (a relay stands
 in between), so a company's own domain at the same provider is a destination of its own. The numbers
-are the providers' own where they publish any (Yahoo "20 messages per connection", Apple, Comcast),
-else those of KumoMTA's shaping rules, which its users keep together with postmasters.
+are the providers' own where they publish any, else those of KumoMTA's shaping rules, which its
+users keep together with postmasters.
 
-``per_connection`` and ``connections`` hold for a relay that answers for the destination. Behind one
-that only queues, it is the relay that opens them.
+They hold for a relay that answers for the destination (``queues=no``). Behind one that only queues,
+it is the relay that opens connections to the provider.
 """
 
 from __future__ import annotations
@@ -16,19 +16,13 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Caps:
-    """What a provider takes from one sender; None: nothing known."""
-
-    per_connection: int | None = None  # messages, then a new connection
-    connections: int | None = None  # at the same time; so many messages under way to it
-
-
-@dataclass(frozen=True, slots=True)
 class Provider:
-    """A provider: its name in ``destinations.provider``, its caps, the domains it is known by."""
+    """A provider: its name in ``destinations.provider``, how many connections, hence messages, it
+    takes at the same time, the domains it is known by.
+    """
 
     name: str
-    caps: Caps
+    at_once: int
     domains: re.Pattern[str]
 
 
@@ -39,12 +33,12 @@ def _domains(*alternatives: str) -> re.Pattern[str]:
 _CC = r"(com?\.)?[a-z]{2}"  # a country's ending: fr, co.uk, com.br
 
 TABLE: tuple[Provider, ...] = (
-    Provider("google", Caps(50, 5), _domains(r"gmail\.com", r"googlemail\.com", r"google\.com")),
+    Provider("google", 5, _domains(r"gmail\.com", r"googlemail\.com", r"google\.com")),
     # Its own servers, run by another company than yahoo.com.
-    Provider("yahoo japan", Caps(20, 2), _domains(r"yahoo\.co\.jp", r"ymail\.ne\.jp")),
+    Provider("yahoo japan", 2, _domains(r"yahoo\.co\.jp", r"ymail\.ne\.jp")),
     Provider(
         "yahoo",
-        Caps(20, 5),
+        5,
         _domains(
             rf"yahoo\.(com|{_CC})",
             r"(ymail|rocketmail|myyahoo|aol|aim|netscape|verizon)\.(com|net)",
@@ -53,7 +47,7 @@ TABLE: tuple[Provider, ...] = (
     ),
     Provider(
         "outlook",
-        Caps(50, 5),
+        5,
         _domains(
             rf"(outlook|hotmail|live)\.(com|{_CC})",
             r"msn\.com",
@@ -61,17 +55,16 @@ TABLE: tuple[Provider, ...] = (
             r"windowslive\.com",
         ),
     ),
-    Provider("apple", Caps(5, 10), _domains(r"icloud\.com", r"me\.com", r"mac\.com")),
-    Provider("comcast", Caps(1000, 25), _domains(r"comcast\.net")),
-    Provider("gmx", Caps(20, 4), _domains(r"gmx\.(de|net|at|ch)", r"web\.de")),
-    Provider("mail.com", Caps(100, 5), _domains(r"(mail|gmx|email|usa)\.com")),
-    Provider("orange", Caps(None, 3), _domains(r"orange\.fr", r"wanadoo\.fr")),
-    Provider("kpn", Caps(10, 10), _domains(r"(kpnmail|planet|hetnet)\.nl")),
-    Provider("tencent", Caps(8, 4), _domains(r"qq\.com", r"foxmail\.com")),
-    Provider("netease", Caps(7, 4), _domains(r"(163|126)\.com", r"yeah\.net")),
+    Provider("apple", 10, _domains(r"icloud\.com", r"me\.com", r"mac\.com")),
+    Provider("comcast", 25, _domains(r"comcast\.net")),
+    Provider("gmx", 4, _domains(r"gmx\.(de|net|at|ch)", r"web\.de")),
+    Provider("mail.com", 5, _domains(r"(mail|gmx|email|usa)\.com")),
+    Provider("orange", 3, _domains(r"orange\.fr", r"wanadoo\.fr")),
+    Provider("kpn", 10, _domains(r"(kpnmail|planet|hetnet)\.nl")),
+    Provider("tencent", 4, _domains(r"qq\.com", r"foxmail\.com")),
+    Provider("netease", 4, _domains(r"(163|126)\.com", r"yeah\.net")),
 )
 _BY_NAME = {provider.name: provider for provider in TABLE}
-_NO_CAPS = Caps()
 
 
 def provider_of(domain: str) -> str | None:
@@ -88,6 +81,6 @@ def destination_of(domain: str) -> str:
     return provider_of(domain) or domain.lower().rstrip(".")
 
 
-def caps_of(provider: str | None) -> Caps:
-    """What a provider takes; nothing is known of others than the table's."""
-    return _BY_NAME[provider].caps if provider in _BY_NAME else _NO_CAPS
+def most_at_once(provider: str | None) -> int | None:
+    """How many messages a provider takes at the same time; None: nothing is known."""
+    return _BY_NAME[provider].at_once if provider in _BY_NAME else None

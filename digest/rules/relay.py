@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from digest.errors import SettingsError
 from digest.mail.reply import Reply
+from digest.rules.ramp import parse_ramp
 from digest.settings import is_loopback
 
 SETTING = "DIGEST_RELAY_URL"
@@ -187,6 +188,8 @@ def parse_relay(url: str) -> RelayConfig:
         configuration_set=options.pop("configuration_set", None),
         stream=options.pop("stream", None),
     )
+    if not options.pop("queues", True):
+        options["profile"] = replace(options["profile"], answers_for_destination=True)
     return RelayConfig(
         host=host,
         port=parts.port or (SUBMISSIONS if implicit else SUBMISSION),
@@ -295,14 +298,14 @@ def _tls(key: str, value: str) -> Tls:
         raise _wrong(f"{key} is one of {', '.join(Tls)}.", "Write tls=required.") from None
 
 
-def _ramp(key: str, value: str) -> tuple[int, ...]:
-    days = []
-    for day in value.removesuffix("…").split(","):
-        found = re.fullmatch(r"(\d{1,9})(k?)", day.strip())
-        if not found or int(found[1]) == 0:
-            raise _wrong(f"{key} is a list of numbers, one a day.", "Write ramp=200,500,1k,2k.")
-        days.append(int(found[1]) * (1000 if found[2] else 1))
-    return tuple(days)
+def _ramp(_key: str, value: str) -> tuple[int, ...]:
+    return parse_ramp(value, where=SETTING)
+
+
+def _yes(key: str, value: str) -> bool:
+    if value not in ("yes", "no"):
+        raise _wrong(f"{key} is yes or no.", f"Write {key}=yes.")
+    return value == "yes"
 
 
 def _profile(key: str, value: str) -> RelayProfile:
@@ -357,6 +360,7 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "weight": _whole(1, 1000),
     "timeout": _seconds,
     "profile": _profile,
+    "queues": _yes,
     "configuration_set": _called,
     "stream": _called,
     "addresses": _addresses,

@@ -59,9 +59,11 @@ class Settings(BaseSettings):
     relay_url: Annotated[str, Field(repr=False)] = ""
     """The SMTP server that takes our mail: `smtp://user:password@host:587?connections=8`; several
     are separated by spaces. Keys: tls (required, opportunistic, none), connections, per_connection,
-    rate, per_hour, per_day, ramp, weight, timeout, profile, configuration_set (of Amazon SES),
-    stream (of Postmark), and for `digest doctor`: addresses it delivers from, return_path (a
-    provider's domain for bounces), selectors (of a provider's keys). Empty: nothing can be sent."""
+    rate, per_hour, per_day, ramp, weight, timeout, profile, queues (no: it passes each message on
+    while we wait, so large providers get only as many at once as they take), configuration_set (of
+    Amazon SES), stream (of Postmark), and for `digest doctor`: addresses it delivers from,
+    return_path (a provider's domain for bounces), selectors (of a provider's keys). Empty: nothing
+    can be sent."""
     public_url: Annotated[str, AfterValidator(read_public_url)] = "http://127.0.0.1:8000"
     """Where readers reach the pages of this service. `http://` only on loopback addresses."""
     secret_key: Annotated[

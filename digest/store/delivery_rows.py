@@ -28,9 +28,10 @@ WHERE_TO = func.coalesce(destinations.c.provider, destinations.c.domain)
 class Which:
     """Which rows of an issue a list shows; what is None does not matter.
 
-    ``fate`` is a line of the receipt, ``destination`` a provider or a domain. ``unclassed`` are
-    those without a verdict, ``doubtful`` those of ``Receipt.in_doubt``, ``repeated`` those of
-    ``Receipt.repeated``, ``missed`` all that are not accepted.
+    ``fate`` is a line of the receipt, ``destination`` a provider or a domain, ``version`` the
+    number of a text of the issue. ``unclassed`` are those without a verdict, ``doubtful`` those of
+    ``Receipt.in_doubt``, ``repeated`` those of ``Receipt.repeated``, ``missed`` all that are not
+    accepted.
     """
 
     fate: Fate | None = None
@@ -39,7 +40,7 @@ class Which:
     verdict: Reason | None = None
     blame: Blame | None = None
     destination: str | None = None
-    version_id: int | None = None
+    version: int | None = None
     unclassed: bool = False
     doubtful: bool = False
     repeated: bool = False
@@ -124,10 +125,12 @@ def _conditions(which: Which) -> list[ColumnElement[bool]]:
         (deliveries.c.reason, which.reason),
         (deliveries.c.verdict, which.verdict),
         (deliveries.c.blame, which.blame),
-        (deliveries.c.version_id, which.version_id),
     ):
         if wanted is not None:
             found.append(column == wanted)
+    if which.version is not None:
+        texts = select(versions.c.id).where(versions.c.ordinal == which.version)
+        found.append(deliveries.c.version_id.in_(texts))
     if which.destination is not None:
         named = select(destinations.c.id).where(WHERE_TO.in_((which.destination,)))
         found.append(deliveries.c.destination_id.in_(named))

@@ -198,9 +198,8 @@ async def _with_version(
     ordinal = _number(request, "version")
     if ordinal is None:
         return which
-    for version in await list_versions(session, issue.id):
-        if version.ordinal == ordinal:
-            return replace(which, version_id=version.id)
+    if any(one.ordinal == ordinal for one in await list_versions(session, issue.id)):
+        return replace(which, version=ordinal)
     raise HTTPException(404)
 
 

@@ -58,6 +58,40 @@ def test_a_list_is_narrowed_down(shell_of_182: Shell) -> None:
         assert (said.code, said.out) == (2, "")
 
 
+def doubt(url: str, ids: list[int]) -> None:
+    """As a connection that was cut after the final dot leaves these rows."""
+
+    async def change() -> None:
+        async with await Database.open(url) as db, db.begin() as session:
+            rows = update(deliveries).where(deliveries.c.id.in_(ids))
+            await session.execute(rows.values(maybe_sent=True))
+
+    asyncio.run(change())
+
+
+def test_the_numbers_of_a_receipt_that_are_no_state_open_their_lists(
+    shell_of_182: Shell, database_url: str
+) -> None:
+    later = listed(shell_of_182, "--state", "deferred")[:1]
+    taken = listed(shell_of_182, "--state", "accepted")[:2]
+    doubt(database_url, [row["id"] for row in (*later, *taken)])  # type: ignore[misc]  # numbers of JSON
+    receipt = shell_of_182("issue", "receipt", "182", "--json").json
+    assert (receipt["in_doubt"], receipt["repeated"]) == (1, 2)
+    assert [row["id"] for row in listed(shell_of_182, "--issue", "182", "--in-doubt")] == [
+        later[0]["id"]
+    ]
+    twice = listed(shell_of_182, "--issue", "182", "--repeated")
+    assert {row["id"] for row in twice} == {row["id"] for row in taken}
+    text = shell_of_182("issue", "receipt", "182").out
+    for option in ("--in-doubt", "--repeated"):
+        assert f"digest delivery list --issue 182 {option}" in text
+    assert len(listed(shell_of_182, "--issue", "182", "--version", "1")) == READERS
+    assert listed(shell_of_182, "--issue", "182", "--version", "2") == []
+    for number in ("0", "9" * 30):
+        said = shell_of_182("delivery", "list", "--version", number)
+        assert (said.code, said.out) == (2, "")
+
+
 def test_a_delivery_is_told_attempt_by_attempt(shell_of_182: Shell) -> None:
     later = listed(shell_of_182, "--state", "deferred")[0]
     by_id = shell_of_182("delivery", "show", str(later["id"]), "--json").json

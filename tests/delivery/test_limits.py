@@ -16,6 +16,7 @@ from digest.store.notices import SIGN_UP_LANE, ClaimedNotice, Notice, write_noti
 from digest.store.relays import list_relays
 from digest.store.schema import relay_usage
 from digest.store.session import Database
+from tests.build import a_reader
 from tests.delivery.stage import Stage, set_stage
 from tests.fakes.relay import FakeRelay
 
@@ -61,7 +62,7 @@ async def test_no_second_holds_more_messages_than_the_rate(database: Database) -
 
 async def test_a_confirmation_goes_before_an_issue_at_a_slow_rate(database: Database) -> None:
     async with FakeRelay() as relay:
-        stage = await begun(database, 60, relay.url())
+        stage = await begun(database, 160, relay.url())
         sender = stage.sender(url=relay.url(connections=4, rate=14), write_notice=write_letter)
         stop = asyncio.Event()
         serving = asyncio.create_task(sender.serve(stop))
@@ -206,20 +207,12 @@ async def test_when_one_relay_is_down_the_other_takes_over(database: Database) -
 async def test_a_relay_that_answers_for_gmail_gets_no_more_than_gmail_takes_at_once(
     database: Database,
 ) -> None:
-    from dataclasses import replace
-
-    from digest.rules.relay import parse_relays
-    from tests.build import a_reader
-
     stage = await set_stage(database, 1)
     for number in range(30):
         await a_reader(database, stage.newsletter, address=f"reader{number}@gmail.com")
     async with FakeRelay() as relay:
         await stage.start(relay_url=relay.url())
-        (config,) = parse_relays(relay.url(connections=12))
-        config = replace(config, profile=replace(config.profile, answers_for_destination=True))
-        sender = stage.sender(relay)
-        sender.relays = (config,)
+        sender = stage.sender(url=relay.url(connections=12, queues="no"))
         gate = asyncio.Event()
         relay.fault("DOT", "250 2.0.0 Ok", taken=True, gate=gate, times=None)
         sending = asyncio.create_task(sender.send_issue(stage.issue_id))
@@ -247,6 +240,56 @@ async def test_after_a_day_the_backlog_does_not_come_down_at_once(database: Data
         report = await asyncio.wait_for(stage.sender(url=url).send_issue(stage.issue_id), 60)
     assert report.totals.accepted == 60
     assert most_within(times, 0.998) <= 30
+
+
+async def test_a_relay_that_comes_back_is_met_with_two_connections(database: Database) -> None:
+    async with FakeRelay() as relay:
+        stage = await begun(database, 60, relay.url())
+        away = relay.fault("CONNECT", times=None)
+        gate = asyncio.Event()
+        slow = relay.fault("DOT", "250 2.0.0 Ok", taken=True, gate=gate, times=None)
+        sender = stage.sender(url=relay.url(connections=8))
+        sending = asyncio.create_task(sender.send_issue(stage.issue_id))
+        while relay.connections < 7:  # noqa: ASYNC110 - the relay has no event
+            await asyncio.sleep(0.01)
+        away.times, relay.most_open = 0, 0
+        await slow.reached.wait()
+        for _ in range(20):
+            await asyncio.sleep(0.02)
+            assert 1 <= relay.most_open <= 2
+        gate.set()
+        report = await asyncio.wait_for(sending, 60)
+    assert report.totals.accepted == 60
+
+
+async def test_a_claim_holds_no_more_than_connections_can_begin(database: Database) -> None:
+    async with FakeRelay() as relay:
+        stage = await begun(database, 60, relay.url())
+        gate = asyncio.Event()
+        slow = relay.fault("DOT", "250 2.0.0 Ok", taken=True, gate=gate, times=None)
+        sending = asyncio.create_task(
+            stage.sender(url=relay.url(connections=4)).send_issue(stage.issue_id)
+        )
+        await slow.reached.wait()
+        for _ in range(20):
+            await asyncio.sleep(0.02)
+            # 2 × 3 that wait, and on each of the three connections one that ends, one that opens
+            assert (await stage.states())["sending"] <= 6 + 3 * 2
+        gate.set()
+        report = await asyncio.wait_for(sending, 60)
+    assert report.totals.accepted == 60
+
+
+async def test_the_time_a_server_asks_for_one_reader_is_kept_to(database: Database) -> None:
+    async with FakeRelay() as relay:
+        stage = await begun(database, 3, relay.url())
+        relay.fault("RCPT", "450 4.2.0 greylisted, try again in 5400 seconds")
+        await stage.send(relay, connections=1)
+        stage.clock.jump(minutes=80)
+        assert (await stage.send(relay)).totals.deferred == 1
+        stage.clock.jump(minutes=11)
+        assert (await stage.send(relay)).totals.accepted == 3
+    assert sorted(row["attempts"] for row in await stage.rows()) == [1, 1, 2]
 
 
 async def test_what_no_relay_took_for_two_days_expires(database: Database) -> None:

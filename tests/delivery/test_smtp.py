@@ -302,12 +302,17 @@ async def test_a_relay_that_repeats_the_login_puts_no_password_into_our_words(co
 
 
 def test_aiosmtplib_has_the_names_we_rely_on() -> None:
-    """Its constructor's keywords, its coroutines, and the transport that we take over."""
+    """Its constructor's keywords, its coroutines, its errors, and the transport we take over."""
     given = inspect.signature(aiosmtplib.SMTP).parameters
     wanted = ("hostname", "port", "local_hostname", "timeout", "use_tls", "start_tls")
     assert {*wanted, "tls_context"} <= given.keys()
     for name in ("connect", "ehlo", "starttls", "login"):
         assert inspect.iscoroutinefunction(getattr(aiosmtplib.SMTP, name))
+        assert "timeout" in inspect.signature(getattr(aiosmtplib.SMTP, name)).parameters
+    refused = aiosmtplib.SMTPAuthenticationError(535, "5.7.8 wrong")
+    assert isinstance(refused, aiosmtplib.SMTPResponseException)
+    assert (refused.code, refused.message) == (535, "5.7.8 wrong")
+    assert issubclass(aiosmtplib.SMTPServerDisconnected, aiosmtplib.SMTPException)
     client = aiosmtplib.SMTP(hostname="127.0.0.1", port=9)
     assert client.transport is None
     assert client.esmtp_extensions == {}

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from digest.rules.providers import TABLE, Caps, caps_of, destination_of, provider_of
+from digest.rules.providers import TABLE, destination_of, most_at_once, provider_of
 
 
 @pytest.mark.parametrize(
@@ -60,16 +60,15 @@ def test_a_domain_of_its_own_is_its_own_destination():
 
 
 @pytest.mark.parametrize(
-    "provider, per_connection, connections",
-    [("google", 50, 5), ("yahoo", 20, 5), ("outlook", 50, 5), ("apple", 5, 10)],
+    "provider, messages", [("google", 5), ("yahoo", 5), ("outlook", 5), ("apple", 10)]
 )
-def test_what_the_largest_providers_take(provider, per_connection, connections):
-    assert caps_of(provider) == Caps(per_connection, connections)
+def test_what_the_largest_providers_take_at_once(provider, messages):
+    assert most_at_once(provider) == messages
 
 
 @pytest.mark.parametrize("provider", [None, "example.org"])
 def test_nothing_is_known_of_others(provider):
-    assert caps_of(provider) == Caps()
+    assert most_at_once(provider) is None
 
 
 def test_each_provider_stands_in_the_table_once_and_in_words_of_the_database():

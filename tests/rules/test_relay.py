@@ -34,6 +34,17 @@ def test_every_key_is_read() -> None:
     assert relay.profile is PROFILES["ses"]
 
 
+def test_a_relay_only_queues_unless_it_is_said_to_answer_for_the_destination() -> None:
+    for query, answers in (("", False), ("?queues=yes", False), ("?queues=no", True)):
+        profile = parse_relay(f"smtp://smtp.example.org{query}").profile
+        assert profile.answers_for_destination is answers
+
+
+def test_a_warm_up_may_be_written_with_its_dots() -> None:
+    for dots in ("", "…", "..."):
+        assert parse_relay(f"smtp://smtp.example.org?ramp=200,500,1k{dots}").ramp[-1] == 1000
+
+
 def test_smtps_speaks_tls_from_the_first_byte() -> None:
     relay = parse_relay("smtps://smtp.example.org")
     assert relay.implicit_tls
@@ -66,6 +77,8 @@ def test_several_relays_are_separated_by_blanks() -> None:
         ("smtp://smtp.example.org?tls=maybe", "tls"),
         ("smtp://smtp.example.org?profile=acme", "profile"),
         ("smtp://smtp.example.org?ramp=1,x", "ramp"),
+        ("smtp://smtp.example.org?ramp=200,100", "never fall"),
+        ("smtp://smtp.example.org?queues=perhaps", "queues"),
         ("smtp://smtp.example.org?tls", "key=value"),
         ("smtps://smtp.example.org?tls=none", "TLS"),
         ("smtp://anne:hunter2@smtp.example.org?tls=none", "clear text"),

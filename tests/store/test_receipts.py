@@ -119,7 +119,7 @@ async def test_every_number_is_as_long_as_its_list(database: Database, issue_id:
     assert await listed(database, issue_id, Which(doubtful=True)) == counted.in_doubt > 0
     assert await listed(database, issue_id, Which(repeated=True)) == counted.repeated > 0
     for version in counted.versions:
-        which = Which(version_id=version.version_id)
+        which = Which(version=version.ordinal)
         assert await listed(database, issue_id, which) == version.planned
     assert sum(version.planned for version in counted.versions) == COUNT
     assert sum(version.accepted for version in counted.versions) == counted.accepted
