@@ -40,15 +40,21 @@ def begin(house: House) -> Child:
     return child
 
 
+def begun_so_far(house: House) -> int:
+    """How many messages the relay has seen begin, whatever became of them."""
+    return sum(1 for _ in house.relay.events("mail"))
+
+
 def hold_out(house: House, taken: int) -> None:
     """While the database is away, no more is sent than may be unrecorded."""
     end = time.monotonic() + AWAY
     while time.monotonic() < end:
         assert house.relay.taken_so_far - taken <= UNRECORDED
         time.sleep(0.05)
-    stays = house.relay.taken_so_far
+    stays, begun = house.relay.taken_so_far, begun_so_far(house)
     time.sleep(0.5)
     assert house.relay.taken_so_far == stays < house.readers, "it went on sending"
+    assert begun_so_far(house) == begun, "it began a message whose outcome it could not record"
 
 
 def ends_well(house: House, child: Child) -> int:
