@@ -67,7 +67,11 @@ class PostgresServer:
         return f"postgresql://digest@{self._address}/{name}"
 
     def create_database(self, name: str, *, template: str = "template0") -> None:
-        """Create a database, empty or as a copy of another one nobody is connected to."""
+        """Create a database, empty or as a copy of another one, whoever is connected to that."""
+        self.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            f" WHERE datname = '{template}'"
+        )
         self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
 
     def drop_database(self, name: str) -> None:
