@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from digest.rules.rights import Role
+from digest.store.audit import list_deeds
 from digest.store.newsletters import Newsletter, newsletter_by_id
 from digest.web.desk.newsletter import FIELDS
 from tests.web.conftest import Installation
@@ -111,6 +112,28 @@ async def test_a_theme_is_looked_at_in_a_frame_that_runs_nothing_and_picked(
     assert (await editor.post(f"{BASE}/themes", theme="letter")).status_code == 303
     assert (await now(installation)).theme == "letter"
     assert (await editor.post(f"{BASE}/themes", theme="../default")).status_code == 422
+
+
+async def test_what_holds_where_nothing_is_set_is_shown_and_its_opposite_can_be_set(
+    installation: Installation, editor: Person
+) -> None:
+    """Issues that make themselves skip an empty slot; and no grace at all is a setting, too."""
+    await editor.post(f"{BASE}/settings", automatic="yes", grace="0")
+    page = (await editor.get(f"{BASE}/settings")).text
+    assert "<option selected>skip</option>" in page
+    assert re.search(r'name="grace"[^>]*value="0"', page)
+    assert (await editor.post(f"{BASE}/settings", unready="hold")).status_code == 303
+    settings = (await now(installation)).settings
+    assert (settings["unready"], settings["grace_minutes"]) == ("hold", 0)
+
+
+async def test_what_was_not_set_is_not_written_down_as_done(
+    installation: Installation, editor: Person
+) -> None:
+    await editor.post(f"{BASE}/settings", grace="-1")
+    async with installation.site.db.read() as session:
+        deed = (await list_deeds(session, limit=1))[0]
+    assert (deed.action, deed.result) == ("set newsletter", "refused (422)")
 
 
 def test_every_field_has_a_name_of_its_own() -> None:

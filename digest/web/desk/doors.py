@@ -115,6 +115,8 @@ async def _done(visit: Visit, door: Door) -> Response:
     result = "done"
     try:
         answer = await door.handling(visit)
+        if answer.status_code >= 400:  # a form again, with what is wrong with it
+            result = f"refused ({answer.status_code})"
     except _REFUSALS as error:
         result = error.message
         answer = refused(visit, error)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +28,7 @@ from digest.delivery.slots import open_next
 from digest.delivery.traits import fields_of
 from digest.errors import DigestError, InputError
 from digest.rules.rights import Right
+from digest.rules.slots import CatchUp, SlotPolicy, Unready
 from digest.store.newsletters import (
     Newsletter,
     get_newsletter,
@@ -36,8 +38,7 @@ from digest.store.newsletters import (
 from digest.web.desk.doors import Door
 from digest.web.desk.issues import LIST
 from digest.web.desk.visit import HOME, Visit
-from digest.web.draft import as_sample
-from digest.web.letter import in_scheme, letter_response
+from digest.web.letter import as_sample, in_scheme, letter_response
 from digest.web.security import origin_of
 from digest.web.views import asked_view
 
@@ -137,24 +138,24 @@ GROUPS: Final[Mapping[str, tuple[Field, ...]]] = {
             "grace",
             "Grace, in minutes",
             "How long after its slot it may still go out.",
-            _setting("grace_minutes", 360),
+            lambda one: SlotPolicy.of(one.settings).grace // timedelta(minutes=1),
             "number",
         ),
         Field(
             "unready",
             "When nothing is approved",
             "",
-            _setting("unready", "hold"),
+            lambda one: SlotPolicy.of(one.settings).unready,
             "choice",
-            ("hold", "skip"),
+            tuple(Unready),
         ),
         Field(
             "catch_up",
             "When slots were missed",
             "",
-            _setting("catch_up", "latest"),
+            lambda one: SlotPolicy.of(one.settings).catch_up,
             "choice",
-            ("latest", "all"),
+            tuple(CatchUp),
         ),
         Field(
             "automatic",
@@ -256,7 +257,7 @@ def _read(field: Field, text: str) -> object:
 
 async def _set(visit: Visit, newsletter: Newsletter, changed: Mapping[str, object]) -> None:
     site = visit.site
-    async with site.db.begin() as session:
+    async with visit.begin() as session:
         current = await newsletter_by_id(session, newsletter.id)
         fields = fields_of(changed, current, themes=site.themes)
         after = await set_newsletter(session, current.id, **fields)
@@ -316,7 +317,7 @@ async def sample(visit: Visit) -> Response:
         )
     except DigestError as error:  # a theme of one's own that cannot be used yet
         return visit.page("refused.html", {"error": error, "back": ""}, status=409)
-    html = in_scheme(as_sample(rendered.html, rendered), asked_view(visit.request).scheme)
+    html = in_scheme(as_sample(rendered.html, rendered.slots), asked_view(visit.request).scheme)
     return letter_response(html, images=[origin_of(site.public_url)], framed=True)
 
 
