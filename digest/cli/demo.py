@@ -187,7 +187,7 @@ async def _newsletter(stage: Stage, db: Database, keys: KeyRing) -> Newsletter:
             from_address=f"hello@{DOMAIN}",
             return_path=return_path_of_domain(f"bounces.{DOMAIN}"),
             postal_address="Example Street 1, 12345 Exampletown",
-            description="An issue that was sent to nobody.",
+            description="Made up for the demo: no mail of it leaves this machine.",
         )
 
 
