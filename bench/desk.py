@@ -30,7 +30,7 @@ from digest.mail.tokens import KeyRing
 from digest.rules.delivery import IssueState
 from digest.rules.rights import Role
 from digest.store.deliveries import plan_deliveries
-from digest.store.growth import count_readers
+from digest.store.growth import count_readers, keep_counts
 from digest.store.issues import approve_version, move_issue
 from digest.store.newsletters import Newsletter
 from digest.store.reader_import import Consent, ImportedReader, import_chunk, open_batch
@@ -136,7 +136,7 @@ async def _filled(db: Database, readers: int) -> None:
     await an_issue(db, newsletter, 151, text=issue_text(151))
     async with db.begin() as session:
         await _came_back(session)
-        await count_readers(session, now)
+        await keep_counts(session, await count_readers(session, now))
         await session.execute(text("ANALYZE"))
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from digest.rules.signup import CONFIRM_WITHIN
-from digest.store.growth import count_readers
+from digest.store.growth import count_readers, keep_counts
 from digest.store.notices import forget_links
 from digest.store.passes import forget_passes
 from digest.store.preferences import end_pauses
@@ -30,8 +30,10 @@ class Upkept:
 
 async def upkeep(db: Database, now: datetime) -> Upkept:
     """End pauses that are over, forget who never confirmed, and what no cap looks back to."""
-    async with db.begin() as session:
+    async with db.read() as session:  # it may take a second, in which others write
         counted = await count_readers(session, now)
+    async with db.begin() as session:
+        await keep_counts(session, counted)
         return Upkept(
             pauses_ended=await end_pauses(session, now),
             pending_expired=await expire_pending(session, now - CONFIRM_WITHIN),

@@ -14,7 +14,7 @@ from digest.content.links import canonical_url
 from digest.rules.candidate import CandidateState
 from digest.rules.rights import Role
 from digest.store.candidates import Find, add_candidate, set_candidates
-from digest.store.growth import count_readers
+from digest.store.growth import count_readers, keep_counts
 from digest.store.newsletters import Newsletter
 from digest.store.session import Database
 from digest.store.users import user_by_id, write_user
@@ -112,7 +112,7 @@ async def begin_week(db: Database, newsletter: Newsletter, *, now: datetime) -> 
             if not one.kept:
                 waiting.append(link.id)
         await set_candidates(session, newsletter.id, waiting, CandidateState.WAITING)
-        await count_readers(session, now)
+        await keep_counts(session, await count_readers(session, now))
         made = await write_user(session, EDITOR, name="You", role=Role.OWNER, now=now)
         assert made is not None
         user = await user_by_id(session, made)

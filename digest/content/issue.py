@@ -10,12 +10,14 @@ import datetime as dt
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final, Self
 
 from markdown_it.token import Token
 
 TODO = "TODO"
 """The placeholder: valid as a link, a heading or text, and never sent."""
 TODO_WORD = re.compile(rf"\b{TODO}\b")
+_AT_END: Final = re.compile(r":(\d+)(?::(\d+))?$")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -28,6 +30,12 @@ class Place:
     def within(self, path: object) -> str:
         """``path:line:column``, as errors and findings say it."""
         return f"{path}:{self.line}:{self.column}"
+
+    @classmethod
+    def named_in(cls, where: str) -> Self | None:
+        """The place that the ``where`` of an error ends with; None where it names none."""
+        found = _AT_END.search(where)
+        return cls(int(found[1]), int(found[2] or 1)) if found else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ same renderer, the same checks; a text that cannot be read is a look with an err
 
 from __future__ import annotations
 
-import re
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,11 +26,11 @@ from digest.content.render import Rendered, render_issue
 from digest.delivery.identity import masthead, theme_of
 from digest.delivery.known import what_is_known
 from digest.errors import DigestError, InputError, NotFoundError, RefusedError
-from digest.store.candidates import take_turn
 from digest.store.issues import StoredVersion, get_issue, latest_version
 from digest.store.media import get_media
 from digest.store.newsletters import Newsletter
-from digest.store.session import Session
+from digest.store.session import Database, Session
+from digest.store.turns import take_newsletters_turn
 
 __all__ = [
     "PATH",
@@ -45,7 +45,6 @@ __all__ = [
 ]
 
 PATH: Final = "issue.md"  # what errors call a text that is no file
-_WHERE = re.compile(r":(\d+)(?::(\d+))?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ async def saved_since(
 
     Whoever saves after this in the same transaction is the only one who does.
     """
-    await take_turn(session, newsletter.id)
+    await take_newsletters_turn(session, newsletter.id)
     try:
         issue = await get_issue(session, newsletter.id, name)
     except NotFoundError:
@@ -119,25 +118,46 @@ async def known_of(
 ) -> Known | None:
     """What the database knows for the checks of a text; None for a text that cannot be read."""
     try:
-        return await what_is_known(session, newsletter, _read(text), now=now)
+        issue = await asyncio.to_thread(_read, text)
     except InputError:
         return None
+    return await what_is_known(session, newsletter, issue, now=now)
 
 
-def look_at_text(
+async def look_at_text(
+    db: Database,
     newsletter: Newsletter,
     text: str,
     *,
     media: Mapping[str, bytes],
     public_url: str,
     themes: Path | None = None,
-    known: Known | None = None,
+    now: datetime,
 ) -> Look:
-    """``text`` as it would be mailed, and everything the checks say; it asks no network."""
+    """``text`` as it would be mailed, and everything the checks say; it asks no network.
+
+    What takes long is done in threads: a page asks for this with every word that is typed.
+    """
     try:
-        issue = _read(text)
+        issue = await asyncio.to_thread(_read, text)
     except InputError as error:
         return Look((_as_finding(error),))
+    async with db.read() as session:
+        known = await what_is_known(session, newsletter, issue, now=now)
+    return await asyncio.to_thread(
+        _look, newsletter, issue, media=media, public_url=public_url, themes=themes, known=known
+    )
+
+
+def _look(
+    newsletter: Newsletter,
+    issue: Issue,
+    *,
+    media: Mapping[str, bytes],
+    public_url: str,
+    themes: Path | None,
+    known: Known,
+) -> Look:
     try:
         rendered = render_issue(
             issue,
@@ -159,8 +179,7 @@ def _read(text: str) -> Issue:
 
 def _as_finding(error: DigestError) -> Finding:
     """An error that keeps a text from being shown, with the line it names."""
-    found = _WHERE.search(error.where)
-    place = Place(int(found[1]), int(found[2] or 1)) if found else TOP
+    place = Place.named_in(error.where) or TOP
     return Finding("unreadable", Severity.ERROR, error.message, place, error.fix)
 
 

@@ -21,11 +21,11 @@ from digest.rules.automatic import AHEAD, AutomaticPolicy
 from digest.rules.delivery import IssueState
 from digest.rules.slots import SlotPolicy, SlotReason, SlotState
 from digest.settings import Settings
-from digest.store.candidates import take_turn
 from digest.store.issues import list_issues
 from digest.store.newsletters import Newsletter, list_newsletters
 from digest.store.session import Database, Session
 from digest.store.slots import Slot, breaks, latest_taken, upcoming
+from digest.store.turns import take_newsletters_turn
 
 __all__ = ["make_automatic_issue", "make_due_issues", "make_issues"]
 
@@ -66,7 +66,7 @@ async def make_automatic_issue(
     if policy is None:
         return None
     async with db.begin() as session:
-        await take_turn(session, newsletter.id)  # of two processes one makes it
+        await take_newsletters_turn(session, newsletter.id)  # of two processes one makes it
         slot = await _slot_in_reach(session, newsletter, now)
         if slot is None or await _is_taken_care_of(session, newsletter, slot.due_at - AHEAD):
             return None

@@ -20,11 +20,11 @@ from digest.store.schema import (
     candidates,
     issues,
     links,
-    newsletters,
     version_links,
     versions,
 )
 from digest.store.session import Session
+from digest.store.turns import take_newsletters_turn
 from digest.store.types import insert
 
 __all__ = [
@@ -40,7 +40,6 @@ __all__ = [
     "order_candidates",
     "rewrite_candidate",
     "set_candidates",
-    "take_turn",
 ]
 
 _c = candidates
@@ -118,7 +117,7 @@ async def add_found(
     """Have what a feed shows wait in the inbox; how much of it was not there yet."""
     if not finds:
         return 0
-    await take_turn(session, newsletter_id)
+    await take_newsletters_turn(session, newsletter_id)
     rows = [
         _row(newsletter_id, find, CandidateState.WAITING, now=now) | {"feed_id": feed_id}
         for find in finds
@@ -129,13 +128,6 @@ async def add_found(
     of_newsletter = _c.c.newsletter_id == newsletter_id
     await session.execute(update(_c).where(of_newsletter, shown).values(seen_at=now))
     return len(added)
-
-
-async def take_turn(session: Session, newsletter_id: int) -> None:
-    """Wait until no other transaction works on the links of this newsletter (SQLite: at all)."""
-    if session.dialect.name == "postgresql":
-        mine = select(newsletters.c.id).where(newsletters.c.id == newsletter_id)
-        await session.execute(mine.with_for_update(key_share=True))
 
 
 async def list_candidates(

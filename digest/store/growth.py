@@ -6,6 +6,7 @@ schedule counts once an hour.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -36,7 +37,7 @@ class ReaderDay:
 
 
 async def count_readers(session: Session, now: datetime) -> list[ReaderDay]:
-    """Count every newsletter's readers and keep the counts for today."""
+    """Count every newsletter's readers, as of today."""
     day = now.astimezone(UTC).date()
     since = datetime.combine(day, time(), UTC)
 
@@ -52,7 +53,11 @@ async def count_readers(session: Session, now: datetime) -> list[ReaderDay]:
         func.count().filter(_s.c.ended_at >= since),
     ).group_by(_s.c.newsletter_id)
     rows: Any = await session.execute(query)
-    counted = [ReaderDay(row[0], day, row[1], row[2], row[3], row[4], row[5], now) for row in rows]
+    return [ReaderDay(row[0], day, row[1], row[2], row[3], row[4], row[5], now) for row in rows]
+
+
+async def keep_counts(session: Session, counted: Sequence[ReaderDay]) -> None:
+    """Keep what was counted, instead of what was counted earlier on that day."""
     for one in counted:
         values = {name: getattr(one, name) for name in ReaderDay.__slots__}
         fresh = {name: values[name] for name in values if name not in ("newsletter_id", "day")}
@@ -60,7 +65,6 @@ async def count_readers(session: Session, now: datetime) -> list[ReaderDay]:
         await session.execute(
             row.on_conflict_do_update(index_elements=["newsletter_id", "day"], set_=fresh)
         )
-    return counted
 
 
 async def reader_days_of(session: Session, newsletter_id: int, since: date) -> list[ReaderDay]:

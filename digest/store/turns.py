@@ -1,12 +1,13 @@
-"""Turns: what workers do one after another, and none of them for long.
+"""Turns: what processes do one after another, and none of them for long.
 
-PostgreSQL only, as advisory locks of a transaction; SQLite has one writer anyway.
+PostgreSQL only, as locks that end with the transaction; SQLite has one writer anyway.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 
+from digest.store.schema import newsletters
 from digest.store.session import Session
 
 LONGEST = "3s"  # as PostgreSQL writes it
@@ -27,3 +28,10 @@ async def take_turn(session: Session, key: int) -> None:
     """
     if session.dialect.name == "postgresql":
         await session.execute(_TURN, {"key": key})
+
+
+async def take_newsletters_turn(session: Session, newsletter_id: int) -> None:
+    """Wait until no other transaction works on the links or the texts of this newsletter."""
+    if session.dialect.name == "postgresql":
+        mine = select(newsletters.c.id).where(newsletters.c.id == newsletter_id)
+        await session.execute(mine.with_for_update(key_share=True))

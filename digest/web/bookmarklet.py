@@ -27,7 +27,7 @@ from digest.web.client import Turnstile
 from digest.web.forms import read_form
 from digest.web.page import page
 from digest.web.security import is_own
-from digest.web.site import Site, site_of
+from digest.web.site import Site, remembered, site_of
 
 _PRIVATE = {"x-robots-tag": "noindex, nofollow", "cache-control": "no-store"}
 _AT_MOST = 60  # links by one bookmarklet in ten minutes
@@ -132,11 +132,7 @@ def _code(request: Request) -> str:
 
 
 def _turnstile(request: Request) -> Turnstile:
-    state = request.app.state
-    if not hasattr(state, "bookmarklet_turnstile"):
-        state.bookmarklet_turnstile = Turnstile(_AT_MOST)
-    found: Turnstile = state.bookmarklet_turnstile
-    return found
+    return remembered(request, "bookmarklet_turnstile", lambda: Turnstile(_AT_MOST))
 
 
 ROUTES = (Route("/links/{token}", keep, methods=["GET", "HEAD", "POST"]),)

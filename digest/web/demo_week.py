@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from digest.rules.delivery import IssueState
+from digest.rules.delivery import UNPLANNED
 from digest.store.issues import StoredIssue, list_issues
 from digest.store.newsletters import get_newsletter
 from digest.web.desk.visit import HOME, set_cookie
@@ -24,7 +24,6 @@ from digest.web.security import is_own
 from digest.web.site import Site, Step, Tour, site_of
 
 _KILL: Final = "/week/kill"
-_OPEN: Final = (IssueState.DRAFT, IssueState.APPROVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ def _path(week: Week, issues: list[StoredIssue], step: str) -> str:
         return f"{desk}/i/{out.name}/receipt"
     if newest is None:
         return f"{desk}/write?from=links"
-    if step == "write" and newest.state in _OPEN:
+    if step == "write" and newest.state in UNPLANNED:
         return f"{desk}/i/{newest.name}/write"
     if step in ("write", "approve", "send"):
         return f"{desk}/i/{newest.name}?step={step}"

@@ -8,20 +8,20 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from digest.content.issue import Issue
+from digest.content.issue import Issue, Place
 from digest.content.issue_file import decode_issue, parse_issue
 from digest.content.lint import Finding, check_issue
 from digest.content.media import MAX_BYTES, Media, image_sources, picture_path, take_pictures
-from digest.content.render import Rendered, render_issue
+from digest.content.render import render_issue
 from digest.content.theme import Masthead, Theme, load_theme
 from digest.errors import DigestError, InputError, IssueFileError
-from digest.mail.message import fill_marks, without_marks
+from digest.mail.message import without_marks
+from digest.web.letter import as_sample
 
 _READ_MAX = 4 << 20  # bytes: more than an issue may have
 _LOOK_EVERY = 0.2  # seconds
 _LINES_AROUND = 2  # an error is shown with so many lines before and after
 _WORD = re.compile(r"\S+")
-_WHERE = re.compile(r":(\d+)(?::(\d+))?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +96,8 @@ class Drafts:
             issue=issue,
             subject=without_marks(rendered.subject),
             preview=without_marks(rendered.preview),
-            html=as_sample(rendered.html, rendered),
-            plain=as_sample(rendered.plain, rendered),
+            html=as_sample(rendered.html, rendered.slots),
+            plain=as_sample(rendered.plain, rendered.slots),
             findings=check_issue(issue, rendered=rendered),
             pictures={one.name: one for one in media.values()},
         )
@@ -163,17 +163,11 @@ def facts_of(issue: Issue, html: str) -> str:
     return f"{_count(len(sections), 'section')}, {_count(items, 'item')}, {size:.0f} KB"
 
 
-def as_sample(text: str, rendered: Rendered) -> str:
-    """``text`` for a reader without a name, whose links lead to a page of ours."""
-    values = [slot.fallback if slot.name == "name" else "sample" for slot in rendered.slots]
-    return fill_marks(text, values)
-
-
 def _excerpt(text: str, where: str) -> tuple[SourceLine, ...]:
-    found = _WHERE.search(where)
-    if found is None:
+    place = Place.named_in(where)
+    if place is None:
         return ()
-    line, column = int(found[1]), int(found[2] or 1)
+    line, column = place.line, place.column
     lines = text.splitlines()
     first, last = max(1, line - _LINES_AROUND), min(len(lines), line + _LINES_AROUND)
     return tuple(

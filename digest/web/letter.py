@@ -14,6 +14,7 @@ from typing import Literal
 
 from starlette.responses import HTMLResponse
 
+from digest.mail.message import Slot, fill_marks
 from digest.web.security import letter_policy
 
 Scheme = Literal["light", "dark"]
@@ -45,6 +46,11 @@ def in_scheme(html: str, scheme: Scheme) -> str:
         return _ALWAYS if query[1].lower() == scheme else _NEVER
 
     return _BOTH.sub(lambda found: found[1] + scheme, _QUERY.sub(settle, html))
+
+
+def as_sample(text: str, slots: Iterable[Slot]) -> str:
+    """``text`` for a reader without a name, whose links lead to a page of ours."""
+    return fill_marks(text, [one.fallback if one.name == "name" else "sample" for one in slots])
 
 
 def as_page(html: str, *, head: str, before: str, after: str = "") -> str:

@@ -86,8 +86,8 @@ async def _of_rows(site: Site) -> list[Metric]:
     async with site.db.read() as session:
         here = await standing(session, now)
         relays = await list_relays(session)
-    running = await site.kept.get("on their way", lambda: _read(site, on_their_way))
-    past = await site.kept.get("history", lambda: _read(site, history), least=LEAST_SECONDS)
+    running = await site.measured.get("on their way", lambda: _read(site, on_their_way))
+    past = await site.measured.get("history", lambda: _read(site, history), least=LEAST_SECONDS)
     return [
         *families.of_slots(here, now),
         *families.of_queues(here, running),

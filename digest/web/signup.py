@@ -37,7 +37,7 @@ from digest.web.signup_form import (
     stamp_fits,
     typed_address,
 )
-from digest.web.site import Site, site_of
+from digest.web.site import Site, remembered, site_of
 
 _PRIVATE = {"x-robots-tag": "noindex, nofollow"}
 ACCEPTED = {"status": "asked", "message": "Look into that mailbox for a link to confirm."}
@@ -131,11 +131,9 @@ async def _json_of(request: Request) -> dict[str, str]:
 
 def _through(request: Request) -> str:
     """The network of the client; 429 when too many came from there."""
-    site, state = site_of(request), request.app.state
-    if not hasattr(state, "turnstile"):
-        state.turnstile = Turnstile()
+    site = site_of(request)
     net = client_net(request, site.proxies)
-    if not state.turnstile.passes(net, site.clock.monotonic()):
+    if not remembered(request, "turnstile", Turnstile).passes(net, site.clock.monotonic()):
         raise HTTPException(429, headers={"retry-after": "600"})
     return net
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -20,7 +20,7 @@ from digest.inbound.webhooks import Hook
 from digest.inbound.webhooks.configured import hooks_of
 from digest.rules.signup import SignupLimits
 from digest.web.client import Networks, networks
-from digest.web.kept import Kept
+from digest.web.kept import Kept, for_metrics, for_pages
 from digest.web.recent import KEEP_SECONDS, RecentPages
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from digest.mail.tokens import KeyRing
     from digest.runtime import Runtime
     from digest.store.session import Database
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,8 @@ class Site:
     metrics_token: str = field(default="", repr=False)
     stream_seconds: float = 60.0  # of one stream of events; then the browser asks again
     tally: Tally = field(default_factory=Tally)
-    kept: Kept = field(default_factory=Kept, compare=False)
+    measured: Kept = field(default_factory=for_metrics, compare=False)
+    counted: Kept = field(default_factory=for_pages, compare=False)
     asker: Asker = field(default_factory=Asker)
     recent: RecentPages = field(default_factory=RecentPages, compare=False)
     tour: Tour | None = field(default=None, compare=False)
@@ -138,6 +141,15 @@ def site_of(request: Request) -> Site:
     """The installation ``request`` is for."""
     site: Site = request.app.state.site
     return site
+
+
+def remembered(request: Request, name: str, make: Callable[[], T]) -> T:
+    """What this process remembers under ``name``, made when it is asked for first."""
+    state = request.app.state
+    if not hasattr(state, name):
+        setattr(state, name, make())
+    found: T = getattr(state, name)
+    return found
 
 
 def tour_values(request: Request) -> dict[str, object]:

@@ -41,6 +41,8 @@ async def hung_up_on_writing(db: Database, table: str) -> AsyncIterator[None]:
             if found.rowcount:
                 break
             await asyncio.sleep(0.01)
+        else:
+            pytest.fail(f"nobody changed a row of {table}")
         await holder.rollback()
 
 
@@ -209,11 +211,15 @@ async def test_the_job_of_a_dead_process_is_given_to_another(shared: Database) -
         await work.ran.wait()
 
 
-async def test_an_engine_that_lost_the_database_begins_again_by_itself(shared: Database) -> None:
-    work = Work()
-    engine = ProcrastinateEngine(shared.conninfo)
+def a_ticking_engine(db: Database) -> tuple[Engine, Work]:
+    engine, work = ProcrastinateEngine(db.conninfo), Work()
     engine.register("work", work)
     engine.every(1, "work")
+    return engine, work
+
+
+async def test_an_engine_that_lost_the_database_begins_again_by_itself(shared: Database) -> None:
+    engine, work = a_ticking_engine(shared)
     async with started(engine):
         await work.ran.wait()
         async with await AsyncConnection.connect(shared.conninfo, autocommit=True) as session:
@@ -223,11 +229,8 @@ async def test_an_engine_that_lost_the_database_begins_again_by_itself(shared: D
 
 
 async def test_a_job_whose_end_could_not_be_written_runs_again(shared: Database) -> None:
-    work = Work()
+    engine, work = a_ticking_engine(shared)
     work.may_end.clear()
-    engine = ProcrastinateEngine(shared.conninfo)
-    engine.register("work", work)
-    engine.every(1, "work")
     async with started(engine):
         await work.ran.wait()
         async with hung_up_on_writing(shared, "procrastinate_jobs"):
@@ -237,10 +240,7 @@ async def test_a_job_whose_end_could_not_be_written_runs_again(shared: Database)
 
 
 async def test_an_engine_that_cannot_say_farewell_stops_nevertheless(shared: Database) -> None:
-    work = Work()
-    engine = ProcrastinateEngine(shared.conninfo)
-    engine.register("work", work)
-    engine.every(1, "work")
+    engine, work = a_ticking_engine(shared)
     async with started(engine):
         await work.ran.wait()
         async with hung_up_on_writing(shared, "procrastinate_workers"):

@@ -9,7 +9,8 @@ import signal
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from html import unescape
 from pathlib import Path
 
@@ -90,11 +91,9 @@ def test_people_read_that_nothing_was_lost_and_can_look_until_ctrl_c(script: Scr
         while "messages per second" not in said:
             said += process.stdout.readline()
         assert re.search(r"lost 0, repeated \d+ after 1 kill with SIGKILL", said)
-        url = None
-        while url is None:
-            url = re.search(r"http://127\.0\.0\.1:\d+", process.stderr.readline())
+        url = pages_of(process)
         for path in ("/", "/inbox", "/receipt", "/i/demo/182"):
-            with urllib.request.urlopen(url[0] + path, timeout=30) as answer:
+            with urllib.request.urlopen(url + path, timeout=30) as answer:
                 assert answer.status == 200
                 page = answer.read().decode()
         assert "A Weekly, Issue #182" in page
@@ -103,19 +102,32 @@ def test_people_read_that_nothing_was_lost_and_can_look_until_ctrl_c(script: Scr
     assert left_behind(script) == []
 
 
-def test_a_visitor_walks_a_readers_whole_way_from_the_form_to_undo(script: Script) -> None:
-    with script.start("demo", "--readers", "5") as process:
+def pages_of(process: subprocess.Popen[str]) -> str:
+    """Where a demo that was started serves its pages, once it says so."""
+    assert process.stderr is not None
+    found = None
+    while found is None:
+        found = re.search(r"http://127\.0\.0\.1:\d+", process.stderr.readline())
+    return found[0]
+
+
+@contextmanager
+def opened(script: Script, *, readers: int) -> Iterator[httpx2.Client]:
+    """A browser on the pages of a demo, which ends with it and leaves nothing behind."""
+    with script.start("demo", "--readers", str(readers)) as process:
         try:
-            assert process.stderr is not None
-            url = None
-            while url is None:
-                url = re.search(r"http://127\.0\.0\.1:\d+", process.stderr.readline())
-            with httpx2.Client(base_url=url[0], follow_redirects=True, timeout=30) as browser:
-                walk(browser, "cris@example.org")
+            url = pages_of(process)
+            with httpx2.Client(base_url=url, follow_redirects=True, timeout=30) as browser:
+                yield browser
         finally:
             process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
     assert left_behind(script) == []
+
+
+def test_a_visitor_walks_a_readers_whole_way_from_the_form_to_undo(script: Script) -> None:
+    with opened(script, readers=5) as browser:
+        walk(browser, "cris@example.org")
 
 
 def walk(browser: httpx2.Client, address: str) -> None:
@@ -225,18 +237,8 @@ def test_the_readers_live_where_nobody_does() -> None:
 
 def test_an_issues_week_is_walked_with_the_sender_killed_on_the_way(script: Script) -> None:
     """From the links to a receipt that adds up: real processes, a real SIGKILL."""
-    with script.start("demo", "--readers", "80") as process:
-        try:
-            assert process.stderr is not None
-            url = None
-            while url is None:
-                url = re.search(r"http://127\.0\.0\.1:\d+", process.stderr.readline())
-            with httpx2.Client(base_url=url[0], follow_redirects=True, timeout=30) as browser:
-                week(browser)
-        finally:
-            process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
-    assert left_behind(script) == []
+    with opened(script, readers=80) as browser:
+        week(browser)
 
 
 def week(browser: httpx2.Client) -> None:

@@ -20,7 +20,7 @@ from digest.store.schema import deliveries, issues
 from digest.store.session import Database
 from digest.store.slots import move_slot, open_slot, upcoming
 from digest.web.app import Site, create_app, health_app
-from digest.web.kept import Kept
+from digest.web.kept import for_metrics
 from tests.audience.came_back import ANNE, a_scene
 from tests.build import PUBLIC_URL
 from tests.delivery.stage import KEYS, set_stage
@@ -152,7 +152,7 @@ async def test_openmetrics_is_spoken_where_it_is_asked_for(database: Database) -
 
 async def test_many_who_ask_at_once_cost_one_answer() -> None:
     asked = 0
-    kept = Kept()
+    kept = for_metrics()
 
     async def ask() -> int:
         nonlocal asked

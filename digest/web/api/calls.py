@@ -25,7 +25,7 @@ from digest.errors import AddressError, DigestError, InputError, RefusedError
 from digest.web.client import Turnstile, client_net
 from digest.web.problem import API, problem
 from digest.web.security import BODY_LIMIT, read_body
-from digest.web.site import Site, site_of
+from digest.web.site import Site, remembered, site_of
 
 log = structlog.get_logger(__name__)
 
@@ -165,11 +165,10 @@ async def _key_of(request: Request, site: Site) -> Key | None:
 
 
 def _turnstiles(request: Request, site: Site) -> Turnstiles:
-    state = request.app.state
-    if not hasattr(state, "api_turnstiles"):
-        state.api_turnstiles = Turnstiles(Turnstile(site.api_per_minute, 60.0))
-    found: Turnstiles = state.api_turnstiles
-    return found
+    def make() -> Turnstiles:
+        return Turnstiles(Turnstile(site.api_per_minute, 60.0))
+
+    return remembered(request, "api_turnstiles", make)
 
 
 def _query(request: Request, model: type[BaseModel] | None) -> BaseModel | None:

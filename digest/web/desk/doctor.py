@@ -19,6 +19,7 @@ from digest.rules.doctor.checkup import Check, Light, Record
 from digest.rules.rights import Right
 from digest.web.desk.doors import Door
 from digest.web.desk.visit import HOME, Visit
+from digest.web.site import remembered
 
 PATH = f"{HOME}/doctor"
 _ORDER = (Light.RED, Light.YELLOW, Light.SKIPPED, Light.GREEN)
@@ -40,11 +41,7 @@ class Examined:
 
 
 def _examined(request: Request) -> Examined:
-    state = request.app.state
-    if not hasattr(state, "desk_doctor"):
-        state.desk_doctor = Examined()
-    found: Examined = state.desk_doctor
-    return found
+    return remembered(request, "desk_doctor", Examined)
 
 
 async def doctor(visit: Visit) -> Response:

@@ -5,6 +5,7 @@ What a button does is what the command of that name does, by the same function.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,7 +19,7 @@ from digest.delivery.known import what_is_known
 from digest.delivery.readiness import what_is_next
 from digest.delivery.status import Look, look_at_issue
 from digest.errors import DigestError, NotFoundError
-from digest.mail.message import fill_marks, without_marks
+from digest.mail.message import Slot, without_marks
 from digest.rules.delivery import IssueState
 from digest.rules.rights import Right
 from digest.store.issue_tests import test_shown
@@ -27,11 +28,10 @@ from digest.store.newsletters import Newsletter, get_newsletter
 from digest.store.session import Session
 from digest.store.versions import list_versions
 from digest.web.desk.doors import Door
-from digest.web.desk.kept import kept_of, key_of
 from digest.web.desk.live import events
 from digest.web.desk.progress import progress_of
 from digest.web.desk.visit import HOME, Visit
-from digest.web.letter import in_scheme, letter_response
+from digest.web.letter import as_sample, in_scheme, letter_response
 from digest.web.security import origin_of
 from digest.web.views import asked_view, frames
 
@@ -111,7 +111,12 @@ async def look_of(visit: Visit, issue: StoredIssue) -> Look:
     async def look() -> Look:
         return await look_at_issue(site.db, issue.id, site.clock.now())
 
-    return await kept_of(visit.request, site.clock).of(key_of(issue, "look"), look)
+    return await site.counted.get(key_of(issue, "look"), look)
+
+
+def key_of(issue: StoredIssue, what: str) -> Hashable:
+    """Another one as soon as the issue is started, paused, resumed or over."""
+    return what, issue.id, issue.state, issue.finished_at, issue.resumed_at
 
 
 async def letter(visit: Visit) -> Response:
@@ -178,13 +183,12 @@ def _steps(issue: StoredIssue) -> list[tuple[str, str]]:
     if issue.state is IssueState.CANCELLED:
         return [(IssueState.CANCELLED.value, "now")]
     at = _STEPS.index(state)
-    names = [*_STEPS]
     return [
         (
             issue.state.value if number == at else name.value,
             "past" if number < at else "now" if number == at else "later",
         )
-        for number, name in enumerate(names)
+        for number, name in enumerate(_STEPS)
     ]
 
 
@@ -195,9 +199,7 @@ def local_time_of(newsletter: Newsletter, issue: StoredIssue) -> str:
 
 
 def _as_sample(text: str, version: StoredVersion) -> str:
-    """``text`` for a reader without a name, whose links lead to a page of ours."""
-    values = [slot["fallback"] if slot["name"] == "name" else "sample" for slot in version.slots]
-    return fill_marks(text, values)
+    return as_sample(text, [Slot(**slot) for slot in version.slots])
 
 
 DOORS = (

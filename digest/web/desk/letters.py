@@ -17,8 +17,8 @@ from digest.content.issue import Issue, Item, Place
 from digest.delivery.writing import Look
 from digest.mail.message import without_marks
 from digest.store.newsletters import Newsletter
-from digest.web.draft import as_sample, facts_of
-from digest.web.letter import in_scheme, letter_response
+from digest.web.draft import facts_of
+from digest.web.letter import as_sample, in_scheme, letter_response
 from digest.web.security import origin_of
 from digest.web.site import Site
 
@@ -71,9 +71,9 @@ def unsaved_letter(site: Site, look: Look, *, view: str, line: int) -> Response:
         words = escape(f"Line {first.place.line}: {first.message} {first.fix}")
         return letter_response(f"{_NONE}<p>{words}</p>", framed=True)
     if view == "text":
-        plain = as_sample(look.rendered.plain, look.rendered)
+        plain = as_sample(look.rendered.plain, look.rendered.slots)
         return letter_response(f"{_PLAIN}{escape(plain)}</pre>", framed=True)
-    html = _with_here(as_sample(look.rendered.html, look.rendered), look.issue, line)
+    html = _with_here(as_sample(look.rendered.html, look.rendered.slots), look.issue, line)
     html = in_scheme(html, "dark" if view == "dark" else "light")
     return letter_response(html, images=images, framed=True)
 

@@ -19,7 +19,7 @@ from digest.errors import DatabaseError
 from digest.rules.pace import Pace
 from digest.web.desk.progress import progress_of
 from digest.web.page import template_text
-from digest.web.site import Site, site_of
+from digest.web.site import Site, remembered, site_of
 
 _AGAIN = "retry: 1000\n\n"
 
@@ -63,11 +63,7 @@ class Live:
 
 def live_of(request: Request) -> Live:
     """What is watched in this process."""
-    state = request.app.state
-    if not hasattr(state, "desk_live"):
-        state.desk_live = Live()
-    found: Live = state.desk_live
-    return found
+    return remembered(request, "desk_live", Live)
 
 
 async def events(request: Request, issue_id: int) -> AsyncGenerator[str, None]:

@@ -1,6 +1,7 @@
 """The first page of the desk: what goes out next, what is on its way, how many read, what is wrong.
 
-It counts nothing that grows: readers are counted once an hour by whoever keeps the schedule.
+It counts little that grows: readers are counted once an hour by whoever keeps the schedule, and
+an issue on its way is looked at as its own page looks at it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from datetime import datetime, timedelta
 from starlette.responses import Response
 
 from digest.delivery.readiness import Next, what_is_next
-from digest.delivery.status import duration, look_at_issue
+from digest.delivery.status import duration
 from digest.rules.delivery import IssueState
 from digest.rules.rights import Right
 from digest.store.feedback_reports import last_feedback_at
@@ -22,6 +23,7 @@ from digest.store.relays import StoredRelay, backed_off
 from digest.store.session import Session
 from digest.web.desk.charts import Curve, curve
 from digest.web.desk.doors import Door
+from digest.web.desk.issues import look_of
 from digest.web.desk.progress import Progress, progress_of
 from digest.web.desk.visit import HOME, Visit
 from digest.web.health import checks_of
@@ -69,7 +71,7 @@ async def _paper(visit: Visit, newsletter: Newsletter, now: datetime) -> Paper:
         ]
         since = (now - timedelta(days=_DAYS)).date()
         days = await reader_days_of(session, newsletter.id, since)
-    looks = [(one, await look_at_issue(visit.site.db, one.id, now)) for one in moving]
+    looks = [(one, await look_of(visit, one)) for one in moving]
     lately = [one for one in days if one.day > (now - timedelta(days=_MONTH)).date()]
     return Paper(
         newsletter=newsletter,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import Response
 
 from digest.rules.delivery import IssueState
@@ -14,38 +13,33 @@ from digest.store.aftermath import After, list_after, window_of
 from digest.store.issues import StoredIssue
 from digest.web.desk.aftermath import aftermath_of
 from digest.web.desk.doors import Door
-from digest.web.desk.issues import ONE, issue_of, look_of
-from digest.web.desk.kept import kept_of, key_of
+from digest.web.desk.issues import ONE, issue_of, key_of, look_of
 from digest.web.desk.visit import HOME, Visit
 from digest.web.receipt import PER_PAGE, Keep, Place, ReceiptPages, Sums
 
 _PATH = f"{ONE}/receipt"
 
 
-def _place(request: Request) -> Place:
-    visit: Visit = request.state.visit
+def _pages(visit: Visit, **more: object) -> ReceiptPages:
+    """The pages of this receipt; ``more`` is what the desk's template shows beside the sums."""
     newsletter, issue = visit.part("newsletter"), visit.part("issue")
-    return Place(
+    place = Place(
         newsletter,
         issue,
         path=visit.site.path(f"{HOME}/n/{newsletter}/i/{issue}/receipt"),
         layout="desk/base.html",
-        values={**visit.frame("issues"), **getattr(request.state, "more", {})},
+        values={**visit.frame("issues"), **more},
         template="desk/receipt.html",
         keep=_keep(visit),
     )
+    return ReceiptPages(lambda _: place)
 
 
 def _keep(visit: Visit) -> Keep:
-    kept = kept_of(visit.request, visit.site.clock)
-
     def keep(issue: StoredIssue, count: Callable[[], Awaitable[Sums]]) -> Awaitable[Sums]:
-        return kept.of(key_of(issue, "receipt"), count)
+        return visit.site.counted.get(key_of(issue, "receipt"), count)
 
     return keep
-
-
-_pages = ReceiptPages(_place)
 
 
 async def sheet(visit: Visit) -> Response:
@@ -57,26 +51,24 @@ async def sheet(visit: Visit) -> Response:
     path = site.path(f"{HOME}/n/{newsletter.slug}/i/{issue.name}")
     over = issue.state is IssueState.FINISHED
     totals = (await look_of(visit, issue)).totals
-    visit.request.state.visit = visit
-    visit.request.state.more = {
-        "after": after,
-        "missed": totals.planned - totals.accepted if over else 0,
-        "issue_path": path,
-        "slug": newsletter.slug,
-    }
-    return await _pages.sheet(visit.request)
+    pages = _pages(
+        visit,
+        after=after,
+        missed=totals.planned - totals.accepted if over else 0,
+        issue_path=path,
+        slug=newsletter.slug,
+    )
+    return await pages.sheet(visit.request)
 
 
 async def rows(visit: Visit) -> Response:
     """Who is behind a number."""
-    visit.request.state.visit = visit
-    return await _pages.rows(visit.request)
+    return await _pages(visit).rows(visit.request)
 
 
 async def one(visit: Visit) -> Response:
     """One delivery with its attempts."""
-    visit.request.state.visit = visit
-    return await _pages.one(visit.request)
+    return await _pages(visit).one(visit.request)
 
 
 async def after(visit: Visit) -> Response:

@@ -34,7 +34,7 @@ from digest.web.desk.visit import (
 )
 from digest.web.forms import Form, read_form
 from digest.web.security import is_own
-from digest.web.site import Site, site_of
+from digest.web.site import Site, remembered, site_of
 
 _TO = re.compile(r"/desk(?:/[A-Za-z0-9._~/-]*)?")
 _COUNTED = timedelta(minutes=10)
@@ -119,11 +119,12 @@ async def _may_try(request: Request, site: Site, address: str) -> bool:
 
 def _from_here(request: Request, site: Site) -> bool:
     """Whether the network has tries left."""
-    state = request.app.state
-    if not hasattr(state, "desk_tries"):
-        state.desk_tries = Turnstile(_FROM_A_NETWORK, _COUNTED.total_seconds())
-    tries: Turnstile = state.desk_tries
-    return tries.passes(client_net(request, site.proxies), site.clock.monotonic())
+
+    def make() -> Turnstile:
+        return Turnstile(_FROM_A_NETWORK, _COUNTED.total_seconds())
+
+    net = client_net(request, site.proxies)
+    return remembered(request, "desk_tries", make).passes(net, site.clock.monotonic())
 
 
 async def welcome(request: Request) -> Response:

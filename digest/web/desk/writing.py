@@ -36,7 +36,7 @@ from digest.errors import (
     NotFoundError,
     RefusedError,
 )
-from digest.rules.delivery import IssueState
+from digest.rules.delivery import UNPLANNED
 from digest.rules.rights import Right
 from digest.store.issue_tests import test_shown
 from digest.store.issues import (
@@ -54,7 +54,6 @@ from digest.web.desk.letters import looked, unsaved_letter
 from digest.web.desk.visit import HOME, Visit
 
 WRITE: Final = f"{LIST}/write"
-_UNPLANNED: Final = (IssueState.DRAFT, IssueState.APPROVED)
 _FORM_MAX: Final = 4 << 20  # bytes: a text of a megabyte, as a form encodes it
 _CONTEXT: Final = 2  # lines round a difference
 _DIFF_MAX: Final = 4_000  # lines of each text
@@ -79,6 +78,14 @@ class Line:
     text: str
 
 
+class _SavedSinceError(Exception):
+    """Somebody saved ``theirs`` meanwhile: nothing is stored, and the difference is shown."""
+
+    def __init__(self, theirs: StoredVersion) -> None:
+        super().__init__()
+        self.theirs = theirs
+
+
 async def new(visit: Visit) -> Response:
     """Begin the next issue, or with ``?from=links`` make it of the links that were kept."""
     site, now = visit.site, visit.site.clock.now()
@@ -100,7 +107,7 @@ async def edit(visit: Visit) -> Response:
         pictures = await pictures_of(session, version)
     if version is None:
         raise NotFoundError
-    if issue.state not in _UNPLANNED:
+    if issue.state not in UNPLANNED:
         return visit.see(f"{HOME}/n/{newsletter.slug}/i/{issue.name}")
     written = Written(newsletter, version.source, version.hash, version, pictures)
     return await _page(visit, written)
@@ -128,12 +135,14 @@ async def save(visit: Visit) -> Response:
     newsletter = written.newsletter
     try:
         prepared = await _prepared(visit, written)
-        async with site.db.begin() as session:
+        async with visit.begin() as session:
             name = str(prepared.issue.name)
             theirs = await saved_since(session, newsletter, name, written.based_on)
             if theirs is not None and theirs.source != written.text:
-                return await _since(visit, written, theirs)
+                raise _SavedSinceError(theirs)
             stored = await store_issue(session, newsletter, prepared, now=site.clock.now())
+    except _SavedSinceError as since:
+        return await _since(visit, written, since.theirs)
     except (IssueFileError, ConflictError) as error:
         return await _page(visit, written, error=error, status=422)
     return visit.see(f"{HOME}/n/{newsletter.slug}/i/{stored.issue.name}/write", done="saved")
@@ -203,16 +212,14 @@ async def _base(session: Session, newsletter: Newsletter, name: str) -> StoredVe
 
 async def _look(visit: Visit, written: Written) -> Look:
     site = visit.site
-    async with site.db.read() as session:
-        known = await known_of(session, written.newsletter, written.text, now=site.clock.now())
-    return await asyncio.to_thread(
-        look_at_text,
+    return await look_at_text(
+        site.db,
         written.newsletter,
         written.text,
         media=written.pictures,
         public_url=site.public_url,
         themes=site.themes,
-        known=known,
+        now=site.clock.now(),
     )
 
 

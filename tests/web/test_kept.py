@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from digest.clock import Clock
-from digest.web.desk.kept import SLOW, Kept
+from digest.web.kept import Kept, for_pages
 
 
 class Hand(Clock):
@@ -15,6 +16,10 @@ class Hand(Clock):
 
     def monotonic(self) -> float:
         return self.seconds
+
+
+def kept_by(clock: Clock) -> Kept:
+    return replace(for_pages(), clock=clock)
 
 
 class Counter:
@@ -32,22 +37,22 @@ class Counter:
 
 async def test_what_took_long_is_shown_again_for_a_hundred_times_as_long() -> None:
     clock = Hand()
-    kept, counter = Kept(clock), Counter(clock, 0.5)
-    assert [await kept.of("issue", counter) for _ in range(3)] == [1, 1, 1]
+    kept, counter = kept_by(clock), Counter(clock, 0.5)
+    assert [await kept.get("issue", counter) for _ in range(3)] == [1, 1, 1]
     clock.seconds += 49.9
-    assert await kept.of("issue", counter) == 1
+    assert await kept.get("issue", counter) == 1
     clock.seconds += 0.2
-    assert await kept.of("issue", counter) == 2
-    assert await kept.of("issue, paused", counter) == 3  # it has moved on
+    assert await kept.get("issue", counter) == 2
+    assert await kept.get("issue, paused", counter) == 3  # it has moved on
 
 
 async def test_what_is_counted_at_once_is_counted_anew_each_time() -> None:
     clock = Hand()
-    kept, counter = Kept(clock), Counter(clock, SLOW / 2)
-    assert [await kept.of("issue", counter) for _ in range(3)] == [1, 2, 3]
+    kept, counter = kept_by(clock), Counter(clock, 0.05)
+    assert [await kept.get("issue", counter) for _ in range(3)] == [1, 2, 3]
 
 
 async def test_one_counts_for_all_who_ask_meanwhile() -> None:
     clock = Hand()
-    kept, counter = Kept(clock), Counter(clock, 1.0)
-    assert await asyncio.gather(*(kept.of("issue", counter) for _ in range(50))) == [1] * 50
+    kept, counter = kept_by(clock), Counter(clock, 1.0)
+    assert await asyncio.gather(*(kept.get("issue", counter) for _ in range(50))) == [1] * 50
