@@ -274,6 +274,8 @@ def _serve(requests: IO[bytes]) -> None:
                 if pid == 0:
                     signal.set_wakeup_fd(-1)
                     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                    # A shell has what runs in the background ignore it, and all that it starts.
+                    signal.signal(signal.SIGINT, signal.default_int_handler)
                     selector.close()
                     _child(json.loads(line))
                 _tell(began=pid)
