@@ -20,19 +20,16 @@ from digest.store.session import Database
 from digest.store.workers import Lease
 
 
-def _nothing_in_use() -> int:
-    return 0
-
-
 @dataclass(slots=True)
 class Share:
     """The part of one budget; ``workers`` share it."""
 
     name: str
     budget: Budget
-    in_use: Callable[[], int] = _nothing_in_use
+    in_use: Callable[[], int] | None = None  # None: of a rate, where nothing is held
     workers: int = 1
     _units: int = 0
+    _most: float = math.inf  # while it is renewed
     _of: int = 1  # the units of the budget when it was granted
     _until: float = -math.inf
     _wanted_until: float = -math.inf
@@ -40,7 +37,7 @@ class Share:
     @property
     def units(self) -> int:
         """What may be used now."""
-        return self._units if Clock.monotonic() < self._until else 0
+        return int(min(self._units, self._most)) if Clock.monotonic() < self._until else 0
 
     @property
     def granted(self) -> bool:
@@ -55,7 +52,21 @@ class Share:
     def grant(self, units: int, *, workers: int, until: float) -> None:
         """So much may be used until then (monotonic)."""
         self._units, self._of, self._until = units, self.budget.units, until
-        self.workers = workers
+        self._most, self.workers = math.inf, workers
+
+    def ask(self) -> Wanted:
+        """What is asked for. Until it is granted no more is begun than what is under way now: the
+        part may get smaller, and be another's before we are told.
+        """
+        used = self.used
+        if self.in_use is not None:
+            self._most = used
+        return Wanted(self.name, self.budget, used)
+
+    @property
+    def used(self) -> int:
+        """What is under way now."""
+        return 0 if self.in_use is None else self.in_use()
 
     def want(self) -> None:
         """There is something to send."""
@@ -64,7 +75,7 @@ class Share:
     @property
     def wanted(self) -> bool:
         """Whether there was something to send of late, or something is under way."""
-        return Clock.monotonic() < self._wanted_until or self.in_use() > 0
+        return Clock.monotonic() < self._wanted_until or self.used > 0
 
 
 @dataclass(slots=True)
@@ -82,7 +93,7 @@ class Shares:
         """Whether no other process can send from this database."""
         return self.db.dialect == "sqlite"
 
-    def of(self, name: str, budget: Budget, in_use: Callable[[], int] = _nothing_in_use) -> Share:
+    def of(self, name: str, budget: Budget, in_use: Callable[[], int] | None = None) -> Share:
         """The part of the budget called ``name``, which may have changed its size."""
         share = self._shares.get(name)
         if share is None:
@@ -111,7 +122,7 @@ class Shares:
         wanted = [
             share
             for share in self._shares.values()
-            if (share.in_use() > 0 if give_up else share.wanted)
+            if (share.used > 0 if give_up else share.wanted)
         ]
         held = [share for share in self._shares.values() if share.units]
         if not wanted and not held:
@@ -120,7 +131,7 @@ class Shares:
         for share in held:  # first, so that nothing is begun with what is given up
             if share not in wanted:
                 share.grant(0, workers=1, until=began)
-        asked = [Wanted(share.name, share.budget, share.in_use()) for share in wanted]
+        asked = [share.ask() for share in wanted]
         async with self.db.begin() as session:
             parts = await hold_parts(session, self.lease.worker_id, asked, now=self.clock.now())
         for share in wanted:

@@ -1,4 +1,6 @@
-"""Rate, connections and back-off of a relay hold for all workers of a database together."""
+"""Rate, connections and back-off of a relay hold for all workers of a database together, and what a
+provider takes at the same time.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,16 @@ import pytest
 
 from digest.clock import Clock
 from digest.delivery.sender import Sender
+from digest.delivery.shares import Shares
+from digest.rules.shares import Budget
+from digest.store.budgets import Wanted, hold_parts
 from digest.store.session import Database
+from digest.store.workers import acquire_lease
+from tests.build import a_reader
 from tests.delivery.stage import Stage, set_stage
 from tests.delivery.test_limits import most_within, watch
 from tests.fakes.relay import FakeRelay
+from tests.store.locks import somebody_waits
 
 RATE = 30
 
@@ -25,12 +33,12 @@ async def db(postgres_url: str) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def serving(*senders: Sender) -> AsyncIterator[list[asyncio.Task[int]]]:
+async def serving(*senders: Sender, patience: float = 60) -> AsyncIterator[list[asyncio.Task[int]]]:
     """Workers that send whatever comes."""
     stop = asyncio.Event()
     tasks = [asyncio.create_task(sender.serve(stop)) for sender in senders]
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(patience):
             yield tasks
     finally:
         stop.set()
@@ -95,3 +103,69 @@ async def test_what_a_relay_asks_of_one_worker_holds_for_all(db: Database) -> No
             await asyncio.sleep(1.5)
             assert len(relay.ledger) == before < 400
             assert max(times) < at
+
+
+async def test_who_asks_for_its_part_begins_nothing_until_it_is_told(db: Database) -> None:
+    """It may be smaller, and what is missing may be another's already."""
+    anne, bart = [await acquire_lease(db, Clock()) for _ in range(2)]
+    five = Budget(5)
+    shares = Shares(db, Clock(), anne)
+    part = shares.of("connections", five, lambda: 2)
+    part.want()
+    await shares.renew()
+    assert part.units == 5
+    async with db.begin() as session:
+        await hold_parts(session, bart.worker_id, [Wanted("connections", five)], now=Clock().now())
+        asking = asyncio.create_task(shares.renew())
+        while not await somebody_waits(db):  # noqa: ASYNC110 - a lock has no event
+            await asyncio.sleep(0.01)
+        assert part.units == 2
+    await asking
+    assert part.units == 3
+    for lease in (anne, bart):
+        await lease.release()
+
+
+async def test_a_provider_that_answers_slowly_holds_up_nobody_else_whoever_sends(
+    db: Database,
+) -> None:
+    stage = await set_stage(db, 1)
+    at_gmail = [f"reader{number}@gmail.com" for number in range(20)]
+    elsewhere = [f"reader{number}@example.net" for number in range(39)]
+    for address in (*at_gmail, *elsewhere):
+        await a_reader(db, stage.newsletter, address=address)
+    # Four steps: of what is pipelined behind a body the relay sees nothing while it holds that.
+    async with FakeRelay(extensions=("8BITMIME",)) as relay:
+        gate = asyncio.Event()
+
+        def at_gmail_now() -> int:
+            return sum(b"RCPT" in line and b"gmail.com" in line for line in relay.commands)
+
+        for address in at_gmail:
+            relay.fault("DOT", "250 2.0.0 Ok", to=address, taken=True, gate=gate)
+        await stage.start(relay_url=relay.url())
+        url = relay.url(connections=12, queues="no", timeout=100)
+        senders = [stage.sender(url=url) for _ in range(3)]
+        async with serving(*senders):
+            await stage.until("accepted", 40)  # everybody else
+            while at_gmail_now() < 5:  # noqa: ASYNC110 - the parts come with the next second
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(1)
+            assert at_gmail_now() == 5
+            gate.set()
+            await stage.until("accepted", 60)
+    assert set(relay.recipients.values()) == {1}
+
+
+@pytest.mark.long
+async def test_neither_a_second_nor_a_minute_holds_more_than_the_rate_of_two_workers(
+    db: Database,
+) -> None:
+    async with FakeRelay() as relay:
+        stage = await begun(db, 70 * RATE, relay)
+        times = watch(relay)
+        senders = [stage.sender(url=relay.url(connections=6, rate=RATE)) for _ in range(2)]
+        async with serving(*senders, patience=240):
+            await stage.until("accepted", 70 * RATE)
+    assert most_within(times, 0.998) <= RATE
+    assert most_within(times, 59.998) <= 60 * RATE

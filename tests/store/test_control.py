@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import select, update
 
 from digest.errors import NotFoundError
 from digest.rules.delivery import DeliveryState, IssueState, StateReason
@@ -31,6 +31,7 @@ from digest.store.schema import deliveries, issues, versions
 from digest.store.session import Database
 from tests.build import NOW, an_issue, issue_text
 from tests.delivery.stage import Stage, set_stage
+from tests.store.locks import somebody_waits
 from tests.store.moves import forbidden_moves, seen_moves, watch_moves
 from tests.store.plans import plans_of
 
@@ -183,16 +184,10 @@ async def test_an_issue_is_not_finished_while_a_row_is_put_back(postgres_url: st
         async with db.begin() as session:
             assert await resume_issue(session, stage.issue_id, now=NOW) == 1
             finishing = asyncio.create_task(do(stage, finish_sending, NOW))
-            while not await _somebody_waits(db):  # noqa: ASYNC110 - a lock has no event
+            while not await somebody_waits(db):  # noqa: ASYNC110 - a lock has no event
                 await asyncio.sleep(0.01)
         assert await finishing is False
         assert (await issue_of(stage)).state is IssueState.SENDING
-
-
-async def _somebody_waits(db: Database) -> bool:
-    async with db.read() as session:
-        waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return bool((await session.execute(waiting)).scalar_one())
 
 
 async def test_only_rows_never_tried_get_an_amended_text(stage: Stage) -> None:
