@@ -45,7 +45,7 @@ async def serve_demo(
         async with serving(pages, listener) as url:
             output.note(f"\nAn issue's week is at {url} – Ctrl-C ends the demo.")
             await sender.keep(stopped)
-        await site.desk.settled()
+        await site.settled()
 
 
 def _runtime(demo: DemoProcesses, db: Database, *, public_url: str, relay_url: str) -> Runtime:

@@ -63,6 +63,9 @@ _VERBS = {
         "receipt": "Show what became of every delivery of an issue: the numbers add up.",
         "missed": "List the readers an issue did not reach, and why.",
     },
+    "issue_clicks": {
+        "clicks": "Show which links of an issue were clicked, the most clicked first.",
+    },
 }
 # `import` and `list` are words of Python, and `test` is one of pytest.
 _FUNCTIONS = {"import": "import_file", "list": "list_all", "test": "send_test"}

@@ -95,6 +95,9 @@ class Traits:
     """The same for readers in the dark."""
     footer: str | None = None
     """One line in the footer, above the postal address. Empty: none."""
+    clicks: Literal["on", "off"] | None = None
+    """Whether clicks on links are counted, people's apart from programs', and never who clicked.
+    Holds for versions that are stored from then on. Off at first."""
     utm: str | None = None
     """Parameters for links, where they have none: 'source=weekly,medium=email'. Empty: none."""
     sections: Annotated[tuple[str, ...], Many] = ()

@@ -65,7 +65,7 @@ async def run(
                 supervised(f"Serving {url}", stopped),
             ):
                 await _work(runtime, stopped)
-        await site.desk.settled()
+        await site.settled()
     return 0
 
 

@@ -36,5 +36,5 @@ async def web(*, host: str | None = None, port: int | None = None, as_json: Json
             await tell_served(runtime, {"url": url}, as_json=as_json, text=f"Pages at {url}")
             async with supervised(f"Serving {url}", stopped):
                 await stopped.wait()
-        await site.desk.settled()
+        await site.settled()
     return 0

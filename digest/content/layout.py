@@ -45,12 +45,15 @@ _MARKDOWN: Final[MarkdownIt] = issue_markdown()
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link of the issue as its author wrote it. ``section`` is 0 outside of the sections."""
+    """A link of the issue as its author wrote it. ``section`` is 0 outside of the sections;
+    ``href`` is the link as the mail has it, with the parameters of the newsletter.
+    """
 
     url: str
     title: str
     section: int = 0
     sponsor: bool = False
+    href: str = ""
 
     @property
     def canonical(self) -> str:
@@ -266,12 +269,12 @@ class _Desk:
         target = None if url == TODO else link_target(url)
         if target is None or not is_web(target):
             return target
-        self.links.append(Link(target, title, self.section, self.sponsor))
-        if self.sponsor or not self.utm:
-            return target
-        tagged = with_utm(target, self.utm, own_host=self.own_host)
+        tagged = target
+        if self.utm and not self.sponsor:
+            tagged = with_utm(target, self.utm, own_host=self.own_host)
         if tagged != target:
             self.plain_hrefs[tagged] = target
+        self.links.append(Link(target, title, self.section, self.sponsor, tagged))
         return tagged
 
     def slot(self, name: str, fallback: str = "") -> int:

@@ -16,7 +16,8 @@ from digest.languages import direction_of
 from digest.mail.message import Letterhead
 from digest.store.newsletters import Newsletter
 
-_NO_HEADERS = frozenset({"return_path", "postal_address"})  # the envelope's, the footer's
+# The envelope's, the footer's, the links'.
+_NO_HEADERS = frozenset({"return_path", "postal_address", "clicks"})
 
 
 def masthead(newsletter: Newsletter, *, public_url: str, issue: str) -> Masthead:
@@ -48,7 +49,8 @@ def identity_of(newsletter: Newsletter, *, public_url: str, issue: str) -> dict[
 
     A mailto for leaving only where mail is received (``leave_mailto`` in the settings).
     """
-    return {
+    counting = {"clicks": True} if newsletter.settings.get("clicks") else {}
+    return counting | {
         "from_name": newsletter.from_name,
         "from_address": newsletter.from_address,
         "reply_to": newsletter.reply_to,

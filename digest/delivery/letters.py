@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from digest.delivery.compiled import compile_version
+from digest.delivery.counted import with_counted_links
 from digest.delivery.session import Letter
 from digest.mail.message import CompiledMessage, Recipient
 from digest.mail.tokens import KeyRing, TokenKind
@@ -83,6 +84,7 @@ class Letters:
         for version_id in version_ids - self._versions.keys():
             async with self._db.read() as session:
                 version = await get_version(session, version_id)
+                version = await with_counted_links(session, version, self._keys)
             self._versions[version_id] = IssueLetters(version, keys=self._keys)
 
     def compose(self, row: Claimed, profile: RelayProfile = _GENERIC) -> Letter | None:

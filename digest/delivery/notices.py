@@ -19,6 +19,7 @@ from digest.audience.feedback import REPLY
 from digest.content.notice import NoticeLook, render_notice, render_strip
 from digest.content.theme import Theme, load_theme
 from digest.delivery.compiled import compile_version
+from digest.delivery.counted import with_counted_links
 from digest.delivery.identity import theme_of
 from digest.delivery.session import Letter
 from digest.errors import AddressError, NotFoundError, ThemeError
@@ -67,6 +68,8 @@ class NoticeLetters:
             version = None
             if notice.kind in (TEST, WELCOME):
                 version = await get_version(session, int(notice.params["version_id"]))
+            if version is not None and notice.kind == TEST:
+                version = await with_counted_links(session, version, self._keys, test=True)
         token = self._keys.sign(TokenKind.NOTICE, notice.row_id)
         if version is not None and notice.kind == WELCOME:
             return self._welcome(notice, version, token, profile)

@@ -128,7 +128,7 @@ def prepare_issue(
         identity=identity,
         pictures={name: picture.sha256 for name, picture in pictures.items()},
         links=tuple(
-            VersionLink(link.canonical, link.url, link.title, link.sponsor)
+            VersionLink(link.canonical, link.url, link.title, link.sponsor, link.href)
             for link in rendered.links
         ),
     )

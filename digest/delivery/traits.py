@@ -140,6 +140,7 @@ _SETTINGS: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     "unready": ("unready", _as_it_is),
     "catch_up": ("catch_up", _as_it_is),
     "send_latest": ("send_latest", _days),
+    "clicks": ("clicks", lambda word: word == "on" or None),
     "utm": ("utm", _utm),
     "sections": ("sections", _headings),
 }

@@ -47,6 +47,8 @@ class TokenKind(IntEnum):
     SHARE = 8  # id = the last day it is shown (days since 2025, 24 bits), and the version (32)
     APPROVE = 9  # id = the notice that was a test
     BOOKMARKLET = 10  # id = the row that says whose it is
+    CLICK = 11  # id = whether it is of a test (1 bit), the version (32), the link's place (16)
+    CLICKS = 12  # id = the last day it is shown (16 bits), the version (24), the link's place (16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,7 @@ class KeyRing:
 
 _SHARED_FROM = date(2025, 1, 1)
 _LOW = (1 << 32) - 1
+_PLACE = (1 << 16) - 1
 
 
 def share_token(keys: KeyRing, version_id: int, until: date) -> str:
@@ -159,6 +162,40 @@ def share_token(keys: KeyRing, version_id: int, until: date) -> str:
 def shared_by(token: Token) -> tuple[int, date]:
     """The version that a token of that kind shows, and the last day of it."""
     return token.id & _LOW, _SHARED_FROM + timedelta(days=token.id >> 32)
+
+
+@dataclass(frozen=True, slots=True)
+class ClickedLink:
+    """What a link that counts clicks says: which link of which version, and whether of a test."""
+
+    version_id: int
+    position: int
+    test: bool = False
+
+
+def click_token(keys: KeyRing, link: ClickedLink) -> str:
+    """Leads to the link's page. Names no reader: it is the same in all their mails."""
+    head = (link.test << 32 | link.version_id) << 16 | link.position
+    return keys.sign(TokenKind.CLICK, head)
+
+
+def clicked_by(token: Token) -> ClickedLink:
+    """What a token of that kind leads to."""
+    head = token.id >> 16
+    return ClickedLink(head & _LOW, token.id & _PLACE, test=bool(head >> 32))
+
+
+def clicks_token(keys: KeyRing, version_id: int, position: int, until: date) -> str:
+    """Shows how often one link was clicked, until the end of that day (UTC)."""
+    days = (until - _SHARED_FROM).days
+    return keys.sign(TokenKind.CLICKS, (days << 24 | version_id) << 16 | position)
+
+
+def clicks_shown_by(token: Token) -> tuple[int, int, date]:
+    """The version and the place of the link that a token of that kind shows, and its last day."""
+    head = token.id >> 16
+    until = _SHARED_FROM + timedelta(days=head >> 24)
+    return head & ((1 << 24) - 1), token.id & _PLACE, until
 
 
 def _base32(data: bytes) -> str:

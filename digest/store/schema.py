@@ -10,7 +10,15 @@ from __future__ import annotations
 from digest.store.tables.answers import feedback, feedback_rules
 from digest.store.tables.collecting import bookmarklets, candidates, feeds
 from digest.store.tables.columns import metadata
-from digest.store.tables.issues import issues, links, media, version_links, version_media, versions
+from digest.store.tables.issues import (
+    issues,
+    link_clicks,
+    links,
+    media,
+    version_links,
+    version_media,
+    versions,
+)
 from digest.store.tables.newsletters import (
     installation,
     newsletter_breaks,
@@ -61,6 +69,7 @@ __all__ = [
     "feeds",
     "installation",
     "issues",
+    "link_clicks",
     "links",
     "media",
     "metadata",

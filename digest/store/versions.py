@@ -47,12 +47,15 @@ class StoredVersion:
 
 @dataclass(frozen=True, slots=True)
 class VersionLink:
-    """A link of a version; ``canonical_url`` is what makes two links the same."""
+    """A link of a version; ``canonical_url`` is what makes two links the same, ``href`` what the
+    mail has (empty: the same as ``url``).
+    """
 
     canonical_url: str
     url: str
     title: str
     sponsor: bool
+    href: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,7 @@ async def _store_links(session: Session, version_id: int, links: Sequence[Versio
             "url": link.url,
             "title": link.title,
             "sponsor": link.sponsor,
+            "href": link.href if link.href != link.url else None,
         }
         for position, (sha, link) in numbered
     ]

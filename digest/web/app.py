@@ -2,8 +2,9 @@
 
 Rooms: ``health``; ``newsletters``, ``archive`` and ``feeds`` (what anyone may see); ``signup``;
 ``public``, ``preferences`` and ``own_data`` (what the links in a mail open); ``review`` (before an
-issue goes out); ``bookmarklet`` (links for the next one); ``desk`` (those who work here); ``api``
-(programs); ``hooks`` (what providers post) and ``metrics`` (Prometheus).
+issue goes out); ``clicks`` (links that are counted); ``bookmarklet`` (links for the next one);
+``desk`` (those who work here); ``api`` (programs); ``hooks`` (what providers post) and ``metrics``
+(Prometheus).
 Layers, outermost first: headers on every answer, faults made into pages, a limit for bodies.
 """
 
@@ -20,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from digest.web import (
     archive,
     bookmarklet,
+    clicks,
     feeds,
     health,
     hooks,
@@ -67,6 +69,7 @@ def site_routes() -> tuple[BaseRoute, ...]:
         *own_data.ROUTES,
         *review.ROUTES,
         *bookmarklet.ROUTES,
+        *clicks.ROUTES,
         *desk.ROUTES,
         *api.ROUTES,
         *hooks.ROUTES,

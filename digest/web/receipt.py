@@ -21,6 +21,7 @@ from starlette.routing import Route
 from digest.rules import words
 from digest.rules.delivery import DeliveryState, StateReason
 from digest.rules.verdict import Blame, Reason
+from digest.store.clicks import clicks_of_issue
 from digest.store.delivery_rows import (
     Attempt,
     DeliveryRow,
@@ -102,6 +103,8 @@ class ReceiptPages:
         db = site_of(request).db
         async with db.read() as session:
             newsletter, issue = await _found(session, place)
+            counting = bool(newsletter.settings.get("clicks"))
+            ranked = await clicks_of_issue(session, issue.id) if counting else None
 
         async def count() -> Sums:
             async with db.read() as session:
@@ -110,7 +113,7 @@ class ReceiptPages:
 
         counted, places = await (count() if place.keep is None else place.keep(issue, count))
         shown = sheet_of(newsletter, issue, counted, places, path=place.path)
-        values = {"sheet": shown, "facts": (*shown.facts, *place.facts)}
+        values = {"sheet": shown, "facts": (*shown.facts, *place.facts), "clicks": ranked}
         return page(place.template, {**_frame(place), **values})
 
     async def rows(self, request: Request) -> Response:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
+from digest.audience.clicks import ClickDesk
 from digest.audience.feedback import FeedbackDesk
 from digest.audience.leave import LeaveDesk, Leavers
 from digest.audience.signup import SignupDesk
@@ -62,8 +63,8 @@ class Tour:
 class Site:
     """An installation as its pages see it. ``home`` is the path of the list of newsletters.
 
-    ``desk`` answers sign-ups after their requests: wait for it (``desk.settled()``) before the
-    database is closed.
+    ``desk`` answers sign-ups and ``clicks`` writes down clicks after their requests: wait for both
+    (``settled()``) before the database is closed.
     """
 
     db: Database
@@ -94,11 +95,13 @@ class Site:
     tour: Tour | None = field(default=None, compare=False)
     desk: SignupDesk = field(init=False, repr=False, compare=False)
     leave_desk: LeaveDesk = field(init=False, repr=False, compare=False)
+    clicks: ClickDesk = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         desk = SignupDesk(self.db, self.keys, self.public_url, self.clock, self.limits)
         object.__setattr__(self, "desk", desk)  # made of the other fields, once
         object.__setattr__(self, "leave_desk", LeaveDesk(self.db, self.clock, self.leavers))
+        object.__setattr__(self, "clicks", ClickDesk(self.db, self.clock))
 
     @classmethod
     def of(cls, runtime: Runtime) -> Self:
@@ -126,6 +129,11 @@ class Site:
             api_per_minute=settings.api.per_minute,
             recent=RecentPages(KEEP_SECONDS),
         )
+
+    async def settled(self) -> None:
+        """Have everything done that was put off, and wait for it."""
+        await self.desk.settled()
+        await self.clicks.settled()
 
     @property
     def prefix(self) -> str:

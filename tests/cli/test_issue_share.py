@@ -90,3 +90,20 @@ def test_an_issue_is_unlisted_and_listed_again(out: Shell) -> None:
     assert out("issue", "show", "182", "--json").json["listed"] is False
     out("issue", "unlist", "182", "--undo")
     assert out("issue", "show", "182", "--json").json["listed"] is True
+
+
+def test_clicks_are_ranked_and_a_sponsor_has_a_page(installed: Shell) -> None:
+    assert installed("newsletter", "set", "weekly", "--clicks", "on").code == 0
+    assert installed("newsletter", "show", "weekly", "--json").json["settings"]["clicks"] is True
+    sponsored = ISSUE + "\n### [A good tool](https://sponsor.example/tool) {sponsor}\nIts words.\n"
+    installed.write("182.md", sponsored)
+    assert installed("issue", "add", "182.md").code == 0
+    every = installed("issue", "clicks", "182", "--json").rows
+    assert [one["human"] for one in every] == [0] * len(every)
+    (one,) = installed("issue", "clicks", "182", "--sponsor", "--json").rows
+    assert (one["url"], one["sponsor"]) == ("https://sponsor.example/tool", True)
+    assert "/clicks/" in one["page"]
+    assert installed("issue", "clicks", "182", "--days", "0").code == 2
+    assert installed("newsletter", "set", "weekly", "--clicks", "off").code == 0
+    settings = installed("newsletter", "show", "weekly", "--json").json["settings"]
+    assert "clicks" not in settings

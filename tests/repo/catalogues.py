@@ -22,7 +22,16 @@ from digest.resources import templates
 from tests.repo.tree import ROOT, named, short
 
 # Pages for operators: they say what commands and documents say, in English.
-FOR_OPERATORS = ("approve", "demo", "share", "preview", "receipt", "only_in_mail", "_devices")
+FOR_OPERATORS = (
+    "approve",
+    "demo",
+    "share",
+    "preview",
+    "receipt",
+    "clicks",
+    "only_in_mail",
+    "_devices",
+)
 _OPTIONS = {"trimmed": "true", "silent": "false", "extensions": "jinja2.ext.i18n"}
 _CALLS = ("_", "gettext", "ngettext")
 _HEAD = """\

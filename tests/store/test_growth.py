@@ -14,6 +14,7 @@ import pytest
 from digest.rules.delivery import DeliveryState
 from digest.rules.feedback import Bearing
 from digest.store import (
+    clicks,
     counts,
     delivery_rows,
     feedback,
@@ -72,6 +73,8 @@ QUESTIONS: dict[str, Asked] = {
     "what was answered": lambda s: counts.answered(s, 1, [1], NOW, most=9),
     "what was accepted": lambda s: counts.accepted(s, 1, NOW, most=9),
     "the canary": lambda s: counts.canary_counts(s, 1),
+    "the clicks of an issue": lambda s: clicks.clicks_of_issue(s, 1),
+    "where links lead": lambda s: clicks.targets_of(s, 1),
     "how things stand": lambda s: watching.standing(s, NOW),
     "issues to watch": watching.on_their_way,
     "the totals of an issue": lambda s: reports.issue_totals(s, 1),

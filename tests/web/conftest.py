@@ -71,4 +71,4 @@ async def client(installation: Installation) -> AsyncIterator[httpx2.AsyncClient
     transport = httpx2.ASGITransport(create_app(installation.site))
     async with httpx2.AsyncClient(transport=transport, base_url=PUBLIC_URL) as opened:
         yield opened
-    await installation.site.desk.settled()
+    await installation.site.settled()

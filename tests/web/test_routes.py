@@ -67,6 +67,8 @@ TOKEN = {
 REVIEW = {
     "/links/{token}": (f"{SEEN} POST", TokenKind.BOOKMARKLET),  # tests/web/test_bookmarklet.py
     "/share/{token}": (SEEN, TokenKind.SHARE),
+    "/r/{token}": (SEEN, TokenKind.CLICK),  # tests/web/test_clicks.py
+    "/clicks/{token}": (SEEN, TokenKind.CLICKS),
     "/approve/{token}": (f"{SEEN} POST", TokenKind.APPROVE),
 }
 # Where the secret of one mail is, which is kept as a hash and has an end.
@@ -88,6 +90,7 @@ API = {
     "POST /newsletters/{newsletter}/check": "issues:read",
     "GET /newsletters/{newsletter}/issues/{issue}/source": "issues:read",
     "GET /newsletters/{newsletter}/issues/{issue}/status": "issues:read",
+    "GET /newsletters/{newsletter}/issues/{issue}/clicks": "issues:read",
     "POST /newsletters/{newsletter}/issues/{issue}/previews": "issues:read",
     "POST /newsletters/{newsletter}/issues/{issue}/tests": "issues:write",
     "POST /newsletters/{newsletter}/issues/{issue}/approval": "issues:approve",

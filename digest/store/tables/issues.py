@@ -18,6 +18,7 @@ from sqlalchemy import (
     text,
 )
 
+from digest.rules.click import Clicker
 from digest.rules.delivery import IssueState
 from digest.rules.link import LinkState
 from digest.store.tables.columns import at, id_column, metadata, one_of, reference
@@ -117,6 +118,19 @@ version_links = Table(
     Column("url", Text, nullable=False),
     Column("title", Text, nullable=False),
     Column("sponsor", Boolean, nullable=False, server_default=text("false")),
+    Column("href", Text),  # as the mail has it; null: as in url
     PrimaryKeyConstraint("version_id", "position"),
     Index("ix_version_links_link_id", "link_id"),
+)
+
+# How often a link was clicked, by whom we think it was. Not when, and nothing about who.
+link_clicks = Table(
+    "link_clicks",
+    metadata,
+    Column("version_id", Id, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("clicker", EnumText(Clicker), nullable=False),
+    Column("clicks", Id, nullable=False),
+    PrimaryKeyConstraint("version_id", "position", "clicker"),
+    one_of("clicker", Clicker),
 )

@@ -62,7 +62,7 @@ from digest.web.api.newsletters import newsletter_called
 BODY_LIMIT = 16 << 20  # bytes: a text and its pictures
 
 _LIST = "/newsletters/{newsletter}/issues"
-_ONE = f"{_LIST}/{{issue}}"
+ONE = f"{_LIST}/{{issue}}"
 
 
 async def list_all(call: Call) -> IssueList:
@@ -76,7 +76,7 @@ async def list_all(call: Call) -> IssueList:
 async def source(call: Call) -> IssueSource:
     """The latest text of an issue."""
     async with call.site.db.read() as session:
-        _, issue = await _issue(session, call)
+        _, issue = await issue_of(session, call)
         version = await latest_version(session, issue.id)
     if version is None:
         raise NotFoundError
@@ -125,7 +125,7 @@ async def share(call: Call) -> Shared:
     asked: ShareAsked = call.body
     site = call.site
     async with site.db.read() as session:
-        _, issue = await _issue(session, call)
+        _, issue = await issue_of(session, call)
         if asked.hash is None:
             shown = await latest_version(session, issue.id)
         else:
@@ -145,7 +145,7 @@ async def test(call: Call) -> TestWritten:
     asked: TestAsked = call.body
     addresses = [_address(one) for one in asked.to]
     async with call.site.db.begin() as session:
-        newsletter, issue = await _issue(session, call)
+        newsletter, issue = await issue_of(session, call)
         written = await write_tests(
             session, newsletter, issue, addresses, now=call.site.clock.now()
         )
@@ -166,7 +166,7 @@ async def approve(call: Call) -> Approved:
         raise InputError("Give the hash of a version, or say that the tested one is.", where="hash")
     now = call.site.clock.now()
     async with call.site.db.begin() as session:
-        newsletter, issue = await _issue(session, call)
+        newsletter, issue = await issue_of(session, call)
         digits = asked.hash or await _tested(session, issue)
         try:
             version = await approve_issue(session, issue, digits, by=call.door, now=now)
@@ -179,7 +179,7 @@ async def approve(call: Call) -> Approved:
 async def counts(call: Call) -> IssueCounts:
     """How far an issue is."""
     async with call.site.db.read() as session:
-        _, issue = await _issue(session, call)
+        _, issue = await issue_of(session, call)
         totals = await issue_totals(session, issue.id)
     return IssueCounts(
         issue=issue.name,
@@ -189,7 +189,7 @@ async def counts(call: Call) -> IssueCounts:
     )
 
 
-async def _issue(session: Session, call: Call) -> tuple[Newsletter, StoredIssue]:
+async def issue_of(session: Session, call: Call) -> tuple[Newsletter, StoredIssue]:
     """The issue that the path names, and whose it is; NotFoundError."""
     newsletter = await newsletter_called(session, call.path["newsletter"])
     name = call.path["issue"]
@@ -291,7 +291,7 @@ OPERATIONS = (
     Operation(
         "show_source",
         "GET",
-        f"{_ONE}/source",
+        f"{ONE}/source",
         Scope.ISSUES_READ,
         source,
         IssueSource,
@@ -301,7 +301,7 @@ OPERATIONS = (
     Operation(
         "count_issue",
         "GET",
-        f"{_ONE}/status",
+        f"{ONE}/status",
         Scope.ISSUES_READ,
         counts,
         IssueCounts,
@@ -311,7 +311,7 @@ OPERATIONS = (
     Operation(
         "share_issue",
         "POST",
-        f"{_ONE}/previews",
+        f"{ONE}/previews",
         Scope.ISSUES_READ,
         share,
         Shared,
@@ -322,7 +322,7 @@ OPERATIONS = (
     Operation(
         "test_issue",
         "POST",
-        f"{_ONE}/tests",
+        f"{ONE}/tests",
         Scope.ISSUES_WRITE,
         test,
         TestWritten,
@@ -334,7 +334,7 @@ OPERATIONS = (
     Operation(
         "approve_issue",
         "POST",
-        f"{_ONE}/approval",
+        f"{ONE}/approval",
         Scope.ISSUES_APPROVE,
         approve,
         Approved,
