@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from digest.audience.leave import Leavers, leave
 from digest.rules.subscription import PassPurpose, SubscriptionState, SuppressionReason
+from digest.store.audit import Note, unnoted
 from digest.store.erasure import anonymise, wipe
 from digest.store.newsletters import newsletter_by_id
 from digest.store.notices import SIGN_UP_LANE, Notice, write_notice
@@ -102,7 +103,12 @@ async def export_reader(session: Session, address: str) -> dict[str, Any] | None
 
 
 async def erase_reader(
-    db: Database, subscriber_id: int, *, clock: Clock, leavers: Leavers | None = None
+    db: Database,
+    subscriber_id: int,
+    *,
+    clock: Clock,
+    leavers: Leavers | None = None,
+    note: Note = unnoted,
 ) -> bool:
     """Erase a reader, once no message to them can start any more; False where there is none.
 
@@ -119,6 +125,7 @@ async def erase_reader(
             return False
         await suppress(session, reader.key, reason=SuppressionReason.ERASED, now=now)
         await anonymise(session, reader, now)
+        await note(session)
     await wipe(db)
     return True
 

@@ -1,9 +1,10 @@
 """Taking an issue that is on its way in hand: pause, resume, cancel, amend, send once more.
 
-Each is one transaction; ``pause`` and ``cancel`` answer only when no mail of the issue can start
-any more. A sender gives back a row it has not begun within 2 s, and claims none while the issue is
-not ``sending``; so we wait until no row is under way, or the claim is older than 2.5 s: then its
-mail has begun or never will (promise 3, as ``audience.leave`` does for one reader).
+Each is one transaction, in which ``note`` writes down who did it; ``pause`` and ``cancel`` answer
+only when no mail of the issue can start any more. A sender gives back a row it has not begun within
+2 s, and claims none while the issue is not ``sending``; so we wait until no row is under way, or
+the claim is older than 2.5 s: then its mail has begun or never will (promise 3, as
+``audience.leave`` does for one reader).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from digest.delivery.publish import Prepared, refuse_unfinished, store_pictures
 from digest.errors import InputError, RefusedError
 from digest.rules.delivery import UNPLANNED, IssueState
 from digest.store import control
+from digest.store.audit import Note, unnoted
 from digest.store.issues import (
     StoredIssue,
     StoredVersion,
@@ -54,7 +56,9 @@ class Halted:
     cancelled: int = 0
 
 
-async def pause(db: Database, issue_id: int, *, reason: str, clock: Clock) -> Halted:
+async def pause(
+    db: Database, issue_id: int, *, reason: str, clock: Clock, note: Note = unnoted
+) -> Halted:
     """Let nothing more of an issue start; returns once that is so.
 
     An issue that is paused stays paused for its first reason. Raises RefusedError where it is not
@@ -65,12 +69,13 @@ async def pause(db: Database, issue_id: int, *, reason: str, clock: Clock) -> Ha
         issue = await issue_by_id(session, issue_id)
         if issue.state is not IssueState.PAUSED:
             raise _refusal(issue, "there is nothing to pause")
+        await note(session)
         count = await control.under_way(session, issue_id, since=_EVER)
     left = await _until_nothing_can_start(db, issue_id, clock=clock)
     return Halted(issue, changed, under_way=count, unanswered=left)
 
 
-async def cancel(db: Database, issue_id: int, *, clock: Clock) -> Halted:
+async def cancel(db: Database, issue_id: int, *, clock: Clock, note: Note = unnoted) -> Halted:
     """Send an issue to nobody else, for good; returns once nothing more of it starts.
 
     An issue whose rows are not planned yet is a draft again. Raises RefusedError for one that is
@@ -80,11 +85,13 @@ async def cancel(db: Database, issue_id: int, *, clock: Clock) -> Halted:
         issue = await issue_by_id(session, issue_id)
         if issue.state in UNPLANNED:
             moved = await move_issue(session, issue_id, IssueState.DRAFT, now=clock.now())
+            await note(session)
             return Halted(await issue_by_id(session, issue_id), changed=moved)
         stopped = await control.cancel_issue(session, issue_id, now=clock.now())
         issue = await issue_by_id(session, issue_id)
         if issue.state is not IssueState.CANCELLED:
             raise _refusal(issue, "there is nothing to cancel")
+        await note(session)
         count = await control.under_way(session, issue_id, since=_EVER)
     left = await _until_nothing_can_start(db, issue_id, clock=clock)
     async with db.begin() as session:  # what a sender gave back meanwhile
@@ -113,7 +120,7 @@ class Resumed:
     released: int
 
 
-async def resume(db: Database, issue_id: int, *, now: datetime) -> Resumed:
+async def resume(db: Database, issue_id: int, *, now: datetime, note: Note = unnoted) -> Resumed:
     """Let an issue go on, and every row of it that a brake holds.
 
     Raises RefusedError where it neither is on its way nor has such rows.
@@ -121,8 +128,9 @@ async def resume(db: Database, issue_id: int, *, now: datetime) -> Resumed:
     async with db.begin() as session:
         released = await control.resume_issue(session, issue_id, now=now)
         issue = await issue_by_id(session, issue_id)
-    if issue.state is not IssueState.SENDING:
-        raise _refusal(issue, "there is nothing to resume")
+        if issue.state is not IssueState.SENDING:
+            raise _refusal(issue, "there is nothing to resume")
+        await note(session)
     return Resumed(issue, released is not None, released or 0)
 
 
@@ -200,7 +208,14 @@ class Again:
     addresses: dict[str, str]
 
 
-async def resend(db: Database, issue_id: int, *, to: Sequence[str] | None, now: datetime) -> Again:
+async def resend(
+    db: Database,
+    issue_id: int,
+    *,
+    to: Sequence[str] | None,
+    now: datetime,
+    note: Note = unnoted,
+) -> Again:
     """Queue an issue once more: for everybody it did not reach, or for the addresses ``to``.
 
     Who is named may have it already. A refusal is one of the words of ``store.resend.Resent``, or
@@ -210,6 +225,8 @@ async def resend(db: Database, issue_id: int, *, to: Sequence[str] | None, now: 
     async with db.begin() as session:
         if to is None:
             done = await control.resend(session, issue_id, subscriber_ids=None, now=now)
+            if done.rows:
+                await note(session)
             return Again(done.rows, done.refused, {})
         rows, addresses = 0, dict[str, str]()
         for address in dict.fromkeys(to):
@@ -221,6 +238,8 @@ async def resend(db: Database, issue_id: int, *, to: Sequence[str] | None, now: 
             rows += done.rows
             for why in done.refused:
                 addresses[address] = why
+        if rows:
+            await note(session)
     return Again(rows, dict(Counter(addresses.values())), addresses)
 
 

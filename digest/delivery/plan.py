@@ -20,6 +20,7 @@ from digest.rules.ramp import Allowance, Quota, Usage, refusal
 from digest.rules.relay import RelayConfig
 from digest.rules.slots import next_slot
 from digest.rules.throttle import ISSUE_SHARE
+from digest.store.audit import Note, unnoted
 from digest.store.control import supersede
 from digest.store.issues import StoredIssue, issue_by_id
 from digest.store.newsletters import newsletter_by_id
@@ -50,13 +51,15 @@ async def start_issue(
     gate: Gate,
     accept_partial: bool = False,
     readers_of: int | None = None,
+    note: Note = unnoted,
 ) -> Started:
     """Plan an approved issue, once; an issue that is on its way or finished is left as it is.
 
     ``readers_of``: it corrects that issue, and goes to those who got it; nothing that still waits
-    is overtaken by it. Raises SettingsError and RefusedError of the gate, which may ask the network
-    first, and RefusedError where the issue is not approved, is paused or was cancelled, or, without
-    ``accept_partial``, where it could not be through before the newsletter's next issue is due.
+    is overtaken by it. ``note`` writes down who started it. Raises SettingsError and RefusedError
+    of the gate, which may ask the network first, and RefusedError where the issue is not approved,
+    is paused or was cancelled, or, without ``accept_partial``, where it could not be through before
+    the newsletter's next issue is due.
     """
     await gate.look_outside(db, issue_id)
     async with db.begin() as session:
@@ -82,6 +85,7 @@ async def start_issue(
                 await _follow_the_last(session, issue, now)
             if not accept_partial:
                 await _refuse_partial(session, issue, planned, relays=gate.relays, now=now)
+            await note(session)
             return Started(issue_id, IssueState.SENDING, planned, fresh=True)
         issue = await issue_by_id(session, issue_id)  # as it is by now
         _refuse_unready(issue)

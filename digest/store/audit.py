@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 
 from sqlalchemy import func, insert, select, text
 
 from digest.store.schema import audit
 from digest.store.session import Session
 from digest.store.types import storable
+
+Note: TypeAlias = Callable[[Session], Awaitable[None]]
+"""Writes an act down, in the transaction that does it: both are there, or neither."""
+
+
+async def unnoted(_session: Session) -> None:
+    """Write nothing down: who does it leaves no name."""
 
 
 @dataclass(frozen=True, slots=True)

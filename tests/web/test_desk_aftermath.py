@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, text, update
 
 from digest.audience.leave import leave
 from digest.clock import Clock
@@ -120,5 +120,12 @@ async def test_a_finished_issue_offers_to_reach_those_it_missed(
         await session.execute(others.values(state="accepted", settled_at=NOW))
         await move_issue(session, installation.issue_id, IssueState.FINISHED, now=NOW)
     assert "1 reader did not get it" in (await operator.get(RECEIPT)).text
+    planned = select(func.count()).select_from(deliveries)
+    async with installation.site.db.begin() as session:
+        await session.execute(text("ALTER TABLE audit RENAME TO lost"))
+    assert (await operator.post("/desk/n/weekly/i/182/resend")).is_error
+    async with installation.site.db.begin() as session:
+        assert await session.scalar(planned) == 2  # what cannot be written down is not done
+        await session.execute(text("ALTER TABLE lost RENAME TO audit"))
     again = await operator.post("/desk/n/weekly/i/182/resend")
     assert again.headers["location"].endswith("?done=resent"), again.text

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 
 from digest.delivery.checks import Gate
 from digest.rules.delivery import DeliveryState, IssueState
@@ -75,12 +75,32 @@ async def test_the_version_that_is_shown_is_the_one_that_is_approved(desk: Desk)
     ]
 
 
+# What is pressed, on which issue, and the state it stays in.
+PRESSED = (
+    ("approve", 183, IssueState.DRAFT),
+    ("start", 184, IssueState.APPROVED),
+    ("withdraw", 184, IssueState.APPROVED),
+    ("pause", 182, IssueState.SENDING),
+    ("cancel", 182, IssueState.SENDING),
+    ("resume", 185, IssueState.PAUSED),
+    ("cancel", 185, IssueState.PAUSED),
+)
+
+
 async def test_what_cannot_be_written_down_is_not_done(desk: Desk) -> None:
+    for number, acts in ((184, ("approve",)), (185, ("approve", "start", "pause"))):
+        stored = await an_issue(desk.site.db, desk.installation.newsletter, number)
+        for act in acts:
+            path = f"{BASE}/i/{number}/{act}"
+            assert (await desk.editor.post(path, hash=stored.version.hash)).status_code == 303
     async with desk.site.db.begin() as session:
+        # 185 has overtaken what waited of 182
+        await session.execute(update(deliveries).values(state="queued", settled_at=None))
         await session.execute(text("ALTER TABLE audit RENAME TO lost"))
-    answer = await desk.editor.post(f"{BASE}/i/183/approve", hash=desk.hash)
-    assert answer.is_error
-    assert (await desk.issue()).state is IssueState.DRAFT
+    for act, number, state in PRESSED:
+        answer = await desk.editor.post(f"{BASE}/i/{number}/{act}", hash=desk.hash)
+        assert answer.is_error, (act, number)
+        assert (await desk.issue(number)).state is state, (act, number)
 
 
 async def test_what_is_not_ready_says_where_and_cannot_be_approved(desk: Desk) -> None:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from digest.rules.rights import Role
 from digest.rules.subscription import SubscriptionState, SuppressionReason
@@ -145,6 +145,19 @@ async def test_names_and_tags_are_changed_and_a_subscription_ends(
         assert (await session.execute(mails)).scalar_one() == 0
         deeds = await list_deeds(session, limit=1)
     assert (deeds[0].action, deeds[0].subject) == ("resend confirmation", str(anne.id))
+
+
+async def test_nobody_is_ended_or_erased_where_that_cannot_be_written_down(
+    installation: Installation, operator: Person
+) -> None:
+    anne = await _reader(installation)
+    path, mine = f"/desk/readers/{anne.id}", str(installation.anne)
+    async with installation.site.db.begin() as session:
+        await session.execute(text("ALTER TABLE audit RENAME TO lost"))
+    assert (await operator.post(f"{path}/end", subscription=mine)).is_error
+    assert (await _reader(installation)).subscriptions[0].state is SubscriptionState.ACTIVE
+    assert (await operator.post(f"{path}/erase", address="anne@example.org")).is_error
+    assert (await _reader(installation)).address == "anne@example.org"
 
 
 async def test_an_address_is_suppressed_with_a_reason_and_mailed_again(

@@ -110,13 +110,13 @@ def _to_sign_in(request: Request, site: Site, door: Door) -> Response:
 
 async def _done(visit: Visit, door: Door) -> Response:
     """Do what a form asks, and write down that it was done, where the act itself has not yet
-    (``Visit.begin``), or why it was not.
+    (``Visit.begin``, ``Visit.note_done``), or why it was not.
     """
-    result = "done"
+    result = "failed"
     try:
         answer = await door.handling(visit)
-        if answer.status_code >= 400:  # a form again, with what is wrong with it
-            result = f"refused ({answer.status_code})"
+        refused_form = answer.status_code >= 400  # a form again, with what is wrong with it
+        result = f"refused ({answer.status_code})" if refused_form else "done"
     except _REFUSALS as error:
         result = error.message
         answer = refused(visit, error)

@@ -92,7 +92,8 @@ async def start(visit: Visit) -> Response:
         raise RefusedError("Nothing is sent from here.", where="gate")
     async with site.db.read() as session:
         newsletter, issue = await issue_of(session, visit)
-    await start_issue(site.db, issue.id, now=site.clock.now(), gate=site.gate)
+    now = site.clock.now()
+    await start_issue(site.db, issue.id, now=now, gate=site.gate, note=visit.note_done)
     return visit.see(_path(newsletter, issue), done="started")
 
 
@@ -101,7 +102,8 @@ async def pause(visit: Visit) -> Response:
     async with visit.site.db.read() as session:
         newsletter, issue = await issue_of(session, visit)
     reason = visit.form.one("reason")[:200] or f"paused by {visit.user.called}"
-    await control.pause(visit.site.db, issue.id, reason=reason, clock=visit.site.clock)
+    site = visit.site
+    await control.pause(site.db, issue.id, reason=reason, clock=site.clock, note=visit.note_done)
     return visit.see(_path(newsletter, issue), done="paused")
 
 
@@ -109,7 +111,8 @@ async def resume(visit: Visit) -> Response:
     """Let it go on, with what a brake held."""
     async with visit.site.db.read() as session:
         newsletter, issue = await issue_of(session, visit)
-    await control.resume(visit.site.db, issue.id, now=visit.site.clock.now())
+    now = visit.site.clock.now()
+    await control.resume(visit.site.db, issue.id, now=now, note=visit.note_done)
     return visit.see(_path(newsletter, issue), done="resumed")
 
 
@@ -117,7 +120,7 @@ async def cancel(visit: Visit) -> Response:
     """Send it to nobody else, for good."""
     async with visit.site.db.read() as session:
         newsletter, issue = await issue_of(session, visit)
-    await control.cancel(visit.site.db, issue.id, clock=visit.site.clock)
+    await control.cancel(visit.site.db, issue.id, clock=visit.site.clock, note=visit.note_done)
     return visit.see(_path(newsletter, issue), done="cancelled")
 
 
@@ -125,7 +128,8 @@ async def resend(visit: Visit) -> Response:
     """Queue it once more for those it did not reach."""
     async with visit.site.db.read() as session:
         newsletter, issue = await issue_of(session, visit)
-    again = await control.resend(visit.site.db, issue.id, to=None, now=visit.site.clock.now())
+    db, now = visit.site.db, visit.site.clock.now()
+    again = await control.resend(db, issue.id, to=None, now=now, note=visit.note_done)
     if not again.rows:
         raise RefusedError("Nobody is to get it again.", where=f"issue {issue.name}")
     return visit.see(_path(newsletter, issue), done="resent")

@@ -215,7 +215,14 @@ async def end(visit: Visit) -> Response:
     async with site.db.read() as session:
         found = await reader_of(session, visit)
     mine = _subscription(visit, found)
-    await leave(site.db, mine.id, source="operator", clock=site.clock, leavers=site.leavers)
+    await leave(
+        site.db,
+        mine.id,
+        source="operator",
+        clock=site.clock,
+        leavers=site.leavers,
+        note=visit.note_done,
+    )
     return _back(visit, found, "ended")
 
 
@@ -264,7 +271,9 @@ async def erase(visit: Visit) -> Response:
         raise InputError(
             "This is not the reader's address, so nothing was erased.", where="address"
         )
-    await erase_reader(site.db, found.id, clock=site.clock, leavers=site.leavers)
+    await erase_reader(
+        site.db, found.id, clock=site.clock, leavers=site.leavers, note=visit.note_done
+    )
     return visit.see(HOME, done="erased")
 
 

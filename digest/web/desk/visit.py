@@ -70,6 +70,11 @@ class Visit:
             await self.note(session)
         self.noted.append(self.act)
 
+    async def note_done(self, session: Session) -> None:
+        """Write down that it was done, as the last statement of a transaction begun elsewhere."""
+        await self.note(session)
+        self.noted.append(self.act)
+
     async def note(self, session: Session, result: str = "done") -> None:
         """Write down what was done, or why it was not."""
         subject = " ".join(str(part) for part in self.request.path_params.values())
