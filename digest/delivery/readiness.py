@@ -239,7 +239,7 @@ def _what(ready: Ready) -> str:
 def _newer(ready: Ready) -> str:
     if ready.newer is None:
         return ""
-    words = f"{ready.words} word{'' if ready.words == 1 else 's'} differ"
+    words = "1 word differs" if ready.words == 1 else f"{ready.words} words differ"
     return f"; version {ready.newer} is newer and not approved ({words})"
 
 

@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 
 from digest.delivery.alerts import tell_people
 from digest.delivery.issue_tests import HASH_SHOWN
+from digest.delivery.readiness import ready_version
 from digest.errors import DigestError
 from digest.rules.delivery import IssueState
 from digest.rules.slots import SlotPolicy, SlotReason, written
-from digest.store.issues import StoredIssue, latest_version, list_issues
+from digest.store.issues import StoredIssue, StoredVersion, latest_version, list_issues
 from digest.store.newsletters import Newsletter, people
+from digest.store.notices import was_told
 from digest.store.session import Session
 from digest.store.slots import Slot
 
@@ -28,6 +30,38 @@ async def remind(
         **await _draft(session, newsletter),
     }
     key = f"slot_unready:{newsletter.id}:{written(slot.local)}:{before // _HOUR}"
+    to = await _editors(session, newsletter)
+    return await tell_people(session, newsletter, key, values, to=to, now=now)
+
+
+async def tell_newer(
+    session: Session,
+    newsletter: Newsletter,
+    slot: Slot,
+    issue: StoredIssue,
+    *,
+    before: timedelta,
+    now: datetime,
+) -> int:
+    """The next slot sends a text of which there is a newer one: said once for each time before it
+    and each newer text.
+    """
+    latest = await latest_version(session, issue.id)
+    if latest is None or latest.id == issue.approved_version_id:
+        return 0
+    key = f"slot_newer:{latest.id}:{written(slot.local)}:{before // _HOUR}"
+    if await was_told(session, f"alert:{key}:"):  # before two texts are compared once more
+        return 0
+    ready = await ready_version(session, issue)
+    values = {
+        "when": _when(slot.local),
+        "zone": newsletter.timezone,
+        "hours": str(before // _HOUR),
+        "version": str(ready.version),
+        "newer": str(latest.ordinal),
+        "words_differ": str(ready.words or 0),
+        **await _of_draft(session, newsletter, issue, latest),
+    }
     to = await _editors(session, newsletter)
     return await tell_people(session, newsletter, key, values, to=to, now=now)
 
@@ -85,7 +119,7 @@ async def tell_missed(
 
 async def _draft(session: Session, newsletter: Newsletter) -> dict[str, object]:
     """The issue that waits for an approval, if there is one: the lowest number, and its newest
-    version, which those who have a part in the newsletter may approve from the mail.
+    version.
     """
     drafts = await list_issues(session, newsletter.id, state=IssueState.DRAFT)
     found = min(
@@ -96,8 +130,17 @@ async def _draft(session: Session, newsletter: Newsletter) -> dict[str, object]:
     version = None if found is None else await latest_version(session, found.id)
     if found is None or version is None:
         return {"draft": ""}
+    return await _of_draft(session, newsletter, found, version)
+
+
+async def _of_draft(
+    session: Session, newsletter: Newsletter, issue: StoredIssue, version: StoredVersion
+) -> dict[str, object]:
+    """A text nobody has approved, which those who have a part in the newsletter may approve from
+    the mail.
+    """
     return {
-        "draft": str(found.name),
+        "draft": str(issue.name),
         "hash": version.hash[:HASH_SHOWN],
         "version_id": version.id,
         "approvers": sorted({person.address for person in await people(session, newsletter.id)}),

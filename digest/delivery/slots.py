@@ -13,6 +13,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -231,7 +232,8 @@ class SlotKeeper:
                     await slot_mail.tell_missed(session, newsletter, issue, at=at, now=now)
                 continue
             try:
-                await start_issue(self.db, issue.id, now=now, gate=self.gate)
+                owe = partial(owe_heartbeat, now=now)  # in the same transaction
+                await start_issue(self.db, issue.id, now=now, gate=self.gate, note=owe)
             except (RefusedError, SettingsError) as error:
                 async with self.db.begin() as session:
                     await slot_mail.tell_refused(
@@ -239,8 +241,6 @@ class SlotKeeper:
                     )
                 done.append(Happened(newsletter.slug, "refused", issue.name))
             else:
-                async with self.db.begin() as session:
-                    await owe_heartbeat(session, now)
                 done.append(Happened(newsletter.slug, "started", issue.name))
         return done
 
@@ -282,12 +282,18 @@ async def _next_slot(session: Session, newsletter: Newsletter, now: datetime) ->
 
 
 async def _remind(session: Session, newsletter: Newsletter, slot: Slot, now: datetime) -> None:
-    if AutomaticPolicy.of(newsletter.settings) is not None:  # nobody need do anything
-        return
+    """Tell editors, at the times before a slot, that nothing is approved for it, or an older text
+    than there is.
+    """
     before = rules.reminder_due(slot.due_at, known_since=slot.created_at, now=now)
-    if before is None or await slots.next_issue(session, newsletter.id, slot.due_at) is not None:
+    if before is None:
         return
-    if not _in(await slots.breaks(session, newsletter.id, since=slot.local.date()), slot):
+    if _in(await slots.breaks(session, newsletter.id, since=slot.local.date()), slot):
+        return
+    issue = await slots.next_issue(session, newsletter.id, slot.due_at)
+    if issue is not None:
+        await slot_mail.tell_newer(session, newsletter, slot, issue, before=before, now=now)
+    elif AutomaticPolicy.of(newsletter.settings) is None:  # else nobody need do anything
         await slot_mail.remind(session, newsletter, slot, before=before, now=now)
 
 

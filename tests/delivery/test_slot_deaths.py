@@ -1,8 +1,9 @@
 """F4: killed at any statement on the way from an issue's file to its rows, it goes out once.
 
-A process adds an issue, approves it, takes its slot and starts it. It is killed right before each
-of its statements and commits, and begun again: everybody who was to get the issue has one row,
-nobody else has any, the slot was taken once and the issue after it still waits.
+A process adds an issue, approves it, takes its slot and starts it, and then one that has a time of
+its own. It is killed right before each of its statements and commits, and begun again: everybody
+who was to get an issue has one row of it, nobody else has any, the slot was taken once, the issue
+after it still waits, and a monitor is told of what started last.
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ from digest.rules.slots import SlotState
 from digest.store import schema
 from digest.store.alerted import heartbeat_owed
 from digest.store.session import Database
-from digest.store.slots import slots_of
+from digest.store.slots import schedule_issue, slots_of
 from tests.build import KEY, NOW, PUBLIC_URL, a_newsletter, an_installation, an_issue, readers
-from tests.delivery.slot_process import SLOT
+from tests.delivery.slot_process import SLOT, SPECIAL
 from tests.fakes.postgres import PostgresServer
+from tests.scenarios import results
 from tests.store.killed import NEVER, killed
 
 EVERY = 6  # step that ./run test kills at
+FAULT = "F4 SIGKILL at statements from file to rows, no relay"
 KEYS = KeyRing(KEY)
 READERS = {"anne@example.org", "bart@example.net", "cris@example.com"}
 
@@ -40,14 +43,18 @@ Copies = Callable[[], AbstractContextManager[str]]
 
 @pytest.fixture
 async def furnished(database_url: str) -> str:
-    """A newsletter with a slot, three readers, one who has not confirmed, and a later issue."""
+    """A newsletter with a slot, three readers, one who has not confirmed, an issue for the slot
+    after that and one with a time of its own.
+    """
     async with await Database.open(database_url) as db:
         await an_installation(db, fingerprint=KEYS.fingerprint)
         weekly = await a_newsletter(db, schedule="thu 09:00", timezone="UTC")
         await readers(db, weekly, 4)
-        later = await an_issue(db, weekly, 183)
+        later, special = await an_issue(db, weekly, 183), await an_issue(db, weekly, 190)
         async with db.begin() as session:
-            await approve_issue(session, later.issue, later.version.hash, by="Anne", now=NOW)
+            for one in (later, special):
+                await approve_issue(session, one.issue, one.version.hash, by="Anne", now=NOW)
+            await schedule_issue(session, special.issue.id, SPECIAL)
             table = schema.subscribers
             fourth = select(table.c.id).where(table.c.address.startswith("reader4@"))
             unconfirmed = update(schema.subscriptions).values(state="pending")
@@ -84,58 +91,66 @@ def copies(furnished: str, dialect: str, tmp_path: Path, request: pytest.Fixture
     return a_database
 
 
-async def addressed(db: Database) -> list[str]:
-    """Whom issue 182 has rows for."""
+async def addressed(db: Database, number: int) -> list[str]:
+    """Whom an issue has rows for."""
     async with db.read() as session:
         query = (
             select(schema.subscribers.c.address)
             .join(schema.deliveries, schema.deliveries.c.subscriber_id == schema.subscribers.c.id)
+            .join(schema.issues, schema.issues.c.id == schema.deliveries.c.issue_id)
+            .where(schema.issues.c.number == number)
             .order_by(schema.subscribers.c.address)
         )
         return list(await session.scalars(query))
 
 
 async def look_half_way(url: str) -> bool:
-    """Whether the issue is planned, which it is for all or for nobody."""
+    """Whether the issue is planned, which each is for all or for nobody."""
     async with await Database.open(url) as db:
-        found = await addressed(db)
-    assert found in ([], sorted(READERS))
-    return bool(found)
+        weekly, special = [await addressed(db, number) for number in (182, 190)]
+    for found in (weekly, special):
+        assert found in ([], sorted(READERS))
+    return bool(weekly)
 
 
 async def look_at_the_end(url: str) -> None:
     async with await Database.open(url) as db:
-        assert await addressed(db) == sorted(READERS)
+        for number in (182, 190):
+            assert await addressed(db, number) == sorted(READERS)
         async with db.read() as session:
             issues = schema.issues
             states = await session.execute(select(issues.c.number, issues.c.state))
             assert {one.number: one.state for one in states} == {
                 182: IssueState.SENDING,
                 183: IssueState.APPROVED,
+                190: IssueState.SENDING,
             }
-            assert await session.scalar(select(func.count()).select_from(schema.versions)) == 2
+            assert await session.scalar(select(func.count()).select_from(schema.versions)) == 3
             found = await slots_of(session, 1)
             assert [(one.state, one.release_at) for one in found] == [
                 (SlotState.OPEN, None),
                 (SlotState.FIRED, None),
             ]
             assert found[1].due_at == SLOT
-            assert await heartbeat_owed(session) is not None
+            assert await heartbeat_owed(session) == SPECIAL
 
 
 @pytest.mark.parametrize("every", [EVERY, pytest.param(1, marks=pytest.mark.long)])
 def test_killed_at_any_statement_an_issue_is_planned_once_for_everybody(
-    copies: Copies, every: int
+    copies: Copies, dialect: str, every: int
 ) -> None:
     half_way = set[bool]()
-    number, steps = 1, None
+    number, steps, kills = 1, None, 0
     with killed("tests.delivery.slot_process") as kill:
         while steps is None:
             with copies() as url:
                 steps = kill(number, url)
+                kills += steps is None
                 half_way.add(asyncio.run(look_half_way(url)))
                 assert kill(NEVER, url)
                 asyncio.run(look_at_the_end(url))
             number += every
     assert half_way == {True, False}  # both sides of the commit that plans
     assert steps > 40
+    rows = (kills + 1) * 2 * len(READERS)
+    results.record(FAULT, dialect, runs=kills + 1, kills=kills, messages=rows)

@@ -25,7 +25,15 @@ from digest.store.control import cancel_issue
 from digest.store.issues import issue_by_id, move_issue
 from digest.store.newsletters import Newsletter, add_person, newsletter_by_id, set_newsletter
 from digest.store.session import Database
-from tests.build import KEY, PUBLIC_URL, a_newsletter, an_installation, an_issue, crowd
+from tests.build import (
+    KEY,
+    PUBLIC_URL,
+    a_newsletter,
+    an_installation,
+    an_issue,
+    crowd,
+    issue_text,
+)
 from tests.delivery.stage import Watch
 
 KEYS = KeyRing(KEY)
@@ -245,6 +253,27 @@ async def test_with_an_approved_issue_nobody_is_reminded(scene: Scene) -> None:
     for hours in (48, 24, 2, 0):
         await scene.tick(THURSDAY - hours * HOUR)
     assert await scene.mails() == []
+
+
+async def test_a_newer_text_than_the_approved_one_is_told_at_the_same_times(scene: Scene) -> None:
+    issue = await scene.approved(183)
+    text = issue_text(183).replace("The blurb", "A later thought")
+    newer = await an_issue(scene.db, scene.newsletter, 183, text=text)
+    now = MONDAY
+    while now < THURSDAY - HOUR:
+        await scene.tick(now)
+        now += HOUR
+    assert await scene.mails() == [("edda@example.org", "slot_newer")] * 3
+    async with scene.db.begin() as session:
+        await set_newsletter(session, scene.newsletter.id, settings={"automatic": {"at_least": 3}})
+    await an_issue(scene.db, scene.newsletter, 183, text=text.replace("thought", "word"))
+    await scene.tick(now)  # also where issues make themselves, and of each text
+    assert len(await scene.mails()) == 4
+    assert await scene.tick(THURSDAY) == ["fired"]
+    assert await scene.tick(THURSDAY + UNDO) == ["started"]
+    async with scene.db.read() as session:
+        sent = (await issue_by_id(session, issue)).approved_version_id
+    assert sent != newer.version.id
 
 
 async def test_what_the_gate_refuses_is_held_told_once_and_tried_again(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email.message import Message
 
 import httpx2
@@ -12,7 +12,8 @@ from sqlalchemy import select
 
 from digest.delivery.issue_tests import write_tests
 from digest.delivery.notices import NoticeLetters
-from digest.delivery.slot_mail import remind, tell_held
+from digest.delivery.publish import approve_issue
+from digest.delivery.slot_mail import remind, tell_held, tell_newer
 from digest.mail.tokens import TokenKind, share_token
 from digest.rules.delivery import IssueState
 from digest.rules.slots import SlotPolicy
@@ -182,6 +183,43 @@ async def test_an_editor_approves_from_the_reminder_and_nobody_else_does(
     assert (await client.post(f"/approve/{other}")).status_code == 404
     assert (await client.post(approve)).status_code == 200
     assert (await state(installation, draft)).state is IssueState.APPROVED
+
+
+async def test_the_reminder_says_what_goes_out_what_is_newer_and_lets_that_be_approved(
+    installation: Installation, client: httpx2.AsyncClient, draft: StoredIssue
+) -> None:
+    site, newsletter = installation.site, installation.newsletter
+    first = await an_issue(site.db, newsletter, 183)
+    text = issue_text(183).replace("The blurb", "A thought")
+    now = site.clock.now()
+    slot_at = datetime(2026, 11, 26, 9)
+    async with site.db.begin() as session:
+        await approve_issue(session, first.issue, first.version.hash, by="Anne", now=now)
+        await open_slot(session, newsletter.id, slot_at, due_at=now, now=now)
+        (slot,) = await slots_of(session, newsletter.id)
+    newer = await an_issue(site.db, newsletter, 183, text=text)
+    async with site.db.begin() as session:
+        issue = await issue_by_id(session, draft.id)
+        written = await tell_newer(
+            session, newsletter, slot, issue, before=timedelta(hours=2), now=now
+        )
+        assert written == 1
+    async with FakeRelay() as relay:
+        stage = Stage(site.db, newsletter, draft.id, "", Watch())
+        letters = NoticeLetters(site.db, site.keys, public_url=PUBLIC_URL)
+        await stage.sender(relay, write_notice=letters).send_notices()
+    [one] = relay.ledger
+    said = " ".join(text_of(one.message).split())
+    assert one.recipient == EDITOR
+    assert (
+        "Issue 183, version 1, goes out on Thursday, 26 November 2026, 09:00 (UTC). "
+        "Version 2 is newer and not approved (2 words differ)."
+    ) in said
+    assert f"digest issue approve 183 {newer.version.hash[:12]}" in said
+    approve = re.search(rf"{re.escape(PUBLIC_URL)}(/approve/[a-z2-7]+)", said)
+    assert approve is not None
+    assert (await client.post(approve[1])).status_code == 200
+    assert (await state(installation, draft)).approved_version_id == newer.version.id
 
 
 def text_of(message: Message) -> str:
