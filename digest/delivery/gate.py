@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -90,6 +90,7 @@ class RelayGate:
         self._stored = (relay.backoff.learned_rate, relay.backoff.until, relay.backoff.step)
         self._clock = clock
         self._backoff = relay.backoff
+        self._quiet_until = self._end_of_pause(relay.backoff)
         self._learned: Learned | None = None
         self._rate = Rate()
         self._shut_until = 0.0
@@ -135,7 +136,7 @@ class RelayGate:
     @property
     def _has_part(self) -> bool:
         share = self._share
-        if not self._connections.units:
+        if not self._connections.held:
             return False
         if share is None or (self.relay.config.rate is None and not share.granted):
             return True  # no rate is known, or it was learned just now
@@ -159,7 +160,8 @@ class RelayGate:
         """Seconds until the relay may be used at all."""
         shut = self._shut_until - Clock.monotonic() if self._shut_until else 0.0
         if self._backoff.until is not None:
-            shut = max(shut, self._backoff.pause_left(self._clock.now()).total_seconds())
+            left = self._backoff.pause_left(self._clock.now()).total_seconds()
+            shut = max(shut, min(left, self._quiet_until - Clock.monotonic()))
         if not self._has_part:
             shut = max(shut, _NO_PART)
         return max(0.0, shut)
@@ -248,6 +250,8 @@ class RelayGate:
         before = self._backoff
         if reply.positive and before.learned_rate is None and not before.pressure:
             return
+        if Clock.monotonic() >= self._quiet_until:
+            before = replace(before, until=None)
         if reply.transient and self.relay.config.rate is None:
             ours = self._rate.per_second() * self._connections.workers  # others send as much
             before = measured(before, max(ours, self._usual_rate))
@@ -258,7 +262,7 @@ class RelayGate:
             now=self._clock.now(),
             jitter=random.random(),
         )
-        self._backoff = after
+        self._set(after)
         if _kept(after) != _kept(before):
             self.set_pace()
             self._learned = Learned(self.relay.relay_id, after, None if reply.positive else reply)
@@ -278,10 +282,21 @@ class RelayGate:
         if found == self._stored:
             return
         self._stored = found
-        self._backoff = restore(
-            configured=self.relay.config.rate, learned_rate=learned_rate, until=until, step=step
+        self._set(
+            restore(
+                configured=self.relay.config.rate, learned_rate=learned_rate, until=until, step=step
+            )
         )
         self.set_pace()
+
+    def _set(self, backoff: Backoff) -> None:
+        if backoff.until != self._backoff.until:
+            self._quiet_until = self._end_of_pause(backoff)
+        self._backoff = backoff
+
+    def _end_of_pause(self, backoff: Backoff) -> float:
+        """When a pause is over by the clock that nobody sets; what is kept is by the other one."""
+        return Clock.monotonic() + backoff.pause_left(self._clock.now()).total_seconds()
 
 
 def _kept(backoff: Backoff) -> tuple[int | None, datetime | None, int]:

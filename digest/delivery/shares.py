@@ -40,6 +40,11 @@ class Share:
         return int(min(self._units, self._most)) if Clock.monotonic() < self._until else 0
 
     @property
+    def held(self) -> bool:
+        """Whether there is a part, also while it is renewed."""
+        return self._units > 0 and Clock.monotonic() < self._until
+
+    @property
     def granted(self) -> bool:
         """Whether it was asked for, and answered."""
         return self._until > -math.inf

@@ -9,15 +9,23 @@ import pytest
 from sqlalchemy import select
 
 from digest.clock import Clock
+from digest.delivery.gate import RelayGate
+from digest.delivery.outcomes import Relay
 from digest.delivery.session import Letter
+from digest.delivery.shares import Shares
+from digest.mail.reply import parse_reply
+from digest.rules.backoff import JITTER, Backoff
+from digest.rules.balance import Balance
 from digest.rules.delivery import IssueState
-from digest.rules.relay import RelayProfile
+from digest.rules.relay import RelayProfile, parse_relays
+from digest.rules.verdict import Phase
 from digest.store.notices import SIGN_UP_LANE, ClaimedNotice, Notice, write_notice
 from digest.store.relays import list_relays
 from digest.store.schema import relay_usage
 from digest.store.session import Database
+from digest.store.workers import acquire_lease
 from tests.build import a_reader
-from tests.delivery.stage import Stage, set_stage
+from tests.delivery.stage import Stage, Watch, set_stage
 from tests.fakes.relay import FakeRelay
 
 
@@ -178,6 +186,29 @@ async def test_nothing_is_sent_while_the_relay_asks_for_a_pause(database: Databa
         stage.clock.jump(minutes=10)
         report = await asyncio.wait_for(sending, 60)
     assert report.totals.accepted == 20
+
+
+async def test_a_clock_that_is_set_makes_no_pause_longer(database: Database) -> None:
+    """Neither one that is asked for after it was set, nor one that has begun."""
+    clock = Watch()
+    lease = await acquire_lease(database, clock)
+    shares = Shares(database, clock, lease)
+    [config] = parse_relays("smtp://127.0.0.1:9?tls=none&rate=10")
+    asked = Backoff(600, 300, until=clock.now() + timedelta(seconds=0.2), step=1)
+    relay = Relay(config, 1, asked)
+    gate = RelayGate(relay, clock=clock, balance=Balance(), shares=shares)
+    gate.want()
+    await shares.renew()
+    assert 0 < gate.pause <= 0.2
+    clock.jump(hours=-1)
+    assert gate.pause <= 0.2
+    await asyncio.sleep(0.2)  # it is over by now
+    assert gate.pause == 0
+    gate.replied(parse_reply(421, "4.7.0 too many messages, slow down"), Phase.MAIL)
+    assert 10 <= gate.pause + 0.1 <= 10.1 * (1 + JITTER)
+    clock.jump(hours=25)
+    assert gate.pause == 0
+    await lease.release()
 
 
 @pytest.mark.parametrize(("one", "two"), [(1, 1), (3, 1)])
