@@ -1,8 +1,9 @@
 """Who is signed in: a token in a cookie, its hash in a row; when the row goes, so does the session.
 
-A token is made here at each sign-in and never taken from a request (no fixation). It ends after 12
-hours without a visit and after 7 days whatever happens. What a form has to carry (CSRF) is derived
-from the token, so it is good in that session alone. OWASP ASVS 5, chapter 7.
+A token is made here at each sign-in and never taken from a request (no fixation). It ends after 36
+hours without a visit and after 7 days whatever happens: a clock that is set a day ahead signs out
+nobody who was there of late. What a form has to carry (CSRF) is derived from the token, so it is
+good in that session alone. OWASP ASVS 5, chapter 7.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from digest.store.user_sessions import (
 )
 from digest.store.users import User
 
-IDLE = timedelta(hours=12)
+IDLE = timedelta(hours=36)
 LONGEST = timedelta(days=7)
 _NOTED_EVERY = timedelta(minutes=5)
 _BYTES = 32

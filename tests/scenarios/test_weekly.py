@@ -22,14 +22,17 @@ from typing import Any
 from zoneinfo import TZPATH
 
 import pytest
+from httpx2 import Client
 
 from digest.delivery.ledger import MESSAGES, accepted_lines
+from digest.mail.tokens import KeyRing, TokenKind
 from digest.rules.slots import next_slot
 from tests.cli.shell import ISSUE, NEWSLETTER
 from tests.collect.feeds import XML, item, rss
 from tests.collect.web import served
 from tests.fakes.faked_time import FakedTime
 from tests.fakes.pages import Pages, answer
+from tests.fakes.ports import free_port
 from tests.scenarios.conftest import ON_SQLITE
 from tests.scenarios.prefork import Prefork
 from tests.scenarios.processes import KEY, PATIENCE, Script, capture_relay, environment
@@ -125,12 +128,12 @@ def clock_seen(service: subprocess.Popen[str]) -> None:
 
 
 @contextmanager
-def serving(script: Script, **more: str) -> Iterator[subprocess.Popen[str]]:
+def serving(script: Script, *, port: int = 0, **more: str) -> Iterator[subprocess.Popen[str]]:
     """A ``digest run``, with ``more`` in its environment, that has begun; it ends well on SIGTERM,
     unless it was killed.
     """
     there = replace(script, environment={**script.environment, **more})
-    with there.start("run", "--port", "0", "--json") as service:
+    with there.start("run", "--port", str(port), "--json") as service:
         assert service.stdout is not None
         json.loads(service.stdout.readline())
         try:
@@ -313,6 +316,52 @@ def test_each_date_has_its_issue_once_however_the_clock_is_set_and_the_zone_chan
     lines = prefork.run("issue", "list", "--json", env=script.environment).splitlines()
     states = {one["issue"]: one["state"] for one in map(json.loads, lines)}
     assert [number for number, state in states.items() if state == "approved"] == [187]
+
+
+@ON_SQLITE
+def test_a_clock_that_is_set_ends_no_session_no_link_and_no_key(
+    unattended: Script, clock: FakedTime, prefork: Prefork
+) -> None:
+    port, keys, dora = free_port(), KeyRing(KEY), "dora@example.org"
+    url = f"http://127.0.0.1:{port}"
+    here = {"DIGEST_PUBLIC_URL": url}
+    env = {**unattended.environment, **here}
+    welcome = prefork.json("user", "add", OPERATOR, "--role", "owner", env=env)["link"]
+    key = prefork.json("api-key", "create", "crm", "--scope", "readers:read", env=env)["key"]
+    password = "a horse, a battery and a staple"
+    with serving(unattended, port=port, **here) as service, Client(base_url=url) as olga:
+        chosen = {"password": password, "again": password}
+        assert olga.post(welcome, data=chosen).headers["location"] == "/desk"
+        stamp = olga.get("/n/weekly/subscribe.json").json()["stamp"]
+        clock.shift(timedelta(minutes=5))  # nobody fills in a form so fast
+        clock_seen(service)
+        olga.post("/n/weekly/subscribe.json", json={"email": dora, "stamp": stamp})
+        until(service, lambda: mailed(unattended)[dora] == 1)
+        mail = (unattended.folder / "capture" / MESSAGES).read_bytes().replace(b"=\r\n", b"")
+        confirm = mail.partition(f"{url}/c/".encode())[2].split()[0].decode()
+        paths = [
+            "/desk",
+            f"/c/{confirm}",
+            f"/u/{keys.sign(TokenKind.LEAVE, 1)}",
+            f"/p/{keys.sign(TokenKind.PREFERENCES, 1)}",
+            "/api/v1/readers",
+        ]
+        signing_in = {"address": OPERATOR, "password": password}
+        for by in (timedelta(days=1), -timedelta(hours=1), timedelta(0)):
+            clock.shift(by)
+            clock_seen(service)
+            answers = {path: olga.get(path, headers=bearer(key)).status_code for path in paths}
+            assert answers == dict.fromkeys(paths, 200), by
+            with Client(base_url=url) as elsewhere:  # and forgets sessions that are over
+                assert elsewhere.post("/desk/sign-in", data=signing_in).status_code == 303
+        assert olga.post(f"/c/{confirm}", data={"confirm": "yes"}).status_code == 303
+    shown = prefork.json("reader", "show", dora, env=env)
+    assert shown["subscriptions"][0]["state"] == "active"
+
+
+def bearer(key: str) -> dict[str, str]:
+    """How a program shows its key."""
+    return {"Authorization": f"Bearer {key}"}
 
 
 def readers_mail(script: Script) -> Counter[str]:
