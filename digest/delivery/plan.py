@@ -56,10 +56,10 @@ async def start_issue(
     """Plan an approved issue, once; an issue that is on its way or finished is left as it is.
 
     ``readers_of``: it corrects that issue, and goes to those who got it; nothing that still waits
-    is overtaken by it. ``note`` writes down who started it. Raises SettingsError and RefusedError
-    of the gate, which may ask the network first, and RefusedError where the issue is not approved,
-    is paused or was cancelled, or, without ``accept_partial``, where it could not be through before
-    the newsletter's next issue is due.
+    is overtaken by it. ``note`` is written with it: who started it. Raises SettingsError and
+    RefusedError of the gate, which may ask the network first, and RefusedError where the issue is
+    not approved, is paused or was cancelled, or, without ``accept_partial``, where it could not be
+    through before the newsletter's next issue is due.
     """
     await gate.look_outside(db, issue_id)
     async with db.begin() as session:

@@ -128,12 +128,12 @@ def clock_seen(service: subprocess.Popen[str]) -> None:
 
 
 @contextmanager
-def serving(script: Script, *, port: int = 0, **more: str) -> Iterator[subprocess.Popen[str]]:
+def serving(script: Script, *, port: str = "0", **more: str) -> Iterator[subprocess.Popen[str]]:
     """A ``digest run``, with ``more`` in its environment, that has begun; it ends well on SIGTERM,
     unless it was killed.
     """
     there = replace(script, environment={**script.environment, **more})
-    with there.start("run", "--port", str(port), "--json") as service:
+    with there.start("run", "--port", port, "--json") as service:
         assert service.stdout is not None
         json.loads(service.stdout.readline())
         try:
@@ -322,7 +322,7 @@ def test_each_date_has_its_issue_once_however_the_clock_is_set_and_the_zone_chan
 def test_a_clock_that_is_set_ends_no_session_no_link_and_no_key(
     unattended: Script, clock: FakedTime, prefork: Prefork
 ) -> None:
-    port, keys, dora = free_port(), KeyRing(KEY), "dora@example.org"
+    port, keys, dora = str(free_port()), KeyRing(KEY), "dora@example.org"
     url = f"http://127.0.0.1:{port}"
     here = {"DIGEST_PUBLIC_URL": url}
     env = {**unattended.environment, **here}
