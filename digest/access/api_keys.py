@@ -11,13 +11,15 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from digest.errors import InputError
 from digest.mail.headers import clean_line
+from digest.rules.rights import Right, Role, may
 from digest.store.api_keys import NewKey, StoredKey, find_key, note_use, write_key
 from digest.store.session import Session
 
@@ -37,9 +39,35 @@ class Scope(StrEnum):
     SUPPRESSIONS_READ = "suppressions:read"
     ISSUES_READ = "issues:read"  # with their texts, also before they are out
     ISSUES_WRITE = "issues:write"  # add a text, send a test
-    ISSUES_APPROVE = "issues:approve"  # say what goes out
+    ISSUES_APPROVE = "issues:approve"  # say what goes out, and when
+    ISSUES_STEER = "issues:steer"  # start, pause, resume, cancel what is on its way
+    DELIVERIES_READ = "deliveries:read"  # who got an issue, who did not, and why
+    DELIVERIES_WRITE = "deliveries:write"  # send once more to those it did not reach
     LINKS_READ = "links:read"  # the inbox of links for the next issue
     LINKS_WRITE = "links:write"  # add to it, keep, drop and move what is in it
+
+
+# What a key opens needs the same right as the page of the desk that does it.
+RIGHT_OF: Final[Mapping[Scope, Right]] = {
+    Scope.NEWSLETTERS_READ: Right.LOOK,
+    Scope.READERS_READ: Right.READERS,
+    Scope.READERS_WRITE: Right.READERS_CHANGE,
+    Scope.SIGNUPS_WRITE: Right.READERS_CHANGE,
+    Scope.SUPPRESSIONS_READ: Right.READERS,
+    Scope.ISSUES_READ: Right.LOOK,
+    Scope.ISSUES_WRITE: Right.WRITE,
+    Scope.ISSUES_APPROVE: Right.APPROVE,
+    Scope.ISSUES_STEER: Right.STEER,
+    Scope.DELIVERIES_READ: Right.READERS,
+    Scope.DELIVERIES_WRITE: Right.READERS_CHANGE,
+    Scope.LINKS_READ: Right.WRITE,
+    Scope.LINKS_WRITE: Right.WRITE,
+}
+
+
+def scopes_of(role: Role) -> tuple[str, ...]:
+    """Everything a key may open that somebody in this role may do at the desk."""
+    return tuple(scope.value for scope, right in RIGHT_OF.items() if may(role, right))
 
 
 @dataclass(frozen=True, slots=True)

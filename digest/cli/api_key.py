@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated
 
-from digest.access.api_keys import create_key, in_words
+from digest.access.api_keys import create_key, in_words, scopes_of
 from digest.cli import output
 from digest.cli.connection import connected
 from digest.cli.options import Json, Many, group
-from digest.errors import NotFoundError
+from digest.errors import InputError, NotFoundError
+from digest.rules.rights import Role
 from digest.store.api_keys import NewKey, list_keys, revoke_key
 
 app = group("api-key")
@@ -20,7 +21,8 @@ async def create(
     name: str,
     /,
     *,
-    scope: Annotated[list[str], Many],
+    scope: Annotated[tuple[str, ...], Many] = (),
+    role: Role | None = None,
     expires: date | None = None,
     as_json: Json = False,
 ) -> int:
@@ -32,16 +34,22 @@ async def create(
         What it is for, in a few words.
     scope
         What it opens: newsletters:read, readers:read, readers:write, signups:write,
-        suppressions:read, issues:read, issues:write, issues:approve. None implies another; give
-        each one it needs and no more.
+        suppressions:read, issues:read, issues:write, issues:approve, issues:steer,
+        deliveries:read, deliveries:write, links:read, links:write. None implies another; give each
+        one it needs and no more.
+    role
+        Instead of scopes: whatever somebody in this role may do at the desk.
     expires
         The last day it opens anything (UTC), such as 2027-06-30; without it, until it is revoked.
     """
+    if bool(scope) == (role is not None):
+        raise InputError("Say what it opens.", where="--scope", fix="Either --scope or --role.")
+    scopes = scope if role is None else scopes_of(role)
     end = datetime.combine(expires, time(), UTC) + timedelta(days=1) if expires else None
     async with connected() as found, found.db.begin() as session:
-        new = NewKey(name, scope, end)
+        new = NewKey(name, scopes, end)
         key_id, key = await create_key(session, new, found.clock.now())
-    told = {"id": key_id, "key": key, "scopes": sorted(set(scope)), "expires_at": end}
+    told = {"id": key_id, "key": key, "scopes": sorted(set(scopes)), "expires_at": end}
     output.result(told, as_json=as_json, text=key)
     if not as_json:
         output.note(f"This is key {key_id}. Keep it now: it is not shown again.")

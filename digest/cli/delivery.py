@@ -12,6 +12,7 @@ from digest.cli import output
 from digest.cli.connection import Connection, connected
 from digest.cli.issue_publish import find_issue
 from digest.cli.options import Json, OfNewsletter, group
+from digest.delivery.receipt_data import delivery_data
 from digest.errors import InputError, NotFoundError
 from digest.rules.delivery import DeliveryState, StateReason
 from digest.rules.verdict import Reason
@@ -87,7 +88,7 @@ async def list_all(
         for one in await _issues(found, slug, issue):
             async for row in rows_of(found, one, which):
                 listed += 1
-                output.result(as_dict(row), as_json=as_json, text=_line(row))
+                output.result(delivery_data(row), as_json=as_json, text=_line(row))
     if not listed and not as_json:
         output.note("There are none.")
     return 0
@@ -128,31 +129,6 @@ async def rows_of(
             yield row
 
 
-def as_dict(row: DeliveryRow) -> dict[str, Any]:
-    """A delivery as ``--json`` prints it."""
-    return {
-        "id": row.id,
-        "newsletter": row.newsletter,
-        "issue": row.issue,
-        "address": row.address,
-        "ordinal": row.ordinal,
-        "version": row.version,
-        "destination": row.destination,
-        "state": row.state,
-        "reason": row.reason,
-        "verdict": row.verdict,
-        "blame": row.blame,
-        "words": why(row.state, row.reason, row.verdict, blame=row.blame),
-        "reply": row.reply or None,
-        "attempts": row.attempts,
-        "maybe_sent": row.maybe_sent,
-        "relay": row.relay,
-        "not_before": row.not_before if row.state is DeliveryState.DEFERRED else None,
-        "first_claimed_at": row.first_claimed_at,
-        "settled_at": row.settled_at,
-    }
-
-
 def _line(row: DeliveryRow) -> str:
     words = why(row.state, row.reason, row.verdict, blame=row.blame)
     reply = f' "{row.reply}"' if row.reply and row.state is not DeliveryState.ACCEPTED else ""
@@ -181,7 +157,7 @@ async def show(
             raise NotFoundError("There is no such delivery.", where=which, fix=_SEE_LIST)
         for row in rows:
             attempts = await delivery_history(session, row.id)
-            data = as_dict(row) | {"log": [_attempt(one) for one in attempts]}
+            data = delivery_data(row) | {"log": [_attempt(one) for one in attempts]}
             output.result(data, as_json=as_json, text="\n".join(_told(row, attempts)))
     return 0
 

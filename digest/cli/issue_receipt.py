@@ -7,17 +7,17 @@ from typing import Any
 
 from digest.cli import output
 from digest.cli.connection import connected
-from digest.cli.delivery import as_dict as delivery_as_dict
 from digest.cli.delivery import rows_of
 from digest.cli.issue_publish import find_issue
 from digest.cli.options import Json, OfNewsletter
+from digest.delivery.receipt_data import delivery_data, receipt_data
 from digest.rules import words
 from digest.rules.delivery import DeliveryState, StateReason
 from digest.store.delivery_rows import DeliveryRow, Which
 from digest.store.issues import StoredIssue
 from digest.store.receipts import DestinationCount, Receipt, destination_counts
 from digest.store.receipts import receipt as count_rows
-from digest.store.reports import Totals, issue_totals, replies_of_issue
+from digest.store.reports import issue_totals, replies_of_issue
 
 DESTINATIONS = 10  # for people; JSON has more
 _DESTINATIONS_JSON = 1_000
@@ -38,70 +38,11 @@ async def receipt(issue: str, /, *, slug: OfNewsletter = None, as_json: Json = F
         places = await destination_counts(session, stored.id, limit=_DESTINATIONS_JSON)
         replies = await replies_of_issue(session, stored.id)
     if as_json:
-        data = as_dict(stored, counted, totals, places)
+        data = receipt_data(stored, counted, totals, places)
         output.result(data | {"replies": [asdict(one) for one in replies]}, as_json=True)
     else:
         output.document("\n".join(in_words(stored, counted, places)) + "\n")
     return 0
-
-
-def as_dict(
-    issue: StoredIssue, counted: Receipt, totals: Totals, places: tuple[DestinationCount, ...]
-) -> dict[str, Any]:
-    """What ``issue receipt --json`` prints. ``lines`` add up to ``planned``."""
-    return {
-        "issue": issue.name,
-        "title": issue.title,
-        "state": issue.state,
-        "paused_reason": issue.paused_reason,
-        "planned_at": issue.planned_at,
-        "finished_at": issue.finished_at,
-        "first_accepted_at": counted.first_accepted_at,
-        "last_accepted_at": counted.last_accepted_at,
-        **totals.as_dict(),
-        "repeated": counted.repeated,
-        "lines": [
-            {
-                "state": state,
-                "reason": reason,
-                "words": words.fate(state, reason),
-                "deliveries": rows,
-            }
-            for (state, reason), rows in counted.fates.items()
-        ],
-        "causes": [
-            {
-                "state": one.state,
-                "verdict": one.verdict,
-                "words": words.verdict_words(one.verdict, blame=one.blame) or None,
-                "deliveries": one.rows,
-                "reply": one.reply or None,
-            }
-            for one in counted.causes
-        ],
-        "versions": [
-            {
-                "version": one.ordinal,
-                "hash": one.hash,
-                "planned": one.planned,
-                "accepted": one.accepted,
-            }
-            for one in counted.versions
-        ],
-        "destinations": [
-            {
-                "destination": one.destination,
-                "planned": one.planned,
-                "accepted": one.accepted,
-                "rejected": one.rejected,
-                "deferred": one.deferred,
-                "waiting": one.waiting,
-                "held": one.held,
-            }
-            for one in places
-        ],
-        "relays": [{"relay": name, "accepted": rows} for name, rows in counted.relays.items()],
-    }
 
 
 def in_words(
@@ -222,7 +163,7 @@ async def missed(issue: str, /, *, slug: OfNewsletter = None, as_json: Json = Fa
 
 
 def _missed(row: DeliveryRow) -> dict[str, Any]:
-    data = delivery_as_dict(row)
+    data = delivery_data(row)
     return {key: data[key] for key in _MISSED}
 
 

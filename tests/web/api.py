@@ -42,6 +42,12 @@ class Program:
     async def patch(self, path: str, body: object) -> httpx2.Response:
         return await self.client.patch(BASE + path, json=body, headers=self.headers)
 
+    async def put(self, path: str, body: object) -> httpx2.Response:
+        return await self.client.put(BASE + path, json=body, headers=self.headers)
+
+    async def delete(self, path: str) -> httpx2.Response:
+        return await self.client.delete(BASE + path, headers=self.headers)
+
     async def pages(self, path: str, **query: Any) -> list[list[Any]]:
         """Every page of a list."""
         found: list[list[Any]] = []

@@ -21,7 +21,7 @@ from digest.store.growth import count_readers, keep_counts, reader_days_of
 from digest.store.issues import StoredIssue, get_issue
 from digest.store.schema import deliveries, notices
 from digest.web.app import Site
-from digest.web.desk.live import Live
+from digest.web.live import Live
 from tests.build import an_issue, issue_text
 from tests.web.conftest import Installation
 from tests.web.desk import Person, at_the_desk

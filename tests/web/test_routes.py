@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
+from functools import reduce
 from typing import Any
 
 import httpx2
@@ -16,11 +17,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from digest.access.api_keys import RIGHT_OF, Scope, scopes_of
+from digest.cli.main import COMMANDS, build_app
 from digest.mail.tokens import KeyRing, TokenKind
 from digest.rules.rights import RIGHTS, Right, Role
 from digest.store import schema
 from digest.store.api_keys import revoke_key
 from digest.store.session import Database
+from digest.web.api.routes import OPERATIONS
 from digest.web.app import site_routes
 from digest.web.desk.routes import DOORS
 from tests.build import PUBLIC_URL, issue_text
@@ -94,6 +98,16 @@ API = {
     "POST /newsletters/{newsletter}/issues/{issue}/previews": "issues:read",
     "POST /newsletters/{newsletter}/issues/{issue}/tests": "issues:write",
     "POST /newsletters/{newsletter}/issues/{issue}/approval": "issues:approve",
+    "DELETE /newsletters/{newsletter}/issues/{issue}/approval": "issues:approve",
+    "PUT /newsletters/{newsletter}/issues/{issue}/schedule": "issues:approve",
+    "GET /newsletters/{newsletter}/issues/{issue}/events": "issues:read",
+    "GET /newsletters/{newsletter}/issues/{issue}/receipt": "issues:read",
+    "GET /newsletters/{newsletter}/issues/{issue}/deliveries": "deliveries:read",
+    "POST /newsletters/{newsletter}/issues/{issue}/resend": "deliveries:write",
+    "POST /newsletters/{newsletter}/issues/{issue}/start": "issues:steer",
+    "POST /newsletters/{newsletter}/issues/{issue}/pause": "issues:steer",
+    "POST /newsletters/{newsletter}/issues/{issue}/resume": "issues:steer",
+    "POST /newsletters/{newsletter}/issues/{issue}/cancel": "issues:steer",
     "GET /newsletters/{newsletter}/links": "links:read",
     "POST /newsletters/{newsletter}/links": "links:write",
     "PATCH /newsletters/{newsletter}/links": "links:write",
@@ -184,6 +198,9 @@ _BODIES: dict[str, Any] = {
     "/newsletters/{newsletter}/issues/{issue}/previews": {},
     "/newsletters/{newsletter}/issues/{issue}/tests": {"to": ["edda@example.org"]},
     "/newsletters/{newsletter}/issues/{issue}/approval": {"hash": "0" * 64},
+    "/newsletters/{newsletter}/issues/{issue}/schedule": {"at": None},
+    "/newsletters/{newsletter}/issues/{issue}/resend": {"missed": True},
+    "/newsletters/{newsletter}/issues/{issue}/pause": {},
     "POST /newsletters/{newsletter}/links": {"url": "https://example.org/x", "offline": True},
     "PATCH /newsletters/{newsletter}/links": {"ids": [1], "state": "dropped"},
     "/readers/find": {"address": "anne@example.org"},
@@ -195,6 +212,9 @@ _BODIES: dict[str, Any] = {
 SIGNED = {"/hooks/{provider}": "POST", "/metrics": SEEN}
 ONE_CLICK = {"List-Unsubscribe": "One-Click", "confirm": "yes", "sure": "yes"}
 UNKNOWN = "x" * 43
+
+
+TOO_LATE = ("/approval", "/schedule", "/start", "/resend")  # for an issue that is on its way
 
 
 def entries() -> dict[str, set[str]]:
@@ -342,7 +362,7 @@ async def test_a_secret_that_is_none_opens_no_page(
 
 
 async def test_a_key_opens_what_its_scope_says_and_nothing_else(
-    installation: Installation, client: httpx2.AsyncClient
+    installation: Installation,
 ) -> None:
     """Nobody, a wrong key, a revoked one, an expired one, every scope but the right one."""
     site = installation.site
@@ -355,16 +375,79 @@ async def test_a_key_opens_what_its_scope_says_and_nothing_else(
     roles["unknown"] = (f"dgk_1_{UNKNOWN}", 401)
     for row, scope in API.items():
         wrong = (await a_key(site, [one for one in ALL if one != scope]))[1]
-        for role, (key, status) in {**roles, "wrong scope": (wrong, 403)}.items():
-            answer = await call(client, row, key)
-            assert answer.status_code == status, (row, role)
-            assert answer.headers["content-type"] == "application/problem+json"
-            assert answer.headers["www-authenticate"].startswith("Bearer")
+        async with a_browser(site) as client:  # each has so many wrong keys before it is shut out
+            for role, (key, status) in {**roles, "wrong scope": (wrong, 403)}.items():
+                answer = await call(client, row, key)
+                assert answer.status_code == status, (row, role)
+                assert answer.headers["content-type"] == "application/problem+json"
+                assert answer.headers["www-authenticate"].startswith("Bearer")
     assert await everything(site.db) == before
-    for row, scope in API.items():
-        right = (await a_key(site, [scope]))[1]
-        answer = await call(client, row, right)
-        assert answer.is_success or (row.endswith("/approval") and answer.status_code == 409), row
+    async with a_browser(site) as client:
+        for row, scope in API.items():
+            right = (await a_key(site, [scope]))[1]
+            answer = await call(client, row, right)
+            assert answer.is_success or (row.endswith(TOO_LATE) and answer.status_code == 409), row
+
+
+async def test_a_key_made_for_a_role_opens_what_the_role_may_do_at_the_desk(
+    installation: Installation, client: httpx2.AsyncClient
+) -> None:
+    for role in Role:
+        _, key = await a_key(installation.site, scopes_of(role))
+        for row, scope in API.items():
+            answer = await call(client, row, key)
+            opens = RIGHT_OF[Scope(scope)] in RIGHTS[role]
+            assert (answer.status_code != 403) == opens, (role, row)
+
+
+# Acts of the desk, and what does the same without it; None: about the browser itself.
+SAME = {
+    "write issue": "issue add",
+    "test issue": "issue test",
+    "approve issue": "issue approve",
+    "withdraw issue": "issue withdraw",
+    "schedule issue": "issue schedule",
+    "send issue": "issue send",
+    "pause issue": "issue pause",
+    "resume issue": "issue resume",
+    "cancel issue": "issue cancel",
+    "resend issue": "issue resend",
+    "add link": "link add",
+    "order links": "link order",
+    "change link": "link edit",
+    "set newsletter": "newsletter set",
+    "set theme": "newsletter set",
+    "add reader": "reader add",
+    "find reader": "reader show",
+    "change reader": "reader set",
+    "end subscription": "reader leave",
+    "resend confirmation": "reader resend-confirmation",
+    "suppress address": "suppression add",
+    "lift suppression": "suppression remove",
+    "settle held bounces": "suppression remove",
+    "erase reader": "reader erase",
+    "teach words": "feedback classify",
+    "forget words": "feedback classify",
+    "run doctor": "doctor",
+    "add user": "user add",
+    "reset user": "user reset",
+    "set role": "user set",
+    "remove user": "user remove",
+    "change password": "user reset",
+    "change one-time codes": "user reset",
+    "sign out elsewhere": "user sessions",
+    "sign out": None,
+}
+OF_ISSUES = ("test", "approve", "withdraw", "schedule", "send", "pause", "resume", "cancel")
+
+
+def test_whatever_the_desk_does_a_command_does_and_of_issues_the_api_too() -> None:
+    assert {one.act for one in DOORS if one.act} == SAME.keys()
+    app = build_app(COMMANDS)
+    for command in filter(None, SAME.values()):
+        reduce(lambda group, name: group[name], command.split(), app)  # KeyError: there is none
+    operations = {one.name for one in OPERATIONS}
+    assert operations >= {f"{act}_issue" for act in (*OF_ISSUES, "resend")}
 
 
 def test_every_door_of_the_desk_has_the_right_that_is_written_here() -> None:

@@ -21,7 +21,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from digest.access.api_keys import Key, Scope, check_key, mark_used
-from digest.errors import AddressError, DigestError, InputError, RefusedError
+from digest.errors import (
+    AddressError,
+    ConflictError,
+    DigestError,
+    InputError,
+    RefusedError,
+    SettingsError,
+)
+from digest.store.audit import write_down
+from digest.store.session import Session
 from digest.web.client import Turnstile, client_net
 from digest.web.problem import API, problem
 from digest.web.security import BODY_LIMIT, read_body
@@ -39,18 +48,30 @@ _ERRORS_MAX = 20  # that are named
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that may be answered. ``query`` and ``body`` are as its operation declares."""
+    """A request that may be answered; ``name``, ``query`` and ``body`` as its operation says."""
 
     site: Site
     key: Key
-    path: Mapping[str, Any]
+    request: Request
+    name: str
     query: Any
     body: Any
+
+    @property
+    def path(self) -> Mapping[str, Any]:
+        """What stands in the path."""
+        return self.request.path_params
 
     @property
     def door(self) -> str:
         """What stands in the record of consents for what this call changes."""
         return f"api key {self.key.id}"
+
+    async def note(self, session: Session) -> None:
+        """Write down what is done, in the transaction that does it."""
+        act = self.name.replace("_", " ")
+        subject = " ".join(str(part) for part in self.path.values())
+        await write_down(session, self.door, act, subject=subject, now=self.site.clock.now())
 
     def number(self, name: str) -> int:
         """An id in the path; 404 for one that no column holds."""
@@ -67,15 +88,21 @@ class RefusalError(Exception):
         super().__init__(error.message)
         self.status = status
         self.refused = isinstance(error, RefusedError)
-        self.detail = " ".join(part for part in (error.message, error.fix) if part)
+        self.detail = _said(error)
 
 
-Answering: TypeAlias = Callable[[Call], Awaitable[BaseModel]]
+def _said(error: DigestError) -> str:
+    return " ".join(part for part in (error.message, error.fix) if part)
+
+
+Answering: TypeAlias = Callable[[Call], Awaitable[BaseModel | Response]]
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One thing a program may do. ``problems``: statuses beside those every operation has."""
+    """One thing a program may do. ``problems``: statuses beside those every operation has;
+    ``stream``: it answers with events, each of whose data is an ``answer``.
+    """
 
     name: str
     method: str
@@ -89,6 +116,7 @@ class Operation:
     body_limit: int = BODY_LIMIT
     status: int = 200
     problems: tuple[int, ...] = ()
+    stream: bool = False
 
 
 @dataclass(slots=True)
@@ -116,6 +144,8 @@ def _route(path: str, by_method: Mapping[str, Operation]) -> Route:
             return problem(422, error.message, errors=_named(error))
         except RefusalError as error:
             return problem(error.status, error.detail, refused=error.refused)
+        except (RefusedError, ConflictError, SettingsError) as error:
+            return problem(409, _said(error), refused=isinstance(error, RefusedError))
 
     pattern = _NUMBERED.sub(r"{\1:int}", path)
     return Route(BASE + pattern, answer, methods=list(by_method))
@@ -144,7 +174,9 @@ async def _answer(request: Request, operation: Operation) -> Response:
         body = await _body(request, operation)
     except ValidationError as error:
         return _refused(error)
-    found = await operation.answering(Call(site, key, request.path_params, query, body))
+    found = await operation.answering(Call(site, key, request, operation.name, query, body))
+    if isinstance(found, Response):
+        return found
     if operation.method != "GET":
         log.info("api", key=key.id, operation=operation.name)
     return Response(found.model_dump_json(), operation.status, media_type="application/json")

@@ -14,6 +14,7 @@ from digest.web.api.calls import BASE, Operation
 from digest.web.problem import MEDIA_TYPE, WORDS
 
 _EVERY = (401, 403, 422, 429, 503)
+_EVENTS = "text/event-stream"
 _WITH_BODY = (400, 408, 413, 415)
 _PATHS: Mapping[str, dict[str, Any]] = {
     "newsletter": {"type": "string"},
@@ -89,7 +90,7 @@ def _operation(one: Operation) -> dict[str, Any]:
     answers = {str(code): {"$ref": f"#/components/responses/{code}"} for code in problems}
     good = {
         "description": (one.answer.__doc__ or "").strip(),
-        "content": {"application/json": {"schema": _reference(one.answer)}},
+        "content": {_EVENTS if one.stream else "application/json": {"schema": _answer(one)}},
     }
     made: dict[str, Any] = {
         "operationId": one.name,
@@ -102,6 +103,10 @@ def _operation(one: Operation) -> dict[str, Any]:
         content = {"application/json": {"schema": _reference(one.body)}}
         made["requestBody"] = {"required": True, "content": content}
     return made
+
+
+def _answer(one: Operation) -> dict[str, Any]:
+    return {"type": "string"} if one.stream else _reference(one.answer)
 
 
 def _reference(model: type[BaseModel]) -> dict[str, str]:

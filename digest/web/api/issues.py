@@ -112,6 +112,7 @@ async def add(call: Call) -> IssueAdded:
             stored = await store_issue(session, newsletter, prepared, now=call.site.clock.now())
         except ConflictError as error:
             raise RefusalError(409, error) from error
+        await call.note(session)
     return IssueAdded(
         issue=stored.issue.name,
         version=stored.version.ordinal,
@@ -172,6 +173,7 @@ async def approve(call: Call) -> Approved:
             version = await approve_issue(session, issue, digits, by=call.door, now=now)
         except (RefusedError, ConflictError) as error:
             raise RefusalError(409, error) from error
+        await call.note(session)
         coming = await what_is_next(session, newsletter, now)
     return Approved.of(issue, version, str(coming))
 

@@ -9,7 +9,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from digest.web.api import clicks, issues, links, newsletters, readers, subscriptions, suppressions
+from digest.web.api import (
+    clicks,
+    deliveries,
+    issues,
+    links,
+    newsletters,
+    readers,
+    steering,
+    subscriptions,
+    suppressions,
+)
 from digest.web.api.calls import BASE, Operation, routes_of
 from digest.web.api.document import document_of
 from digest.web.site import site_of
@@ -17,6 +27,8 @@ from digest.web.site import site_of
 OPERATIONS: tuple[Operation, ...] = (
     *newsletters.OPERATIONS,
     *issues.OPERATIONS,
+    *steering.OPERATIONS,
+    *deliveries.OPERATIONS,
     *clicks.OPERATIONS,
     *links.OPERATIONS,
     *readers.OPERATIONS,

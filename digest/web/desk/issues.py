@@ -21,6 +21,7 @@ from digest.delivery.status import Look, look_at_issue
 from digest.errors import DigestError, NotFoundError
 from digest.mail.message import Slot, without_marks
 from digest.rules.delivery import IssueState
+from digest.rules.pace import Pace
 from digest.rules.rights import Right
 from digest.store.issue_tests import test_shown
 from digest.store.issues import StoredIssue, StoredVersion, get_issue, list_issues
@@ -28,10 +29,11 @@ from digest.store.newsletters import Newsletter, get_newsletter
 from digest.store.session import Session
 from digest.store.versions import list_versions
 from digest.web.desk.doors import Door
-from digest.web.desk.live import events
 from digest.web.desk.progress import progress_of
 from digest.web.desk.visit import HOME, Visit
 from digest.web.letter import as_sample, in_scheme, letter_response
+from digest.web.live import events
+from digest.web.page import template_text
 from digest.web.security import origin_of
 from digest.web.views import asked_view, frames
 
@@ -135,7 +137,13 @@ async def live(visit: Visit) -> Response:
     """The stream of an issue on its way."""
     async with visit.site.db.read() as session:
         _, found = await issue_of(session, visit)
-    return StreamingResponse(events(visit.request, found.id), media_type="text/event-stream")
+    return StreamingResponse(
+        events(visit.request, found.id, _fragment), media_type="text/event-stream"
+    )
+
+
+def _fragment(look: Look, pace: Pace) -> str:
+    return template_text("desk/_progress.html", progress=progress_of(look, pace))
 
 
 async def issue_of(session: Session, visit: Visit) -> tuple[Newsletter, StoredIssue]:

@@ -1,39 +1,63 @@
 """An issue on its way, looked at once a second however many watch, and sent to each as it changes.
 
 One task looks for all viewers of an issue, and no more often than a tenth of the time, so that a
-hundred of them cost the sender what one does. A stream ends after a minute and the browser asks
-again: whoever is signed out meanwhile sees no more than that. Server-sent events: WHATWG HTML §9.2.
+hundred of them cost the sender what one does; what a look says is put into words once for all who
+want it in the same form. A stream ends after a minute and whoever watches asks again: who may not
+any more sees no more than that. Server-sent events: WHATWG HTML §9.2.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from starlette.requests import Request
 
 from digest.delivery.status import OVER, SPARE, WATCH, Look, look_at_issue
 from digest.errors import DatabaseError
 from digest.rules.pace import Pace
-from digest.web.desk.progress import progress_of
-from digest.web.page import template_text
 from digest.web.site import Site, remembered, site_of
+
+Form: TypeAlias = Callable[[Look, Pace], str]  # how a look is put into words
 
 _AGAIN = "retry: 1000\n\n"
 
 
 @dataclass(slots=True)
 class Watched:
-    """An issue that somebody watches: the last fragment, and how many have come before it."""
+    """An issue that somebody watches: the last look, and how many have come before it."""
 
     viewers: int = 0
     number: int = 0
-    text: str = ""
-    over: bool = False
+    look: Look | None = None
+    pace: Pace = field(default_factory=Pace)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     task: asyncio.Task[None] | None = None
+    _said: dict[Form, str] = field(default_factory=dict)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is to be seen."""
+        return self.look is not None and self.look.issue.state in OVER
+
+    def said(self, form: Form) -> str:
+        """The last look in words."""
+        assert self.look is not None
+        if form not in self._said:
+            self._said[form] = form(self.look, self.pace)
+        return self._said[form]
+
+    async def show(self, look: Look, at: float) -> None:
+        """Take a look, and tell those who watch."""
+        async with self.changed:
+            self.look = look
+            self.pace.look(at, look.settled)
+            self._said.clear()
+            self.number += 1
+            self.changed.notify_all()
 
 
 @dataclass(slots=True)
@@ -63,11 +87,11 @@ class Live:
 
 def live_of(request: Request) -> Live:
     """What is watched in this process."""
-    return remembered(request, "desk_live", Live)
+    return remembered(request, "live", Live)
 
 
-async def events(request: Request, issue_id: int) -> AsyncGenerator[str, None]:
-    """The stream of one viewer: a fragment of HTML for each look, then ``over``."""
+async def events(request: Request, issue_id: int, form: Form) -> AsyncGenerator[str, None]:
+    """The stream of one viewer: an event ``look`` for each look, then ``over``."""
     site = site_of(request)
     yield _AGAIN
     seen = 0
@@ -80,31 +104,20 @@ async def events(request: Request, issue_id: int) -> AsyncGenerator[str, None]:
                 async with watched.changed:
                     await watched.changed.wait_for(lambda: watched.number > seen)  # noqa: B023 - awaited here
                     seen = watched.number
-                yield _event("look", watched.text)
+                yield _event("look", watched.said(form))
                 if watched.over:
                     yield _event("over", "")
                     return
 
 
 async def _look_on(site: Site, issue_id: int, watched: Watched) -> None:
-    pace = Pace()
     while not watched.over:
         began = site.clock.monotonic()
         with suppress(DatabaseError):  # it is away for a moment: the last look stays
             look = await look_at_issue(site.db, issue_id, site.clock.now())
-            pace.look(site.clock.monotonic(), look.settled)
-            await _show(watched, look, pace)
+            await watched.show(look, site.clock.monotonic())
         took = site.clock.monotonic() - began
         await asyncio.sleep(max(WATCH, SPARE * took))
-
-
-async def _show(watched: Watched, look: Look, pace: Pace) -> None:
-    text = template_text("desk/_progress.html", progress=progress_of(look, pace))
-    async with watched.changed:
-        watched.text = text
-        watched.number += 1
-        watched.over = look.issue.state in OVER
-        watched.changed.notify_all()
 
 
 def _event(name: str, text: str) -> str:
