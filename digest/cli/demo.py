@@ -178,7 +178,7 @@ async def _newsletter(stage: Stage, db: Database, keys: KeyRing) -> Newsletter:
     name = "Quiet Machines" if stage.file == example_issue() else "The Demo Weekly"
     async with db.begin() as session:
         await ensure_installation(session, fingerprints=keys.fingerprints, now=now)
-        return await create_newsletter(
+        made = await create_newsletter(
             session,
             SLUG,
             now=now,
@@ -189,6 +189,7 @@ async def _newsletter(stage: Stage, db: Database, keys: KeyRing) -> Newsletter:
             postal_address="Example Street 1, 12345 Exampletown",
             description="Made up for the demo: no mail of it leaves this machine.",
         )
+        return await set_newsletter(session, made.id, settings={"clicks": True})
 
 
 def _prepared(file: Path, newsletter: Newsletter, public_url: str) -> Prepared:

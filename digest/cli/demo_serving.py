@@ -16,12 +16,13 @@ from digest.cli import output
 from digest.cli.demo_content import SLUG
 from digest.cli.demo_processes import DemoProcesses, capture_relay
 from digest.cli.demo_sender import KeptSender
-from digest.cli.demo_week import begin_week
+from digest.cli.demo_week import begin_week, make_up_clicks
 from digest.clock import Clock
 from digest.mail.tokens import KeyRing
 from digest.rules.relay import parse_relays
 from digest.runtime import Runtime
 from digest.settings import Settings
+from digest.store.issues import get_issue
 from digest.store.newsletters import get_newsletter
 from digest.store.session import Database
 from digest.web.demo_pages import demo_app
@@ -40,7 +41,8 @@ async def serve_demo(
         runtime = _runtime(demo, db, public_url=url_of(listener), relay_url=relay_url)
         sender = KeptSender(demo)
         site = Site.of(runtime)
-        week = Week(SLUG, issue, await _begun(runtime), sender.kill, sender.said)
+        token = await _begun(runtime, issue, demo.readers)
+        week = Week(SLUG, issue, token, sender.kill, sender.said)
         pages = demo_app(demo.capture, site, newsletter=SLUG, issue=issue, sent=sent, week=week)
         async with serving(pages, listener) as url:
             output.note(f"\nAn issue's week is at {url} – Ctrl-C ends the demo.")
@@ -60,7 +62,9 @@ def _runtime(demo: DemoProcesses, db: Database, *, public_url: str, relay_url: s
     return Runtime(settings, db, KeyRing(key), Clock(), parse_relays(relay_url))
 
 
-async def _begun(runtime: Runtime) -> str:
-    async with runtime.db.read() as session:
+async def _begun(runtime: Runtime, issue: str, readers: int) -> str:
+    async with runtime.db.begin() as session:
         newsletter = await get_newsletter(session, SLUG)
+        out = await get_issue(session, newsletter.id, issue)
+        await make_up_clicks(session, out.id, readers)
     return await begin_week(runtime.db, newsletter, now=runtime.clock.now())

@@ -1,4 +1,4 @@
-"""The week after the demo's first issue: links that came in, some of them kept, and an editor.
+"""The week after the demo's first issue: clicks on it, links that came in, and an editor.
 
 Everything is made up; the pages are those of real projects, none of which is asked.
 """
@@ -12,11 +12,13 @@ from typing import Final
 from digest.access.sessions import begin_session
 from digest.content.links import canonical_url
 from digest.rules.candidate import CandidateState
+from digest.rules.click import Clicker, Link
 from digest.rules.rights import Role
 from digest.store.candidates import Find, add_candidate, set_candidates
+from digest.store.clicks import add_clicks, clicks_of_issue
 from digest.store.growth import count_readers, keep_counts
 from digest.store.newsletters import Newsletter
-from digest.store.session import Database
+from digest.store.session import Database, Session
 from digest.store.users import user_by_id, write_user
 
 EDITOR: Final = "you@demo.example.org"
@@ -101,6 +103,22 @@ _LINKS: Final = (
         "Thirty years of mail, and how it moved house six times.",
     ),
 )
+
+
+# Of each hundred readers, how many click the first link, the second, …; programs click them all.
+_HUMANS: Final = (19.0, 6.1, 12.4, 8.8, 3.2, 9.7, 1.6, 4.4, 2.9, 7.3, 0.8, 2.1)
+_SCANNERS: Final = 11.0
+
+
+async def make_up_clicks(session: Session, issue_id: int, readers: int) -> None:
+    """Clicks on the issue that went out: some links are liked better than others."""
+    counted: dict[tuple[Link, Clicker], int] = {}
+    for place, one in enumerate(await clicks_of_issue(session, issue_id)):
+        link = Link(one.version_id, one.position)
+        liked = _HUMANS[place % len(_HUMANS)] / (1 + place // len(_HUMANS))
+        counted[link, Clicker.HUMAN] = round(readers * liked / 100)
+        counted[link, Clicker.SCANNER] = round(readers * _SCANNERS / 100) + place % 3
+    await add_clicks(session, counted)
 
 
 async def begin_week(db: Database, newsletter: Newsletter, *, now: datetime) -> str:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, tuple_
 
 from digest.rules.delivery import OPEN_STATES, DeliveryState, StateReason
 from digest.rules.verdict import Blame, Phase, Reason
 from digest.rules.words import FATES, Fate
 from digest.store import schema
-from digest.store.rows import in_state, is_latest
+from digest.store.rows import in_state, is_latest, is_resent
 from digest.store.schema import deliveries, destinations, relays, versions
 from digest.store.session import Session
 
@@ -256,9 +256,8 @@ async def delivery_history(session: Session, delivery_id: int) -> list[Attempt]:
 
 async def of_issue(session: Session, issue_id: int) -> list[ColumnElement[bool]]:
     """The rows of an issue that count; asks for later ordinals only where there are any."""
-    resent = exists().where(deliveries.c.issue_id == issue_id, deliveries.c.ordinal > 0)
     mine = [deliveries.c.issue_id == issue_id]
-    return [*mine, is_latest()] if (await session.execute(select(resent))).scalar() else mine
+    return [*mine, is_latest()] if await is_resent(session, issue_id) else mine
 
 
 def reply_words(code: int | None, status: str | None, words: str | None) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
 from zoneinfo import ZoneInfo, available_timezones
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from digest.errors import AddressError, ConflictError, InputError, NotFoundError
 from digest.mail.address import LOCAL_MAX, clean_name, parse_address
@@ -190,6 +190,18 @@ async def add_person(session: Session, newsletter_id: int, *, role: str, address
     values = {"newsletter_id": newsletter_id, "role": role, "address": _address("address", address)}
     statement = insert(schema.newsletter_people).values(**values).on_conflict_do_nothing()
     return (await session.execute(statement)).rowcount == 1
+
+
+async def set_people(
+    session: Session, newsletter_id: int, *, role: str, addresses: Sequence[str]
+) -> None:
+    """Have these and nobody else as ``editor`` or ``operator``."""
+    kept = [_address("address", one) for one in addresses]
+    table = schema.newsletter_people
+    mine = delete(table).where(table.c.newsletter_id == newsletter_id, table.c.role == role)
+    await session.execute(mine.where(table.c.address.not_in(kept)))
+    for one in kept:
+        await add_person(session, newsletter_id, role=role, address=one)
 
 
 async def people(session: Session, newsletter_id: int, role: str | None = None) -> list[Person]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Select, and_, exists, func, or_, select
+from sqlalchemy import Select, and_, func, or_, select
 
 from digest.rules.delivery import OPEN_STATES, DeliveryState, StateReason
 from digest.store.rollup import rolled_up_count
-from digest.store.rows import is_latest
+from digest.store.rows import is_latest, is_resent
 from digest.store.schema import attempts, deliveries, subscribers
 from digest.store.session import Session
 
@@ -54,9 +54,8 @@ class Totals:
 
 async def issue_totals(session: Session, issue_id: int) -> Totals:
     """Count the rows of an issue; all zero where it was not planned yet."""
-    resent = select(exists().where(deliveries.c.issue_id == issue_id, deliveries.c.ordinal > 0))
     query = _by_state(issue_id)
-    if (await session.execute(resent)).scalar():  # only then is the latest ordinal a question
+    if await is_resent(session, issue_id):
         query = query.where(is_latest())
     counts: dict[str, int] = {}
     in_doubt = 0

@@ -94,6 +94,12 @@ def is_latest(rows: FromClause = deliveries) -> ColumnElement[bool]:
     )
 
 
+async def is_resent(session: Session, issue_id: int) -> bool:
+    """Whether any reader has a second row in an issue: only then is it a question which counts."""
+    again = exists().where(deliveries.c.issue_id == issue_id, text("deliveries.ordinal > 0"))
+    return bool((await session.execute(select(again))).scalar())
+
+
 def move_rows(
     *states: DeliveryState,
     to: DeliveryState,

@@ -7,14 +7,16 @@ asks again next time. The answer does not depend on who asks; whether it counts 
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from digest.mail.tokens import TokenKind, clicked_by, clicks_shown_by
+from digest.mail.tokens import TokenKind, clicked_by, clicks_shown_by, clicks_token
 from digest.rules.click import TRAP, Hit, Link
-from digest.store.clicks import Targets, clicks_of_issue, targets_of
+from digest.store.clicks import LinkClicks, Targets, clicks_of_issue, targets_of
 from digest.store.issues import issue_by_id
 from digest.store.newsletters import newsletter_by_id
 from digest.store.versions import get_version
@@ -66,6 +68,15 @@ def _client(site: Site, request: Request) -> str:
     peer = request.client.host if request.client is not None else ""
     header = ",".join(request.headers.getlist("x-forwarded-for"))
     return client_address(peer, header, site.proxies)
+
+
+def sponsor_page(site: Site, link: LinkClicks) -> tuple[str, date] | None:
+    """The address of a page that shows the clicks of a sponsor's link, and its last day."""
+    if not link.sponsor:
+        return None
+    until = site.clock.now().date() + timedelta(days=SPONSOR_DAYS)
+    token = clicks_token(site.keys, link.version_id, link.position, until)
+    return f"{site.public_url}/clicks/{token}", until
 
 
 async def shown(request: Request) -> Response:

@@ -35,6 +35,7 @@ from digest.store.newsletters import Newsletter, get_newsletter
 from digest.store.receipts import DestinationCount, Receipt, destination_counts, receipt
 from digest.store.session import Session
 from digest.store.versions import list_versions
+from digest.web.clicks import sponsor_page
 from digest.web.page import page
 from digest.web.receipt_sheet import Fact, kind_of, moment, sheet_of, short_moment
 from digest.web.site import site_of
@@ -105,6 +106,8 @@ class ReceiptPages:
             newsletter, issue = await _found(session, place)
             counting = bool(newsletter.settings.get("clicks"))
             ranked = await clicks_of_issue(session, issue.id) if counting else None
+        site = site_of(request)
+        clicks = None if ranked is None else [(one, sponsor_page(site, one)) for one in ranked]
 
         async def count() -> Sums:
             async with db.read() as session:
@@ -113,7 +116,7 @@ class ReceiptPages:
 
         counted, places = await (count() if place.keep is None else place.keep(issue, count))
         shown = sheet_of(newsletter, issue, counted, places, path=place.path)
-        values = {"sheet": shown, "facts": (*shown.facts, *place.facts), "clicks": ranked}
+        values = {"sheet": shown, "facts": (*shown.facts, *place.facts), "clicks": clicks}
         return page(place.template, {**_frame(place), **values})
 
     async def rows(self, request: Request) -> Response:

@@ -23,6 +23,7 @@ from digest.store.counts import (
     rejections,
 )
 from digest.store.deliveries import Outcome, claim_deliveries, record_outcomes
+from digest.store.rows import is_resent
 from digest.store.schema import deliveries, destinations, issues
 from digest.store.session import Database
 from tests.build import NOW
@@ -156,5 +157,7 @@ async def test_the_canary_and_rejections_are_found_by_their_indexes(sqlite_url: 
     async with await Database.open(sqlite_url) as db:
         (canary,) = await plans_of(db, lambda session: canary_counts(session, 1))
         (refused,) = await plans_of(db, lambda session: rejections(session, 1, NOW))
+        (again,) = await plans_of(db, lambda session: is_resent(session, 1))
     assert any("USING INDEX ix_deliveries_canary" in line for line in canary), canary
     assert any("USING INDEX ix_deliveries_rejected" in line for line in refused), refused
+    assert any("INDEX ix_deliveries_again" in line for line in again), again

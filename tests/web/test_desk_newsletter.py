@@ -10,12 +10,13 @@ import pytest
 
 from digest.rules.rights import Role
 from digest.store.audit import list_deeds
-from digest.store.newsletters import Newsletter, newsletter_by_id
+from digest.store.newsletters import Newsletter, newsletter_by_id, people
 from digest.web.desk.newsletter import FIELDS
 from tests.web.conftest import Installation
 from tests.web.desk import Person, at_the_desk
 
 BASE = "/desk/n/weekly"
+_FIELD = r'<input (?![^>]*type="checkbox")[^>]*name="(\w+)"[^>]*value="([^"]*)"'
 
 
 @pytest.fixture
@@ -27,6 +28,45 @@ async def editor(installation: Installation) -> AsyncIterator[Person]:
 async def now(installation: Installation) -> Newsletter:
     async with installation.site.db.read() as session:
         return await newsletter_by_id(session, installation.newsletter.id)
+
+
+async def test_a_box_that_is_ticked_counts_clicks_and_one_that_is_not_does_not(
+    installation: Installation, editor: Person
+) -> None:
+    box = re.compile(r'<input id="f-clicks"[^>]*type="checkbox"[^>]*>')
+    shown = box.search((await editor.get(f"{BASE}/settings")).text)
+    assert shown is not None
+    assert "checked" not in shown[0]
+    await editor.post(f"{BASE}/settings", clicks=["off", "on"])  # as a browser sends it
+    assert (await now(installation)).settings["clicks"] is True
+    shown = box.search((await editor.get(f"{BASE}/settings")).text)
+    assert shown is not None
+    assert "checked" in shown[0]
+    await editor.post(f"{BASE}/settings", clicks="off")
+    assert "clicks" not in (await now(installation)).settings
+    assert (await editor.post(f"{BASE}/settings", clicks="perhaps")).status_code == 422
+
+
+async def test_who_gets_mail_about_a_newsletter_is_written_one_in_a_line(
+    installation: Installation, editor: Person
+) -> None:
+    async def parts() -> list[tuple[str, str]]:
+        async with installation.site.db.read() as session:
+            found = await people(session, installation.newsletter.id)
+        return [(one.role, one.address) for one in found]
+
+    given = {"editor": "cris@example.org\r\nanne@example.org", "operator": "bart@example.org"}
+    assert (await editor.post(f"{BASE}/settings", **given)).status_code == 303
+    assert await parts() == [
+        ("editor", "anne@example.org"),
+        ("editor", "cris@example.org"),
+        ("operator", "bart@example.org"),
+    ]
+    wrong = await editor.post(f"{BASE}/settings", editor="no address", operator="", name="X")
+    assert (wrong.status_code, 'href="#f-editor"' in wrong.text) == (422, True)
+    assert len(await parts()) == 3
+    await editor.post(f"{BASE}/settings", editor="cris@example.org", operator="")
+    assert await parts() == [("editor", "cris@example.org")]
 
 
 async def test_what_is_changed_is_set_and_the_rest_stays(
@@ -59,7 +99,7 @@ async def test_what_is_changed_is_set_and_the_rest_stays(
     page = (await editor.get(saved.headers["location"])).text
     assert "Changed, for what is added from now on." in page
     assert 'value="Another Weekly"' in page
-    shown = dict(re.findall(r'name="(\w+)"[^>]*value="([^"]*)"', page))
+    shown = dict(re.findall(_FIELD, page))
     fields = {name: html.unescape(value) for name, value in shown.items() if name != "form_token"}
     assert fields["automatic"] == "yes"
     assert (await editor.post(f"{BASE}/settings", **fields)).status_code == 303

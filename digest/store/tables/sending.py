@@ -132,6 +132,7 @@ deliveries = Table(
     ),
     partial_index("ix_deliveries_expired", "issue_id", "id", where="state = 'expired'"),
     partial_index("ix_deliveries_held", "issue_id", "id", where="state = 'held'"),
+    partial_index("ix_deliveries_again", "issue_id", where="ordinal > 0"),
     partial_index("ix_deliveries_canary", "issue_id", where="wave = 0"),
     sqlite_autoincrement=True,  # tokens in mail that is out name a delivery for ever
 )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Literal
 
 from digest.access.api_keys import Scope
-from digest.mail.tokens import clicks_token
-from digest.store.clicks import clicks_of_issue
+from digest.store.clicks import LinkClicks, clicks_of_issue
 from digest.web.api.calls import Call, Operation
 from digest.web.api.issue_models import IssueName
 from digest.web.api.issues import ONE, issue_of
 from digest.web.api.models import Answer, Asked
-from digest.web.clicks import SPONSOR_DAYS
+from digest.web.clicks import sponsor_page
 
 
 class ClicksAsked(Asked):
@@ -48,28 +47,22 @@ class IssueClicks(Answer):
 async def clicks(call: Call) -> IssueClicks:
     """Rank the links of an issue."""
     asked: ClicksAsked = call.query
-    site = call.site
-    async with site.db.read() as session:
+    async with call.site.db.read() as session:
         _, issue = await issue_of(session, call)
         ranked = await clicks_of_issue(session, issue.id, sponsor=asked.sponsor == "true")
-    until = site.clock.now().date() + timedelta(days=SPONSOR_DAYS)
-    return IssueClicks(
-        issue=issue.name,
-        items=[
-            ClickedLink(
-                url=one.url,
-                title=one.title,
-                sponsor=one.sponsor,
-                human=one.human,
-                scanner=one.scanner,
-                page=f"{site.public_url}/clicks/"
-                f"{clicks_token(site.keys, one.version_id, one.position, until)}"
-                if one.sponsor
-                else None,
-                until=until if one.sponsor else None,
-            )
-            for one in ranked
-        ],
+    return IssueClicks(issue=issue.name, items=[_link(call, one) for one in ranked])
+
+
+def _link(call: Call, one: LinkClicks) -> ClickedLink:
+    page, until = sponsor_page(call.site, one) or (None, None)
+    return ClickedLink(
+        url=one.url,
+        title=one.title,
+        sponsor=one.sponsor,
+        human=one.human,
+        scanner=one.scanner,
+        page=page,
+        until=until,
     )
 
 

@@ -7,7 +7,7 @@ what two people change at once does not undo each other's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
@@ -30,11 +30,15 @@ from digest.errors import DigestError, InputError
 from digest.rules.rights import Right
 from digest.rules.slots import CatchUp, SlotPolicy, Unready
 from digest.store.newsletters import (
+    ROLES,
     Newsletter,
     get_newsletter,
     newsletter_by_id,
+    people,
     set_newsletter,
+    set_people,
 )
+from digest.store.session import Session
 from digest.web.desk.doors import Door
 from digest.web.desk.issues import LIST
 from digest.web.desk.visit import HOME, Visit
@@ -190,7 +194,7 @@ GROUPS: Final[Mapping[str, tuple[Field, ...]]] = {
             "list",
         ),
     ),
-    "Where mail goes": (
+    "Where mail and links go": (
         Field("return_path", "Bounces go to", "With {token} in it.", lambda one: one.return_path),
         Field(
             "leave_by_mail",
@@ -204,6 +208,15 @@ GROUPS: Final[Mapping[str, tuple[Field, ...]]] = {
             "Mail programs sort by it: change it never, if you can.",
             lambda one: one.list_id,
         ),
+        Field(
+            "clicks",
+            "Count clicks",
+            "How often each link is followed, never by whom; readers are told. Links of what is "
+            "added from then on lead through this server.",
+            lambda one: "on" if one.settings.get("clicks") else "off",
+            "check",
+            ("off", "on"),
+        ),
         Field("utm", "Parameters for links", "Like source=weekly,medium=email.", _pairs("utm")),
     ),
 }
@@ -214,8 +227,17 @@ async def settings(visit: Visit) -> Response:
     """Show what is set."""
     async with visit.site.db.read() as session:
         newsletter = await get_newsletter(session, visit.part("newsletter"))
+        who = await _people(session, newsletter)
     given = {one.name: str(one.value(newsletter)) for one in FIELDS}
-    return await _settings_page(visit, newsletter, given)
+    return await _settings_page(visit, newsletter, given | who)
+
+
+async def _people(session: Session, newsletter: Newsletter) -> dict[str, str]:
+    """Who gets mail about it: by role, one address in a line."""
+    found: dict[str, list[str]] = {role: [] for role in ROLES}
+    for one in await people(session, newsletter.id):
+        found[one.role].append(one.address)
+    return {role: "\n".join(addresses) for role, addresses in found.items()}
 
 
 async def change(visit: Visit) -> Response:
@@ -223,12 +245,12 @@ async def change(visit: Visit) -> Response:
     site, form = visit.site, visit.form
     async with site.db.read() as session:
         newsletter = await get_newsletter(session, visit.part("newsletter"))
-    before = {one.name: str(one.value(newsletter)) for one in FIELDS}
+        who = await _people(session, newsletter)
+    before = {one.name: str(one.value(newsletter)) for one in FIELDS} | who
     given = {
-        one.name: form.one(one.name).replace("\r\n", "\n")
-        if form.all(one.name)
-        else before[one.name]
-        for one in FIELDS
+        # the last, which of a box that is ticked is its own
+        name: form.all(name)[-1].replace("\r\n", "\n") if form.all(name) else was
+        for name, was in before.items()
     }
     try:
         changed = {
@@ -236,7 +258,8 @@ async def change(visit: Visit) -> Response:
             for one in FIELDS
             if given[one.name] != before[one.name]
         }
-        await _set(visit, newsletter, changed)
+        parts = {role: given[role].split() for role in who if given[role] != who[role]}
+        await _set(visit, newsletter, changed, parts)
     except InputError as error:
         return await _settings_page(visit, newsletter, given, error=error)
     return visit.see(f"{HOME}/n/{newsletter.slug}/settings", done="settings")
@@ -248,19 +271,29 @@ def _read(field: Field, text: str) -> object:
         if not (text.isascii() and text.isdigit() and len(text) < 8):
             raise InputError("Write a whole number.", where=field.name)
         return int(text)
-    if field.kind == "choice" and text not in field.choices:
+    if field.choices and text not in field.choices:
         raise InputError(f"Choose one of: {', '.join(field.choices)}.", where=field.name)
     if field.kind == "list":
         return [line.strip() for line in text.splitlines() if line.strip()]
     return text
 
 
-async def _set(visit: Visit, newsletter: Newsletter, changed: Mapping[str, object]) -> None:
+async def _set(
+    visit: Visit,
+    newsletter: Newsletter,
+    changed: Mapping[str, object],
+    parts: Mapping[str, Sequence[str]] | None = None,
+) -> None:
     site = visit.site
     async with visit.begin() as session:
         current = await newsletter_by_id(session, newsletter.id)
         fields = fields_of(changed, current, themes=site.themes)
         after = await set_newsletter(session, current.id, **fields)
+        for role, addresses in (parts or {}).items():
+            try:
+                await set_people(session, current.id, role=role, addresses=addresses)
+            except InputError as error:
+                raise InputError(error.message, where=role, fix=error.fix) from None
         await open_next(session, after, site.clock.now())
 
 
@@ -279,6 +312,7 @@ async def _settings_page(
         "newsletter": newsletter,
         "groups": GROUPS,
         "given": given,
+        "people": {role: given[role] for role in ROLES},
         "error": error,
         "wrong": wrong if wrong in given else "",
         "coming": coming,
