@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, expect
+from starlette.routing import compile_path
 
 from digest.access.sessions import begin_session
 from digest.clock import Clock
@@ -28,10 +29,12 @@ from digest.store.session import Database
 from digest.store.users import write_user
 from digest.web.app import Site, create_app
 from digest.web.desk.doctor import Examined
-from digest.web.desk.visit import cookie_name
+from digest.web.desk.routes import DOORS
+from digest.web.desk.visit import HOME, cookie_name
 from digest.web.server import open_listener, serving
 from tests.browser.test_journey import WCAG, violations
 from tests.browser.test_pages import HANDLERS, PAYLOADS, Watch, _hostile_text, browser
+from tests.browser.test_writing import PAGES as WRITING
 from tests.build import KEY, PUBLIC_URL, a_reader
 from tests.delivery.stage import Stage, set_stage
 from tests.fakes.relay import FakeRelay
@@ -176,6 +179,68 @@ async def test_nobody_is_kept_from_using_any_page_of_the_desk(
                 assert await page.evaluate(wide) <= 0, path
             assert wrong == {}
             assert len(titles) > len(PATHS) * 2 / 3
+            await page.context.close()
+
+
+# What a door leads to that is no page: a stream, a file, and letters, which other tests see.
+NO_PAGES = (
+    *(f"{HOME}/n/{{newsletter}}/i/{{issue}}/events", f"{HOME}/readers/{{reader:int}}/data"),
+    *(f"{HOME}/n/{{newsletter}}/i/{{issue}}/letter/{{version:int}}",),
+    f"{HOME}/n/{{newsletter}}/themes/{{theme}}",
+)
+
+
+def test_every_page_of_the_desk_is_among_those_that_are_looked_at() -> None:
+    looked_at = {
+        path.partition("?")[0] for path in (*PATHS, *(f"{WEEKLY}{one}" for one in WRITING))
+    }
+    missing = [
+        door.path
+        for door in DOORS
+        if door.method == "GET"
+        and door.path not in NO_PAGES
+        and not any(compile_path(door.path)[0].match(path) for path in looked_at)
+    ]
+    assert missing == []
+
+
+# Whatever a person can act on, and see; of radio buttons of one name, Tab leads to one.
+_CONTROLS = """() => [...document.querySelectorAll(
+    "a[href], button, input:not([type=hidden], [type=radio]), select, textarea, summary"
+  )].filter(one => one.checkVisibility({visibilityProperty: true}) && !one.disabled
+                   && one.tabIndex >= 0)"""
+_STEP = """() => {
+  const here = document.activeElement;
+  if (here.matches("iframe")) return "";  // Tab goes through the links of a letter, too
+  if (here === document.body || here.dataset.reached) return null;
+  here.dataset.reached = "yes";
+  const style = getComputedStyle(here);
+  const seen = style.outlineStyle !== "none" || style.boxShadow !== "none";
+  return seen ? "" : here.outerHTML.slice(0, 120);
+}"""
+_MOST_STEPS = 400
+
+
+async def test_tab_leads_to_every_control_of_every_page_and_shows_where_one_is(
+    browser: Browser,
+    sqlite_url: str,
+) -> None:
+    async with await Database.open(sqlite_url) as db:
+        await lively(db, Clock().now(), readers=40)
+        async with a_desk(db) as served:
+            page = await served.open(browser, bypass_csp=True)
+            for path in (*PATHS, *(WEEKLY + one for one in ("/links", "/settings", "/themes"))):
+                await page.goto(served.url + path)
+                for _ in range(_MOST_STEPS):
+                    await page.keyboard.press("Tab")
+                    unseen = await page.evaluate(_STEP)
+                    if unseen is None:
+                        break
+                    assert unseen == "", path
+                left = (
+                    f"({_CONTROLS})().filter(one => !one.dataset.reached).map(one => one.outerHTML)"
+                )
+                assert await page.evaluate(left) == [], path
             await page.context.close()
 
 
