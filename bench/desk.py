@@ -29,10 +29,10 @@ from digest.clock import Clock
 from digest.mail.tokens import KeyRing
 from digest.rules.delivery import IssueState
 from digest.rules.rights import Role
-from digest.store.deliveries import plan_deliveries
 from digest.store.growth import count_readers, keep_counts
 from digest.store.issues import approve_version, move_issue
 from digest.store.newsletters import Newsletter
+from digest.store.planning import Audience, write_rows
 from digest.store.reader_import import Consent, ImportedReader, import_chunk, open_batch
 from digest.store.schema import destinations, issues, rolled_up
 from digest.store.session import Database, Session, upgrade
@@ -167,7 +167,7 @@ async def _issue(
         await approve_version(session, issue_id, stored.version.hash, by="Anne", now=at)
         await move_issue(session, issue_id, IssueState.SENDING, now=at)
         if counted is None:
-            await plan_deliveries(session, issue_id=issue_id, version_id=version_id, now=at)
+            await write_rows(session, Audience(issue_id, version_id, at))
             await session.execute(_SETTLED, {"issue": issue_id, "at": at.isoformat(" ")})
         else:
             await _rolled(session, issue_id, version_id, counted)

@@ -15,6 +15,7 @@ from digest.jobs.engine import Engines
 from digest.mail.address import address_key, parse_address
 from digest.store.installation import Installation, ensure_installation
 from digest.store.newsletters import Newsletter, create_newsletter
+from digest.store.planning import Audience, write_rows
 from digest.store.reader_import import Consent, ImportedReader, import_chunk, open_batch
 from digest.store.schema import issues
 from digest.store.session import Database, Session
@@ -136,6 +137,13 @@ async def an_issue(
     """A stored draft of an issue."""
     async with db.begin() as session:
         return await add_issue(session, newsletter, text or issue_text(number))
+
+
+async def plan_deliveries(
+    session: Session, *, issue_id: int, version_id: int, now: datetime
+) -> int:
+    """A row for everybody who reads the newsletter, without a canary."""
+    return await write_rows(session, Audience(issue_id, version_id, now))
 
 
 async def pass_canary(session: Session, issue_id: int) -> None:

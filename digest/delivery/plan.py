@@ -1,17 +1,17 @@
-"""Starting an issue: the gate, then approved → sending and its rows, in one transaction.
+"""Starting an issue: the gate, then approved → sending and its first rows, in one transaction.
 
-Killed before the commit nothing has happened; after it, everything is planned. Called again, it
-plans nothing and says so: the sender goes on where the rows are. What still waits of the issue
-before expires; an issue that would run into the next one's send slot under its relays' quotas and
-rates is refused, unless that is accepted.
+Killed before the commit nothing has happened; after it, the issue is on its way. A large one goes
+to a few readers first, and while it does the rest get their rows; whoever finds that undone does
+it. Called again, it plans nothing and says so: the sender goes on where the rows are. What still
+waits of the issue before expires; an issue that would run into the next one's send slot under its
+relays' quotas and rates is refused, unless that is accepted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from digest.delivery.checks import Gate
 from digest.errors import RefusedError
@@ -24,8 +24,14 @@ from digest.store.audit import Note, unnoted
 from digest.store.control import supersede
 from digest.store.issues import StoredIssue, issue_by_id
 from digest.store.newsletters import newsletter_by_id
-from digest.store.planning import plan_issue
-from digest.store.preferences import end_pauses, skip_monthly
+from digest.store.planning import (
+    audience_of,
+    audience_size,
+    plan_issue,
+    plan_rest,
+    unplanned_issues,
+)
+from digest.store.preferences import end_pauses
 from digest.store.progress import start_sending
 from digest.store.relays import ensure_relay
 from digest.store.rollup import rolled_up_count
@@ -35,7 +41,7 @@ from digest.store.usage import usage
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """An issue that is on its way; ``fresh`` when this call planned it."""
+    """An issue that is on its way, with so many rows; ``fresh`` when this call started it."""
 
     issue_id: int
     state: IssueState
@@ -53,7 +59,33 @@ async def start_issue(
     readers_of: int | None = None,
     note: Note = unnoted,
 ) -> Started:
-    """Plan an approved issue, once; an issue that is on its way or finished is left as it is.
+    """As ``begin_issue``, and every row of it is there at the end."""
+    started = await begin_issue(
+        db,
+        issue_id,
+        now=now,
+        gate=gate,
+        accept_partial=accept_partial,
+        readers_of=readers_of,
+        note=note,
+    )
+    await finish_planning(db, now)
+    async with db.read() as session:
+        issue = await issue_by_id(session, issue_id)
+    return replace(started, state=issue.state, planned=issue.planned or 0)
+
+
+async def begin_issue(
+    db: Database,
+    issue_id: int,
+    *,
+    now: datetime,
+    gate: Gate,
+    accept_partial: bool = False,
+    readers_of: int | None = None,
+    note: Note = unnoted,
+) -> Started:
+    """Start an approved issue, once; one that is on its way or finished is left as it is.
 
     ``readers_of``: it corrects that issue, and goes to those who got it; nothing that still waits
     is overtaken by it. ``note`` is written with it: who started it. Raises SettingsError and
@@ -62,6 +94,9 @@ async def start_issue(
     through before the newsletter's next issue is due.
     """
     await gate.look_outside(db, issue_id)
+    async with db.read() as session:
+        newsletter_id = (await issue_by_id(session, issue_id)).newsletter_id
+    await finish_planning(db, now, newsletter_id)  # of the issue before, to be overtaken as a whole
     async with db.begin() as session:
         issue = await issue_by_id(session, issue_id)
         await gate.check(session, issue)
@@ -70,21 +105,21 @@ async def start_issue(
                 "Who got that issue is not known any more, only how many.",
                 fix="Rows are kept for DIGEST_KEEP_DAYS days.",
             )
-        version_id = await start_sending(session, issue_id)
-        if version_id is not None:
+        if await start_sending(session, issue_id):
             await end_pauses(session, now)
-            planned = await plan_issue(
+            audience = await audience_of(
                 session,
-                issue_id=issue_id,
-                version_id=version_id,
-                now=now,
+                issue_id,
+                now,
                 newest_first=any(relay.ramp for relay in gate.relays),
                 readers_of=readers_of,
             )
-            if readers_of is None:
-                await _follow_the_last(session, issue, now)
+            size = await audience_size(session, audience)
             if not accept_partial:
-                await _refuse_partial(session, issue, planned, relays=gate.relays, now=now)
+                await _refuse_partial(session, issue, size, relays=gate.relays, now=now)
+            planned = await plan_issue(session, audience, size)
+            if readers_of is None:
+                await supersede(session, issue.id, now)
             await note(session)
             return Started(issue_id, IssueState.SENDING, planned, fresh=True)
         issue = await issue_by_id(session, issue_id)  # as it is by now
@@ -92,12 +127,16 @@ async def start_issue(
         return Started(issue_id, issue.state, issue.planned or 0, fresh=False)
 
 
-async def _follow_the_last(session: Session, issue: StoredIssue, now: datetime) -> None:
-    """What waits of the issue before is overtaken; who wants one a month waits for the last."""
-    await supersede(session, issue.id, now)
-    newsletter = await newsletter_by_id(session, issue.newsletter_id)
-    if not is_last_of_month(newsletter.schedule, newsletter.timezone, now):
-        await skip_monthly(session, issue.id, now)
+async def finish_planning(db: Database, now: datetime, newsletter_id: int | None = None) -> None:
+    """Write the rows that issues on their way (of a newsletter) still lack.
+
+    Whoever starts an issue does; somebody else does it for who died meanwhile.
+    """
+    async with db.read() as session:
+        issue_ids = await unplanned_issues(session, newsletter_id)
+    for one in issue_ids:
+        async with db.begin() as session:
+            await plan_rest(session, one, now)
 
 
 async def _refuse_partial(
@@ -121,19 +160,6 @@ async def _refuse_partial(
             fix="Send it to as many as it reaches with --accept-partial, or raise the relay's "
             "limits in DIGEST_RELAY_URL.",
         )
-
-
-def is_last_of_month(schedule: str | None, timezone: str, now: datetime) -> bool:
-    """Whether no other issue is due in the month, in the newsletter's zone, that ``now`` is in.
-
-    Without a schedule nobody knows, and every issue may be the last one.
-    """
-    due = next_slot(schedule, timezone, now)
-    if due is None:
-        return True
-    zone = ZoneInfo(timezone)
-    here, there = now.astimezone(zone), due.astimezone(zone)
-    return (here.year, here.month) != (there.year, there.month)
 
 
 async def _allowance(session: Session, relay: RelayConfig, now: datetime) -> Allowance:

@@ -19,7 +19,7 @@ import structlog
 
 from digest.delivery import slot_mail
 from digest.delivery.checks import Gate
-from digest.delivery.plan import start_issue
+from digest.delivery.plan import begin_issue, finish_planning
 from digest.errors import DigestError, RefusedError, SettingsError
 from digest.rules import slots as rules
 from digest.rules.automatic import AutomaticPolicy
@@ -69,6 +69,7 @@ class SlotKeeper:
                 log.error("no slot was taken", newsletter=newsletter.slug, reason=str(error))
         done += await self._start_released(now)
         done += await self._start_scheduled(now)
+        await finish_planning(self.db, now)  # while the first mails of these leave
         for one in done:
             log.info("slot", newsletter=one.newsletter, what=one.what, issue=one.issue)
         return done
@@ -183,7 +184,7 @@ class SlotKeeper:
             return [Happened(newsletter.slug, "held: withdrawn", issue.name)]
         try:
             if issue.state is IssueState.APPROVED:
-                await start_issue(self.db, issue.id, now=now, gate=self.gate)
+                await begin_issue(self.db, issue.id, now=now, gate=self.gate)
         except (RefusedError, SettingsError) as error:
             return await self._refused(newsletter, slot, issue, error=error, now=now)
         async with self.db.begin() as session:
@@ -233,7 +234,7 @@ class SlotKeeper:
                 continue
             try:
                 owe = partial(owe_heartbeat, now=now)  # in the same transaction
-                await start_issue(self.db, issue.id, now=now, gate=self.gate, note=owe)
+                await begin_issue(self.db, issue.id, now=now, gate=self.gate, note=owe)
             except (RefusedError, SettingsError) as error:
                 async with self.db.begin() as session:
                     await slot_mail.tell_refused(

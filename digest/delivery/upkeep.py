@@ -56,7 +56,7 @@ async def _move_along(db: Database, issue_id: int, now: datetime, *, departed: b
         if departed:
             await cancel_departed(session, issue_id, now)
         await expire_overdue(session, issue_id, now)
-        if progress.canary_passed_at is None:
+        if progress.canary_passed_at is None and not progress.planning:
             await _release(session, issue_id, wait=progress.canary_wait, now=now)
         if await finish_sending(session, issue_id, now):
             return IssueState.FINISHED

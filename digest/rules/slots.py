@@ -151,6 +151,19 @@ def next_slot(schedule: str | None, timezone: str, now: datetime) -> datetime | 
     return None if local is None else instant(local, timezone)
 
 
+def is_last_of_month(schedule: str | None, timezone: str, now: datetime) -> bool:
+    """Whether no other issue is due in the month, in the newsletter's zone, that ``now`` is in.
+
+    Without a schedule nobody knows, and every issue may be the last one.
+    """
+    due = next_slot(schedule, timezone, now)
+    if due is None:
+        return True
+    zone = ZoneInfo(timezone)
+    here, there = now.astimezone(zone), due.astimezone(zone)
+    return (here.year, here.month) != (there.year, there.month)
+
+
 def written(local: datetime) -> str:
     """A slot's name: ``2026-11-26T09:00``."""
     return local.isoformat(timespec="minutes")

@@ -18,15 +18,17 @@ from digest.rules.delivery import ISSUE_MOVES, DeliveryState, IssueState, StateR
 from digest.rules.retry import GIVEN_UP_AFTER
 from digest.store.resend import HeldAction, Resent, resend, settle_held
 from digest.store.rows import WAITING, among, in_state, lock_issue, move_rows, sending_of
-from digest.store.schema import deliveries, issues, versions
+from digest.store.schema import deliveries, destinations, issues, versions
 from digest.store.session import Session
 
 __all__ = [
     "HeldAction",
     "Resent",
     "amend_issue",
+    "amend_rows",
     "cancel_issue",
     "expire_overdue",
+    "hold_braked",
     "hold_destinations",
     "pause_issue",
     "resend",
@@ -143,6 +145,11 @@ async def amend_issue(
         raise NotFoundError("This issue has no such version that could be mailed.")
     approved = update(issues).where(issues.c.id == issue_id)
     await session.execute(approved.values(approved_version_id=version_id))
+    return await amend_rows(session, issue_id, version_id)
+
+
+async def amend_rows(session: Session, issue_id: int, version_id: int) -> int:
+    """Give this version to every row of the issue that was never tried; how many had another."""
     untried = (
         deliveries.c.issue_id == issue_id,
         deliveries.c.version_id != version_id,
@@ -168,12 +175,31 @@ async def under_way(session: Session, issue_id: int, *, since: datetime) -> int:
 async def hold_destinations(
     session: Session, issue_id: int, destination_ids: Collection[int], now: datetime
 ) -> int:
-    """Hold every row that waits for these destinations, until resumed; how many there were."""
+    """Hold every row that waits for these destinations, until resumed; how many there were.
+
+    Rows that are being planned see it, or are seen (``hold_braked``): both lock the issue.
+    """
+    await lock_issue(session, issue_id)
     hold = move_rows(*WAITING, to=DeliveryState.HELD, reason=StateReason.BREAKER, now=now).where(
         deliveries.c.issue_id == issue_id,
         among(session, deliveries.c.destination_id, destination_ids),
     )
     return (await session.execute(hold)).rowcount
+
+
+async def hold_braked(session: Session, issue_id: int, now: datetime) -> int:
+    """Hold what waits for destinations, and others of the same provider, that a brake holds."""
+    held = select(deliveries.c.destination_id).where(
+        _HELD, deliveries.c.issue_id == issue_id, _BY_A_BRAKE
+    )
+    held_ids = (await session.scalars(held.distinct())).all()
+    if not held_ids:
+        return 0
+    here = among(session, destinations.c.id, held_ids)
+    same = select(destinations.c.provider).where(here, destinations.c.provider.is_not(None))
+    beside = select(destinations.c.id).where(destinations.c.provider.in_(same))
+    ids = {*held_ids, *(await session.scalars(beside)).all()}
+    return await hold_destinations(session, issue_id, ids, now)
 
 
 async def supersede(session: Session, issue_id: int, now: datetime) -> int:

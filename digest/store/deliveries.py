@@ -1,4 +1,4 @@
-"""Deliveries: one row per issue, reader and ordinal; planned, claimed, recorded.
+"""Deliveries: one row per issue, reader and ordinal; claimed, recorded.
 
 Promise 1: progress is these rows, never a cursor.
 
@@ -14,110 +14,27 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    FromClause,
-    ScalarSelect,
-    Select,
-    exists,
-    func,
-    literal,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Column, FromClause, ScalarSelect, select
 
-from digest.rules.delivery import REST_WAVE, DeliveryState, StateReason
+from digest.rules.delivery import DeliveryState, StateReason
 from digest.rules.subscription import SubscriptionState
 from digest.store import handover
 from digest.store.claims import Claimed, claim_deliveries
 from digest.store.handover import Outcome
 from digest.store.rows import WAITING, among, entitled, in_state, move_rows
-from digest.store.schema import deliveries, issues, subscribers, subscriptions
+from digest.store.schema import deliveries, subscribers, subscriptions
 from digest.store.session import Session
-from digest.store.types import insert
 
 __all__ = [
     "Claimed",
     "Outcome",
     "cancel_departed",
     "claim_deliveries",
-    "plan_deliveries",
     "record_outcomes",
 ]
 
 
 _DUE = deliveries.alias("due")
-
-
-async def plan_deliveries(
-    session: Session,
-    *,
-    issue_id: int,
-    version_id: int,
-    now: datetime,
-    newest_first: bool = False,
-    readers_of: int | None = None,
-) -> int:
-    """Write one row for every active subscription of the issue's newsletter; how many are new.
-
-    ``readers_of``: only for those who got, or may have got, that issue.
-
-    All are of the second wave; who goes first is for ``planning.plan_issue``. ``newest_first``
-    numbers them, and so sends them, by when they were confirmed, the latest first.
-
-    One ``INSERT … SELECT``; the unique (issue, subscriber, ordinal) makes it idempotent. A
-    suppressed address is known by a keyed hash only, which SQL cannot compute: whoever suppresses
-    sets ``suppressed_at`` of the subscriber in the same transaction, and that decides here. Sets
-    ``planned`` and ``planned_at`` of the issue.
-    """
-    audience = _audience(issue_id, version_id, now)
-    if readers_of is not None:
-        audience = audience.where(_got(readers_of))
-    if newest_first:
-        confirmed_at = func.coalesce(subscriptions.c.confirmed_at, subscriptions.c.created_at)
-        audience = audience.order_by(confirmed_at.desc(), subscriptions.c.id.desc())
-    columns = (
-        *("issue_id", "subscriber_id", "ordinal", "version_id"),
-        *("subscription_id", "destination_id", "wave", "state", "not_before"),
-    )
-    # ON CONFLICT, not NOT EXISTS: of that PostgreSQL makes a join of every reader with every row.
-    statement = insert(deliveries).from_select(columns, audience)
-    added = await session.execute(
-        statement.on_conflict_do_nothing(index_elements=["issue_id", "subscriber_id", "ordinal"])
-    )
-    planned = added.rowcount
-    await session.execute(
-        update(issues)
-        .where(issues.c.id == issue_id)
-        .values(
-            planned=func.coalesce(issues.c.planned, 0) + planned,
-            planned_at=func.coalesce(issues.c.planned_at, literal(now, issues.c.planned_at.type)),
-        )
-    )
-    return planned
-
-
-def _audience(issue_id: int, version_id: int, now: datetime) -> Select[Any]:
-    """The rows to be, one for each reader who may get the issue."""
-    return (
-        select(
-            literal(issue_id, issues.c.id.type),
-            subscriptions.c.subscriber_id,
-            literal(0),
-            literal(version_id, issues.c.id.type),
-            subscriptions.c.id,
-            subscribers.c.destination_id,
-            literal(REST_WAVE),
-            literal(DeliveryState.QUEUED.value),
-            literal(now, deliveries.c.not_before.type),
-        )
-        .join_from(subscriptions, subscribers, subscribers.c.id == subscriptions.c.subscriber_id)
-        .join(issues, issues.c.newsletter_id == subscriptions.c.newsletter_id)
-        .where(issues.c.id == issue_id, subscriptions.c.state == SubscriptionState.ACTIVE)
-        .where(subscribers.c.suppressed_at.is_(None))
-    )
 
 
 async def record_outcomes(
@@ -153,16 +70,6 @@ async def cancel_departed(session: Session, issue_id: int, now: datetime) -> int
         settle = settle.where(among(session, deliveries.c.id, ids), ~entitled())
         settled += (await session.execute(settle)).rowcount
     return settled
-
-
-def _got(issue_id: int) -> ColumnElement[bool]:
-    """Whether the relay took that issue for a subscriber, or may have."""
-    mails = deliveries.alias("mails")
-    return exists().where(
-        mails.c.issue_id == issue_id,
-        mails.c.subscriber_id == subscribers.c.id,
-        or_(mails.c.state == DeliveryState.ACCEPTED, mails.c.maybe_sent),
-    )
 
 
 def _of(column: Column[Any], rows: FromClause) -> ScalarSelect[Any]:

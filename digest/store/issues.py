@@ -77,6 +77,7 @@ class StoredIssue:
     resumed_at: datetime | None
     canary_passed_at: datetime | None
     rolled_up_at: datetime | None
+    planning: bool  # only its canary has rows; those of the rest are being written
 
     @property
     def name(self) -> int | str:

@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
-from digest.rules.delivery import DeliveryState
 from digest.rules.subscription import SubscriptionState
 from digest.store import schema
 from digest.store.destinations import destination_ids
@@ -139,26 +138,6 @@ async def end_pauses(session: Session, now: datetime) -> int:
         ]
         await session.execute(insert(schema.consent_events), events)
     return len(ids)
-
-
-async def skip_monthly(session: Session, issue_id: int, now: datetime) -> int:
-    """Leave those out of an issue who want the last one of a month only; how many there were.
-
-    Called where it is planned, and is not the last: their rows say that it was not for them.
-    """
-    rows = schema.deliveries
-    monthly = (
-        select(_s.c.cadence).where(_s.c.id == rows.c.subscription_id).scalar_subquery() == "monthly"
-    )
-    skip = (
-        update(rows)
-        .where(rows.c.issue_id == issue_id, rows.c.state == DeliveryState.QUEUED, monthly)
-        .values(state=DeliveryState.SKIPPED, settled_at=now)
-    )
-    any_monthly = select(_s.c.id).where(_s.c.cadence == "monthly").limit(1)
-    if (await session.execute(any_monthly)).first() is None:
-        return 0  # nobody: a million rows are not gone through
-    return (await session.execute(skip)).rowcount
 
 
 async def set_address(

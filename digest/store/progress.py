@@ -31,6 +31,7 @@ class IssueProgress:
     resumed_at: datetime | None  # brakes count from here on
     canary_passed_at: datetime | None  # None: only the first readers may get it
     canary_wait: timedelta  # after the first readers, behind a relay that only queues
+    planning: bool  # the rest has no rows yet
 
 
 async def start_sending(session: Session, issue_id: int) -> int | None:
@@ -50,11 +51,12 @@ async def start_sending(session: Session, issue_id: int) -> int | None:
 
 
 async def finish_sending(session: Session, issue_id: int, now: datetime) -> bool:
-    """``sending → finished`` where every row is settled; whether it was this call that did it."""
+    """``sending → finished`` where every row is there and settled; whether this call did it."""
     await lock_issue(session, issue_id)  # else rows put back at this moment would not be seen
     moved = await session.execute(
         update(issues)
-        .where(issues.c.id == issue_id, issues.c.state == IssueState.SENDING, ~_unsettled(issue_id))
+        .where(issues.c.id == issue_id, issues.c.state == IssueState.SENDING, ~issues.c.planning)
+        .where(~_unsettled(issue_id))
         .values(state=IssueState.FINISHED, finished_at=now)
     )
     return moved.rowcount == 1
@@ -85,11 +87,12 @@ def _waiting_rows() -> ColumnElement[bool]:
 
 _PROGRESS = select(
     *(issues.c.id, issues.c.state, issues.c.paused_reason, issues.c.planned),
-    *(issues.c.resumed_at, issues.c.canary_passed_at, newsletters.c.settings),
+    *(issues.c.resumed_at, issues.c.canary_passed_at, issues.c.planning),
+    newsletters.c.settings,
 ).join_from(issues, newsletters, newsletters.c.id == issues.c.newsletter_id)
 
 
-def _progress(row: Row[Any, Any, Any, Any, Any, Any, Any]) -> IssueProgress:
+def _progress(row: Row[Any, Any, Any, Any, Any, Any, Any, Any]) -> IssueProgress:
     seconds = (row.settings or {}).get("canary_wait", 0)
     return IssueProgress(
         issue_id=row.id,
@@ -99,6 +102,7 @@ def _progress(row: Row[Any, Any, Any, Any, Any, Any, Any]) -> IssueProgress:
         resumed_at=row.resumed_at,
         canary_passed_at=row.canary_passed_at,
         canary_wait=timedelta(seconds=seconds),
+        planning=row.planning,
     )
 
 

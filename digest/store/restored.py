@@ -15,6 +15,7 @@ from sqlalchemy import and_, or_, select, update
 
 from digest.rules.delivery import DeliveryState, IssueState, StateReason
 from digest.rules.slots import SlotReason, SlotState
+from digest.store.planning import plan_rest, unplanned_issues
 from digest.store.rows import move_rows
 from digest.store.schema import issues, newsletters, notices, send_slots
 from digest.store.session import Session
@@ -36,6 +37,8 @@ class HeldBack:
 
 async def hold_restored(session: Session, now: datetime) -> HeldBack:
     """Hold whatever may have been sent since the backup. Twice does no more than once."""
+    for issue_id in await unplanned_issues(session):  # whose rest may be out as well
+        await plan_rest(session, issue_id, now)
     held = move_rows(*_OPEN, to=DeliveryState.HELD, reason=StateReason.IN_DOUBT, now=now)
     rows = (await session.execute(held.values(maybe_sent=True))).rowcount
     values = {"state": DeliveryState.CANCELLED, "reason": StateReason.STOPPED, "owner": None}

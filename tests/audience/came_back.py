@@ -14,13 +14,12 @@ from digest.mail.bounce import Kind, Reason
 from digest.mail.tokens import TokenKind
 from digest.rules.delivery import IssueState
 from digest.rules.subscription import SubscriptionState
-from digest.store.deliveries import plan_deliveries
 from digest.store.newsletters import Newsletter
 from digest.store.preferences import end_pauses
 from digest.store.schema import deliveries, feedback, issues, subscribers
 from digest.store.session import Database
 from digest.store.subscribers import find_reader
-from tests.build import NOW, a_newsletter, an_installation, an_issue, readers
+from tests.build import NOW, a_newsletter, an_installation, an_issue, plan_deliveries, readers
 from tests.delivery.stage import KEYS, Watch
 
 

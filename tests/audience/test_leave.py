@@ -13,12 +13,11 @@ from digest.clock import Clock
 from digest.errors import DatabaseError
 from digest.rules.delivery import DeliveryState, IssueState, StateReason
 from digest.rules.subscription import SubscriptionState
-from digest.store.deliveries import plan_deliveries
 from digest.store.issues import approve_version, move_issue
 from digest.store.schema import consent_events, deliveries
 from digest.store.session import Database
 from digest.store.subscribers import get_subscription
-from tests.build import NOW, a_newsletter, a_reader, an_issue
+from tests.build import NOW, a_newsletter, a_reader, an_issue, plan_deliveries
 
 OTHER, MINE = 7, 8  # workers' ids
 

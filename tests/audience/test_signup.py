@@ -23,7 +23,6 @@ from digest.mail.address import parse_address
 from digest.mail.tokens import KeyRing
 from digest.rules.signup import MEMORY, SignupLimits, SignupOutcome
 from digest.rules.subscription import SubscriptionState, SuppressionReason
-from digest.store.deliveries import plan_deliveries
 from digest.store.newsletters import Newsletter
 from digest.store.preferences import speak_to
 from digest.store.schema import (
@@ -39,7 +38,16 @@ from digest.store.session import Database
 from digest.store.signups import Signup, ask_signup, expire_pending, forget_signups
 from digest.store.subscribers import find_reader
 from digest.store.suppressions import suppress
-from tests.build import KEY, NOW, PUBLIC_URL, a_newsletter, a_reader, an_installation, an_issue
+from tests.build import (
+    KEY,
+    NOW,
+    PUBLIC_URL,
+    a_newsletter,
+    a_reader,
+    an_installation,
+    an_issue,
+    plan_deliveries,
+)
 
 NET = "192.0.2.0/24"
 

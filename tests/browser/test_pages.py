@@ -28,7 +28,6 @@ from digest.delivery.ledger import Ledger
 from digest.errors import DigestError
 from digest.mail.tokens import KeyRing, TokenKind, share_token
 from digest.rules.delivery import DeliveryState, IssueState
-from digest.store.deliveries import plan_deliveries
 from digest.store.issues import approve_version, move_issue
 from digest.store.newsletters import Newsletter, set_newsletter
 from digest.store.preferences import rename
@@ -39,7 +38,16 @@ from digest.web.app import Site
 from digest.web.demo_pages import demo_app
 from digest.web.preview import preview_app
 from digest.web.server import open_listener, serving
-from tests.build import KEY, NOW, a_newsletter, a_reader, an_issue, issue_text, pass_canary
+from tests.build import (
+    KEY,
+    NOW,
+    a_newsletter,
+    a_reader,
+    an_issue,
+    issue_text,
+    pass_canary,
+    plan_deliveries,
+)
 from tests.conftest import CHROMIUM_ARGUMENTS
 
 pytestmark = pytest.mark.browser

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select, update
 
-from digest.delivery.plan import is_last_of_month, start_issue
+from digest.delivery.plan import start_issue
 from digest.delivery.publish import approve_issue
 from digest.rules.delivery import DeliveryState
+from digest.rules.slots import is_last_of_month
 from digest.rules.subscription import SubscriptionState
 from digest.store.newsletters import set_newsletter
 from digest.store.schema import deliveries, subscriptions

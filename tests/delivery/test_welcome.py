@@ -16,13 +16,12 @@ from digest.errors import InputError, RefusedError
 from digest.mail.tokens import KeyRing, Token, TokenKind
 from digest.rules.delivery import IssueState
 from digest.store.archive import show_issue
-from digest.store.deliveries import plan_deliveries
 from digest.store.newsletters import Newsletter, newsletter_by_id, set_newsletter
 from digest.store.notices import claim_notices
 from digest.store.schema import issues, notices
 from digest.store.session import Database
 from tests.audience.test_signup import Place, place
-from tests.build import KEY, NOW, PUBLIC_URL, a_newsletter, an_issue, issue_text
+from tests.build import KEY, NOW, PUBLIC_URL, a_newsletter, an_issue, issue_text, plan_deliveries
 
 __all__ = ["place"]  # a fixture
 

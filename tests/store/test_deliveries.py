@@ -15,7 +15,6 @@ from digest.store.deliveries import (
     Outcome,
     cancel_departed,
     claim_deliveries,
-    plan_deliveries,
     record_outcomes,
 )
 from digest.store.issues import issue_by_id, move_issue
@@ -23,7 +22,7 @@ from digest.store.progress import defer_waiting, due_count, finish_sending, next
 from digest.store.reports import issue_totals, missed_readers, replies_of_issue
 from digest.store.session import Database
 from digest.store.subscribers import leave_subscription
-from tests.build import a_reader
+from tests.build import a_reader, plan_deliveries
 from tests.delivery.stage import Stage, set_stage
 
 NOW = Clock().now()

@@ -12,7 +12,6 @@ from digest.rules.delivery import OPEN_STATES, DeliveryState, IssueState, StateR
 from digest.rules.verdict import Blame, Reason
 from digest.rules.words import FATES
 from digest.store import control
-from digest.store.deliveries import plan_deliveries
 from digest.store.delivery_rows import (
     Which,
     deliveries_of,
@@ -26,7 +25,7 @@ from digest.store.relays import ensure_relay
 from digest.store.reports import issue_totals
 from digest.store.schema import attempts, deliveries
 from digest.store.session import Database
-from tests.build import NOW, a_newsletter, an_issue, issue_text, readers
+from tests.build import NOW, a_newsletter, an_issue, issue_text, plan_deliveries, readers
 
 COUNT = 60
 

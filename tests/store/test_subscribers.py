@@ -10,7 +10,6 @@ from sqlalchemy import text
 from digest.errors import AddressError, RefusedError
 from digest.rules.delivery import DeliveryState, IssueState, StateReason
 from digest.rules.subscription import SubscriptionState
-from digest.store.deliveries import plan_deliveries
 from digest.store.delivery_rows import deliveries_of
 from digest.store.issues import move_issue
 from digest.store.reader_list import list_readers
@@ -20,7 +19,7 @@ from digest.store.subscribers import (
     leave_subscription,
     sending_claims,
 )
-from tests.build import NOW, a_newsletter, a_reader, an_issue, readers
+from tests.build import NOW, a_newsletter, a_reader, an_issue, plan_deliveries, readers
 
 LATER = NOW + timedelta(minutes=5)
 ENDED, ACTIVE, PENDING = (

@@ -10,7 +10,6 @@ import pytest
 
 from digest.mail.tokens import KeyRing, TokenKind
 from digest.rules.delivery import IssueState
-from digest.store.deliveries import plan_deliveries
 from digest.store.issues import approve_version, move_issue
 from digest.store.newsletters import Newsletter
 from digest.store.session import Database
@@ -24,6 +23,7 @@ from tests.build import (
     an_installation,
     an_issue,
     pass_canary,
+    plan_deliveries,
 )
 
 

@@ -16,7 +16,6 @@ from sqlalchemy import select, update
 from digest.mail.tokens import KeyRing
 from digest.rules.delivery import DeliveryState, IssueState, StateReason
 from digest.rules.subscription import SuppressionReason
-from digest.store.deliveries import plan_deliveries
 from digest.store.growth import ReaderDay
 from digest.store.issues import approve_version, move_issue
 from digest.store.newsletters import Newsletter
@@ -26,7 +25,7 @@ from digest.store.schema import deliveries, feedback, issues, reader_days
 from digest.store.session import Database, Session
 from digest.store.subscribers import add_reader
 from digest.store.suppressions import suppress
-from tests.build import KEY, a_newsletter, an_installation, an_issue, issue_text
+from tests.build import KEY, a_newsletter, an_installation, an_issue, issue_text, plan_deliveries
 
 Text = Callable[[int], str]
 _DOMAINS = ("gmail.com", "outlook.com", "example.org", "gmx.net", "example.edu", "yahoo.com")

@@ -13,14 +13,21 @@ from sqlalchemy import insert, select, update
 
 from digest.rules.delivery import OPEN_STATES, DeliveryState, IssueState
 from digest.rules.words import FATES
-from digest.store.deliveries import plan_deliveries
 from digest.store.issues import approve_version, move_issue
 from digest.store.newsletters import Newsletter
 from digest.store.schema import attempts, deliveries
 from digest.store.session import Database
 from digest.web.app import Site, wrapped
 from digest.web.receipt import PER_PAGE, Place, receipt_routes
-from tests.build import NOW, PUBLIC_URL, a_newsletter, an_issue, issue_text, readers
+from tests.build import (
+    NOW,
+    PUBLIC_URL,
+    a_newsletter,
+    an_issue,
+    issue_text,
+    plan_deliveries,
+    readers,
+)
 
 COUNT = 130  # three pages of those accepted
 

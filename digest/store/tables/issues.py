@@ -44,6 +44,8 @@ issues = Table(
     at("resumed_at"),  # brakes count what came after it
     at("canary_passed_at"),  # the rest follows; at once where there is no canary
     at("rolled_up_at"),  # rows of those who got it are counts from here on
+    # On its way, and only its canary has rows; those of the rest are being written.
+    Column("planning", Boolean, nullable=False, server_default=text("false")),
     UniqueConstraint("newsletter_id", "number"),
     UniqueConstraint("newsletter_id", "slug"),
     CheckConstraint("number IS NOT NULL OR slug IS NOT NULL", name="named"),
