@@ -98,6 +98,7 @@ def as_dict(look: Look, pace: Pace) -> dict[str, Any]:
         "messages_per_second": None if rate is None else round(rate, 1),
         "seconds_left": None if left is None else round(left.total_seconds()),
         "canary_waiting": look.canary_waiting,
+        "planning": look.issue.planning,
         "destinations": [
             {
                 "destination": one.destination,
@@ -205,6 +206,8 @@ def _counts(totals: Totals) -> str:
 def _holds(look: Look) -> list[str]:
     """What keeps it from going on, and what to do."""
     lines = []
+    if look.issue.planning:
+        lines.append("  These are the first few; everybody else is being planned.")
     if look.canary_waiting is not None:
         lines.append(
             f"  The first few go ahead: {look.canary_waiting:,} of them are not answered yet."

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, exists, or_, select, update
+from sqlalchemy import and_, case, exists, func, or_, select, update
 
 from digest.errors import ConflictError, NotFoundError
 from digest.rules.delivery import ISSUE_MOVES, UNPLANNED, IssueState
@@ -54,6 +54,7 @@ _SEEN = (IssueState.SENDING, IssueState.PAUSED, IssueState.FINISHED)
 _i = schema.issues
 _v = schema.versions
 _d = schema.deliveries
+_s = schema.subscriptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +279,14 @@ async def latest_for(
     """The version of the latest issue with a number, where it went out at ``since`` or later and
     the reader is not among those who get it.
     """
-    mine = exists().where(_d.c.issue_id == _i.c.id, _d.c.subscriber_id == subscriber_id)
+    row = exists().where(_d.c.issue_id == _i.c.id, _d.c.subscriber_id == subscriber_id)
+    confirmed_at = func.coalesce(_s.c.confirmed_at, _s.c.created_at)
+    in_time = exists().where(
+        _s.c.newsletter_id == newsletter_id,
+        _s.c.subscriber_id == subscriber_id,
+        confirmed_at <= _i.c.planned_at,
+    )
+    mine = or_(row, and_(_i.c.planning, in_time))  # or the row comes with the rest
     query = (
         select(_i.c.approved_version_id, _i.c.planned_at, mine.label("mine"))
         .where(_i.c.newsletter_id == newsletter_id, _i.c.number.is_not(None), _i.c.planned > 0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import and_, insert, select, text, update
 
 from digest.rules.subscription import SubscriptionState
 from digest.store import schema
@@ -128,7 +128,7 @@ async def end_pauses(session: Session, now: datetime) -> int:
 
     Whoever plans an issue calls this first, in the same transaction.
     """
-    over = (_s.c.state == SubscriptionState.PAUSED) & (_s.c.paused_until <= now)
+    over = and_(text("state = 'paused'"), _s.c.paused_until <= now)  # as its index has it
     change = update(_s).where(over).values(state=SubscriptionState.ACTIVE, paused_until=None)
     ids = list((await session.execute(change.returning(_s.c.id))).scalars())
     if ids:

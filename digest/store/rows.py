@@ -15,9 +15,9 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     BigInteger,
-    Column,
     ColumnElement,
     FromClause,
+    TableValuedAlias,
     TextClause,
     Update,
     and_,
@@ -61,12 +61,20 @@ def sending_of(issue_id: int) -> ColumnElement[bool]:
     return and_(in_state(DeliveryState.SENDING), deliveries.c.issue_id + 0 == issue_id)
 
 
-def among(session: Session, of: Column[Any], ids: Collection[int]) -> ColumnElement[bool]:
+def among(session: Session, of: ColumnElement[Any], ids: Collection[int]) -> ColumnElement[bool]:
     """Whether ``of`` is one of ``ids``, however many they are: they travel as one value."""
     if session.dialect.name == "postgresql":
         return of == any_(literal(sorted(ids), ARRAY(BigInteger)))
     values = func.json_each(json.dumps(sorted(ids)))
     return of.in_(select(column("value")).select_from(values))
+
+
+def each_of(session: Session, numbers: Collection[int]) -> TableValuedAlias:
+    """These numbers as rows, with a column ``value``, however many they are."""
+    if session.dialect.name == "postgresql":
+        given = func.unnest(literal(sorted(numbers), ARRAY(BigInteger)))
+        return given.table_valued(column("value", BigInteger)).render_derived()
+    return func.json_each(json.dumps(sorted(numbers))).table_valued(column("value", BigInteger))
 
 
 def entitled(rows: FromClause = deliveries) -> ColumnElement[bool]:

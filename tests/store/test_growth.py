@@ -109,6 +109,7 @@ QUESTIONS: dict[str, Asked] = {
     "a sign-up": lambda s: signups.take_signup(s, 1),
     "sign-ups of long ago": lambda s: signups.forget_signups(s, NOW),
     "links that have run out": lambda s: passes.forget_passes(s, NOW),
+    "pauses that are over": lambda s: preferences.end_pauses(s, NOW),
     "the person behind a link": lambda s: preferences.person(s, 1),
     "webhooks to tell": lambda s: webhooks.due_webhooks(s, NOW),
     "what was told long ago": lambda s: webhooks.forget_told(s, NOW),

@@ -68,6 +68,7 @@ subscriptions = Table(
     at("ended_at"),
     UniqueConstraint("subscriber_id", "newsletter_id"),
     Index("ix_subscriptions_newsletter_id_state", "newsletter_id", "state", "subscriber_id"),
+    partial_index("ix_subscriptions_paused", "paused_until", where="state = 'paused'"),
     one_of("state", SubscriptionState),
     one_of("cadence", ("every", "monthly")),
     sqlite_autoincrement=True,  # leave links name a subscription for ever

@@ -98,6 +98,8 @@ def _parts(look: Look) -> tuple[Part, ...]:
 def _holds(look: Look) -> list[str]:
     """What keeps it from going on."""
     said = []
+    if look.issue.planning:
+        said.append("These are the first few; everybody else is being planned.")
     if look.canary_waiting is not None:
         said.append(f"The first few go ahead: {look.canary_waiting:,} are not answered yet.")
     for relay in look.relays:
