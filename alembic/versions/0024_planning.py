@@ -4,7 +4,7 @@ Safety: adds one column with a default, which rewrites nothing; code of before i
 whole, and so leaves it as it is. Adds a partial index of few rows; writes to ``subscriptions`` wait
 while it is read once (a second for a million).
 
-Revision: 0023, after 0022.
+Revision: 0024, after 0023.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0023"
-down_revision = "0022"
+revision = "0024"
+down_revision = "0023"
 branch_labels = None
 depends_on = None
 
