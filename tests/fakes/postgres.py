@@ -45,8 +45,8 @@ def _version(folder: Path) -> float:
 class PostgresServer:
     """A server on a Unix socket in a folder of its own; gone, with its data, at the end.
 
-    ``durable`` is for measuring: it writes to the disk as a real one does. With an ``address`` it
-    listens there too, for hosts of the same network.
+    ``durable``: it writes to the disk as a real one does, for who measures or fails that. With an
+    ``address`` it listens there too, for hosts of the same network.
     """
 
     def __init__(self, binaries: Path, *, durable: bool = False, address: str = "") -> None:
@@ -170,6 +170,13 @@ class PostgresServer:
                 **self._as_user,
             )
         self._wait_until_ready()
+
+    def bring_back(self) -> None:
+        """Wait until it answers; start it if it has ended."""
+        try:
+            self._wait_until_ready()
+        except RuntimeError:
+            self.start()
 
     def _wait_until_ready(self) -> None:
         import psycopg

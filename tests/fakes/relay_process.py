@@ -199,6 +199,7 @@ class Conversation:
             self.recipient = None
 
     async def data(self) -> None:
+        self.relay.note("data", rcpt=self.recipient or "")
         if self.recipient is None:
             await self.say("554 5.5.1 no valid recipients")
             return

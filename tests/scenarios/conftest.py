@@ -95,8 +95,10 @@ def make_own_house(prefork: Prefork, tmp_path: Path) -> Iterator[MakeOwnHouse]:
         missing("no binaries of PostgreSQL")
     with ExitStack() as stack:
 
-        def make(readers: int, plan: Plan, **keys: object) -> tuple[House, PostgresServer]:
-            server = stack.enter_context(PostgresServer(binaries))
+        def make(
+            readers: int, plan: Plan, *, durable: bool = False, **keys: object
+        ) -> tuple[House, PostgresServer]:
+            server = stack.enter_context(PostgresServer(binaries, durable=durable))
             relay = stack.enter_context(RelayProcess(tmp_path / "relay", plan))
             server.create_database("own")
             furnish(prefork, server.url("own"), folder=tmp_path, readers=readers)

@@ -23,8 +23,9 @@ from tests.scenarios.prefork import Prefork
 from tests.scenarios.relays import RelayProcess
 
 READERS, CONNECTIONS, UNRECORDED = 50, 2, 10
-CLEAN_RUNS = 2
-ATTEMPTS = 3  # runs until one comes as far as the call at which it is to be killed
+CLEAN_RUNS = 5
+ATTEMPTS = 10  # runs until one comes as far as the call at which it is to be killed
+REACHED = 0.95  # of the calls, where the machine is so busy that a sender wakes up less often
 SAMPLE = 4  # kills in ./run test
 SHARDS = 2
 
@@ -102,10 +103,13 @@ def kill_at_each(
         with a_bench(houses, dialect, folder / f"shard{number}", strace) as bench:
             return [bench.kill(point) for point in points[number::SHARDS]]
 
+    in_turn = [point for number in range(SHARDS) for point in points[number::SHARDS]]
     with ThreadPoolExecutor(SHARDS) as pool:
         kills = [copies for found in pool.map(shard, range(SHARDS)) for copies in found]
     killed = [copies for copies in kills if copies is not None]
-    assert 2 * len(killed) >= len(points), "most runs ended without their kill"
+    print(f"{len(killed)} of {len(points)} calls")
+    unreached = [point for point, copies in zip(in_turn, kills, strict=True) if copies is None]
+    assert len(killed) >= REACHED * len(points), f"no run came to {unreached}"
     return killed
 
 

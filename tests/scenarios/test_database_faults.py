@@ -40,9 +40,9 @@ def begin(house: House) -> Child:
     return child
 
 
-def begun_so_far(house: House) -> int:
-    """How many messages the relay has seen begin, whatever became of them."""
-    return sum(1 for _ in house.relay.events("mail"))
+def begun_so_far(house: House) -> Counter[str]:
+    """How many MAIL and DATA the relay has seen, whatever became of them."""
+    return Counter(one["event"] for one in house.relay.events() if one["event"] in ("mail", "data"))
 
 
 def hold_out(house: House, taken: int) -> None:
@@ -143,6 +143,30 @@ def test_a_disk_that_fails_stops_the_sending_until_it_works(
     results.record(fault, dialect, messages=READERS, duplicates=duplicates, bound=UNRECORDED)
 
 
+SERVER_FAILURES = {
+    "F6 fsync EIO": ("fsync,fdatasync", "EIO"),
+    "F6 write ENOSPC": ("pwrite64", "ENOSPC"),
+}
+
+
+@pytest.mark.parametrize("fault", short(list(SERVER_FAILURES), "F6 write ENOSPC"))
+def test_a_servers_disk_that_fails_stops_the_sending_until_it_works(
+    make_own_house: MakeOwnHouse, strace: str, tmp_path: Path, fault: str
+) -> None:
+    calls, error = SERVER_FAILURES[fault]
+    house, server = make_own_house(READERS, SLOW, connections=CONNECTIONS, durable=True)
+    child = begin(house)
+    options = ("-e", f"trace={calls}", "-e", f"inject={calls}:error={error}")
+    trace = tracing.attach(server.pids, strace, *options, log=tmp_path / "strace.log")
+    _until(lambda: "INJECTED" in (tmp_path / "strace.log").read_text())
+    hold_out(house, house.relay.taken_so_far)
+    assert not child.ended
+    trace.stop()  # the disk is repaired
+    server.bring_back()
+    duplicates = ends_well(house, child)
+    results.record(fault, "postgresql", messages=READERS, duplicates=duplicates)
+
+
 @contextmanager
 def asleep(child: Child) -> Iterator[None]:
     """SIGSTOP, and SIGCONT afterwards."""
@@ -151,6 +175,24 @@ def asleep(child: Child) -> Iterator[None]:
         yield
     finally:
         child.signal(signal.SIGCONT)
+
+
+@ON_SQLITE_ONLY
+def test_a_sender_that_sleeps_keeps_its_file_and_goes_on_when_it_wakes(
+    make_house: MakeHouse, dialect: str
+) -> None:
+    house = make_house(READERS, SLOW, connections=CONNECTIONS)
+    sleeper = begin(house)
+    with asleep(sleeper):
+        time.sleep(0.5)  # the relay takes what lies in its sockets
+        taken = house.relay.taken_so_far
+        other = house.begin_send()
+        time.sleep(AWAY)
+        assert house.relay.taken_so_far == taken < READERS
+    duplicates = ends_well(house, sleeper)
+    assert other.wait() == 0, other.err
+    assert "Watching, not sending" in other.err
+    results.record("F18 sender sleeps", dialect, messages=READERS, duplicates=duplicates)
 
 
 @ON_POSTGRESQL_ONLY

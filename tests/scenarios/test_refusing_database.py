@@ -125,7 +125,7 @@ def test_a_disk_that_fails_stops_the_sending_and_nobody_who_leaves_is_told_a_lie
     calls = "fsync,fdatasync"
     options = ("-e", f"trace={calls}", "-e", f"inject={calls}:error=EIO")
     before = house.relay.taken_so_far
-    trace = tracing.attach(service.child, strace, *options, log=tmp_path / "strace.log")
+    trace = tracing.attach([service.child.pid], strace, *options, log=tmp_path / "strace.log")
     holds_out(service, before=before)
     trace.stop()
     copies = ends_well(service)

@@ -1,4 +1,4 @@
-"""Killing, or failing, a command at its n-th system call of a kind, by strace.
+"""Killing, or failing, a process at its n-th system call of a kind, by strace.
 
 strace counts for each thread by itself: call n of a kind is the first at which some thread makes
 its n-th. The order in which threads run is the kernel's, so a count may differ by a few from run to
@@ -13,6 +13,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,17 +47,19 @@ class Trace:
 
 def begin(child: Child, strace: str, *options: str, log: Path) -> Trace:
     """Trace a command that was started ``stopped``, and let it go."""
-    _until(child, lambda status: "\nState:\tT" in status)
-    trace = attach(child, strace, *options, log=log)
+    _until(child.pid, lambda status: "\nState:\tT" in status)
+    trace = attach([child.pid], strace, *options, log=log)
     os.kill(child.pid, signal.SIGCONT)
     return trace
 
 
-def attach(child: Child, strace: str, *options: str, log: Path) -> Trace:
-    """Trace a command from now on."""
-    command = [strace, "-f", "-qq", "-o", str(log), *options, "-p", str(child.pid)]
+def attach(pids: Sequence[int], strace: str, *options: str, log: Path) -> Trace:
+    """Trace processes, and those that they start, from now on."""
+    traced = [part for pid in pids for part in ("-p", str(pid))]
+    command = [strace, "-f", "-qq", "-o", str(log), *options, *traced]
     trace = Trace(subprocess.Popen(command, stdin=subprocess.DEVNULL))
-    _until(child, lambda status: "\nTracerPid:\t0\n" not in status)
+    for pid in pids:
+        _until(pid, lambda status: "\nTracerPid:\t0\n" not in status)
     return trace
 
 
@@ -85,12 +88,11 @@ def count(child: Child, strace: str, *, log: Path) -> Counter[str]:
     return busiest
 
 
-def _until(child: Child, fits: object) -> None:
-    assert callable(fits)
+def _until(pid: int, fits: Callable[[str], bool]) -> None:
     deadline = time.monotonic() + PATIENCE
     while True:
         with suppress(FileNotFoundError):
-            if fits(Path(f"/proc/{child.pid}/status").read_text()):
+            if fits(Path(f"/proc/{pid}/status").read_text()):
                 return
-        assert time.monotonic() < deadline, f"process {child.pid} is not where it should be"
+        assert time.monotonic() < deadline, f"process {pid} is not where it should be"
         time.sleep(0.001)
