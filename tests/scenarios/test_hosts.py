@@ -1,4 +1,4 @@
-"""Workers on hosts of their own: a cable is pulled, a machine stands still, the database restarts.
+"""Parts on hosts of their own: a cable is pulled, a machine stands still, the database restarts.
 
 The first host has PostgreSQL and the relay. Nobody is lost, nobody gets more second copies than
 promised, and whoever was away goes on by itself or writes nothing.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -45,13 +46,17 @@ class Town:
 
     def worker(self) -> tuple[Host, Process]:
         """A worker on a new host, that has begun."""
+        return self.start("worker")
+
+    def start(self, *command: str) -> tuple[Host, Process]:
+        """A part of the service on a new host, that has begun."""
         host = self.network.host()
         settings = self.house.environment | {
             "DIGEST_DATABASE_URL": self.server.url_from_afar("own"),
             "DIGEST_STATE_DIR": str(self.house.folder / host.namespace),
         }
         process = host.start(
-            [sys.executable, "-m", "digest", "worker", "--json"],
+            [sys.executable, "-m", "digest", *command, "--json"],
             env=environment(**settings),
             log=self.house.folder / host.namespace,
         )
@@ -171,3 +176,37 @@ def test_what_happens_to_one_host_costs_nobody_the_issue(
     results.record(
         f"Hosts: {fault}", "postgresql", messages=readers, duplicates=duplicates, bound=UNRECORDED
     )
+
+
+@pytest.mark.long
+def test_the_host_of_a_scheduler_is_cut_off_and_the_standby_takes_the_slot_once(
+    make_town: MakeTown,
+) -> None:
+    town = make_town(FEW)
+    house = town.house
+    weekly = ("newsletter", "set", "weekly", "--timezone", "UTC", "--schedule", "thu 09:00")
+    house.run(*weekly, "--undo-window", "0")
+    host, first = town.start("scheduler", "--health-port", "0")
+    _, standby = town.start("scheduler", "--health-port", "0", "--take-over")
+    town.worker()
+    until(lambda: house.query("SELECT count(*) FROM send_slots WHERE state = 'open'") == [(1,)])
+    host.pull()
+    began = time.monotonic()
+    a_slot_is_due(house)
+    house.until_states(lambda states: states == {"accepted": FEW})
+    assert time.monotonic() - began < REPLACED
+    host.plug()
+    time.sleep(6)  # longer than from one look at the schedule to the next
+    assert not first.ended, "it must go on by itself"
+    assert not standby.ended
+    fired = house.query("SELECT count(*) FROM send_slots WHERE state = 'fired'")
+    assert fired == [(1,)]
+    judge(house, copies=Counter())
+    results.record("Hosts: scheduler cut off", "postgresql", messages=FEW, duplicates=0, bound=0)
+
+
+def a_slot_is_due(house: House) -> None:
+    """Let the slot that comes next be one that came a minute ago."""
+    at = "date_trunc('minute', now()) - interval '1 minute'"
+    local = f"to_char(({at}) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI')"
+    house.query(f"UPDATE send_slots SET due_at = {at}, local_time = {local} WHERE state = 'open'")
