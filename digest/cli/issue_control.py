@@ -278,6 +278,8 @@ async def resend(
 
 def _resent(issue: StoredIssue, again: control.Again) -> str:
     lines = [f"Issue {issue.name} is queued for {output.counted(again.rows, 'reader')}."]
+    if not (again.rows or again.addresses or again.refused):
+        lines = [f"Issue {issue.name} has missed nobody; nothing is queued."]
     if again.addresses:
         lines += [f"  not {address}: {REFUSALS[why]}" for address, why in again.addresses.items()]
     else:

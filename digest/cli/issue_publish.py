@@ -28,7 +28,7 @@ from digest.delivery.publish import (
     store_issue,
     withdraw_issue,
 )
-from digest.delivery.readiness import what_is_next
+from digest.delivery.readiness import when_it_goes
 from digest.errors import InputError, RefusedError
 from digest.rules.delivery import IssueState
 from digest.rules.slots import moment_of
@@ -39,6 +39,7 @@ from digest.store.issues import (
     StoredVersion,
     get_issue,
     get_version,
+    issue_by_id,
     list_issues,
 )
 from digest.store.newsletters import Newsletter, get_newsletter
@@ -265,10 +266,11 @@ async def approve(
         hash_ = await _tested(session, stored) if hash_ is None else hash_
         version = await approve_issue(session, stored, hash_, by=by or who_calls(), now=now)
         newsletter = await get_newsletter(session, slug)
-        coming = await what_is_next(session, newsletter, now)
+        stored = await issue_by_id(session, stored.id)  # as it is by now
+        coming = await when_it_goes(session, newsletter, stored, now)
     data = {"issue": stored.name, "hash": version.hash, "state": "approved"}
     text = f"Approved. To send it now: digest issue send {stored.name} --wait"
-    if newsletter.schedule:
+    if stored.scheduled_at or (newsletter.schedule and stored.number is not None):
         text += f"\n{coming}"
     output.result(data, as_json=as_json, text=text)
     return 0

@@ -17,7 +17,7 @@ from digest.delivery.issue_tests import HASH_SHOWN, Asked, write_tests
 from digest.delivery.sender import Sender
 from digest.errors import AddressError, InputError, RefusedError
 from digest.mail.address import parse_address
-from digest.rules.delivery import UNPLANNED, DeliveryState
+from digest.rules.delivery import UNPLANNED, DeliveryState, IssueState
 from digest.rules.relay import no_relay
 from digest.runtime import Runtime, open_runtime
 from digest.store.issue_tests import NoticeResult, notice_results
@@ -134,7 +134,9 @@ def _tell(
     hash_ = asked.version.hash[:HASH_SHOWN]
     text = f"Test {asked.number}, version {asked.version.ordinal}, hash {hash_}."
     taken = all(one.state is DeliveryState.ACCEPTED for one in results)
-    if taken and issue.state in UNPLANNED:
+    if issue.state is IssueState.APPROVED and issue.approved_version_id == asked.version.id:
+        text += " It is approved."
+    elif taken and issue.state in UNPLANNED:
         text += f" Next: digest issue approve {issue.name} --tested"
     output.result(data, as_json=False, text=text)
 

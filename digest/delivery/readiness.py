@@ -50,7 +50,8 @@ class Next:
 
     ``ready``: what goes out at it. ``draft``: an issue that waits for approval. ``rest_until``: the
     last day of a break that the slot is in. ``starting``: an issue whose undo window runs, and when
-    it ends. ``held``: the slot before, where it may still go out.
+    it ends. ``held``: the slot before, where it may still go out. ``own_times``: approved issues
+    that go out at no slot, and when.
     """
 
     at: datetime | None
@@ -59,6 +60,7 @@ class Next:
     rest_until: str | None = None
     starting: tuple[Ready, datetime] | None = None
     held: Held | None = None
+    own_times: tuple[tuple[Ready, datetime], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -73,6 +75,7 @@ class Next:
             "held_until": held.until if held else None,
             "why": held.why if held else None,
             "at_once": _row(held.ready) if held else None,
+            "own_times": [{**(_row(one) or {}), "at": at} for one, at in self.own_times],
         }
 
     def __str__(self) -> str:
@@ -97,6 +100,8 @@ class Next:
                 f"Held since {_when(self.held.since)}: {self.held.why}. What is approved until "
                 f"{_when(self.held.until)} goes out at once."
             )
+        for ready, at in self.own_times:
+            said.append(f"{_what(ready)} goes out {_when(at)}, a time of its own{_newer(ready)}.")
         if self.at is None:
             return said or ["It has no schedule."]
         if self.rest_until is not None:
@@ -116,12 +121,13 @@ async def what_is_next(session: Session, newsletter: Newsletter, now: datetime) 
     passed = await slots.latest_taken(session, newsletter.id)
     starting = await _starting(session, passed, zone)
     held = await _held(session, newsletter, passed, now)
+    own_times = await _own_times(session, newsletter, now)
     slot = await slots.upcoming(session, newsletter.id)
     due_at = slot.due_at if slot else rules.next_slot(newsletter.schedule, newsletter.timezone, now)
     if due_at is None:
-        return Next(None, starting=starting, held=held)
+        return Next(None, starting=starting, held=held, own_times=own_times)
     at = due_at.astimezone(zone)
-    issue = await slots.next_issue(session, newsletter.id, due_at)
+    issue = await slots.next_issue(session, newsletter.id, now)
     if issue is not None and held is not None and held.ready is not None:
         issue = None if issue.name == held.ready.issue else issue
     resting = [
@@ -136,6 +142,7 @@ async def what_is_next(session: Session, newsletter: Newsletter, now: datetime) 
         rest_until=f"{max(one.last for one in resting)}" if resting else None,
         starting=starting,
         held=held,
+        own_times=own_times,
     )
 
 
@@ -156,6 +163,20 @@ async def when_it_goes(
     if any(one.issue == issue.name for one in ready if one):
         return str(coming)
     return f"It waits for a later slot. {coming}"
+
+
+async def _own_times(
+    session: Session, newsletter: Newsletter, now: datetime
+) -> tuple[tuple[Ready, datetime], ...]:
+    zone = ZoneInfo(newsletter.timezone)
+    found = await slots.with_own_time(session, newsletter.id, IssueState.APPROVED)
+    return tuple(
+        [
+            (await ready_version(session, one), one.scheduled_at.astimezone(zone))
+            for one in found
+            if one.scheduled_at is not None and one.scheduled_at > now
+        ]
+    )
 
 
 async def _held(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from digest.delivery.alerts import tell_people
 from digest.delivery.issue_tests import HASH_SHOWN
@@ -17,6 +18,7 @@ from digest.store.session import Session
 from digest.store.slots import Slot
 
 _HOUR = timedelta(hours=1)
+_NO_HASH = "HASH"  # of a text that is not there yet
 
 
 async def remind(
@@ -66,6 +68,48 @@ async def tell_newer(
     return await tell_people(session, newsletter, key, values, to=to, now=now)
 
 
+async def remind_of_time(
+    session: Session,
+    newsletter: Newsletter,
+    issue: StoredIssue,
+    *,
+    at: datetime,
+    before: timedelta,
+    now: datetime,
+) -> int:
+    """An issue has a time of its own and no approval: said once for each time before it."""
+    key = f"time_unready:{issue.id}:{int(at.timestamp())}:{before // _HOUR}"
+    values = await _of_time(session, newsletter, issue, at)
+    to = await _editors(session, newsletter)
+    return await tell_people(session, newsletter, key, values, to=to, now=now)
+
+
+async def tell_unapproved(
+    session: Session, newsletter: Newsletter, issue: StoredIssue, *, at: datetime, now: datetime
+) -> int:
+    """That time has come, and nothing went out."""
+    key = f"time_held:{issue.id}:{int(at.timestamp())}"
+    grace = _span(SlotPolicy.of(newsletter.settings).grace)
+    values = {**await _of_time(session, newsletter, issue, at), "grace": grace}
+    to = await _both(session, newsletter)
+    return await tell_people(session, newsletter, key, values, to=to, now=now)
+
+
+async def _of_time(
+    session: Session, newsletter: Newsletter, issue: StoredIssue, at: datetime
+) -> dict[str, object]:
+    version = await latest_version(session, issue.id)
+    draft = {} if version is None else await _of_draft(session, newsletter, issue, version)
+    local = at.astimezone(ZoneInfo(newsletter.timezone))
+    return {
+        "when": _when(local),
+        "zone": newsletter.timezone,
+        "draft": str(issue.name),
+        "hash": _NO_HASH,
+        **draft,
+    }
+
+
 async def tell_held(
     session: Session,
     newsletter: Newsletter,
@@ -84,9 +128,7 @@ async def tell_held(
         **await _draft(session, newsletter),
     }
     key = f"slot_{'missed' if late else 'held'}:{newsletter.id}:{written(slot.local)}"
-    to = await _operators(session, newsletter)
-    if not late:
-        to = list(dict.fromkeys([*await _editors(session, newsletter), *to]))
+    to = await (_operators if late else _both)(session, newsletter)
     return await tell_people(session, newsletter, key, values, to=to, now=now)
 
 
@@ -155,6 +197,12 @@ async def _editors(session: Session, newsletter: Newsletter) -> list[str]:
 async def _operators(session: Session, newsletter: Newsletter) -> list[str]:
     found = [person.address for person in await people(session, newsletter.id, "operator")]
     return found or [newsletter.from_address]
+
+
+async def _both(session: Session, newsletter: Newsletter) -> list[str]:
+    """Editors and operators."""
+    everybody = [*await _editors(session, newsletter), *await _operators(session, newsletter)]
+    return list(dict.fromkeys(everybody))
 
 
 def _when(local: datetime) -> str:

@@ -99,6 +99,7 @@ class SlotKeeper:
             done += await self._let_go(session, newsletter, now)
             if slot is not None:
                 await _remind(session, newsletter, slot, now)
+            await _remind_of_times(session, newsletter, now)
         return done
 
     async def _take(
@@ -291,11 +292,25 @@ async def _remind(session: Session, newsletter: Newsletter, slot: Slot, now: dat
         return
     if _in(await slots.breaks(session, newsletter.id, since=slot.local.date()), slot):
         return
-    issue = await slots.next_issue(session, newsletter.id, slot.due_at)
+    issue = await slots.next_issue(session, newsletter.id, now)
     if issue is not None:
         await slot_mail.tell_newer(session, newsletter, slot, issue, before=before, now=now)
     elif AutomaticPolicy.of(newsletter.settings) is None:  # else nobody need do anything
         await slot_mail.remind(session, newsletter, slot, before=before, now=now)
+
+
+async def _remind_of_times(session: Session, newsletter: Newsletter, now: datetime) -> None:
+    """The same for issues that have a time of their own and no approval."""
+    grace = SlotPolicy.of(newsletter.settings).grace
+    for issue in await slots.with_own_time(session, newsletter.id, IssueState.DRAFT):
+        at = issue.scheduled_at or now
+        before = rules.reminder_due(at, known_since=issue.created_at, now=now)
+        if before is not None:
+            await slot_mail.remind_of_time(
+                session, newsletter, issue, at=at, before=before, now=now
+            )
+        elif at <= now <= at + grace:
+            await slot_mail.tell_unapproved(session, newsletter, issue, at=at, now=now)
 
 
 def _in(breaks: Sequence[Break], slot: Slot) -> bool:

@@ -104,7 +104,7 @@ async def _slot_in_reach(session: Session, newsletter: Newsletter, now: datetime
 
 async def _is_taken_care_of(session: Session, newsletter: Newsletter, since: datetime) -> bool:
     return any(
-        issue.state is IssueState.APPROVED
+        (issue.state is IssueState.APPROVED and issue.scheduled_at is None)
         or issue.created_at >= since
         or (issue.planned_at is not None and issue.planned_at >= since)
         for issue in await list_issues(session, newsletter.id)

@@ -24,7 +24,9 @@ _ESCAPE = "\\"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of the archive. ``date`` is when it was planned; ``changed_at`` when its text was."""
+    """A line of the archive. ``date`` is when it was planned; ``changed_at`` when its text was;
+    ``note`` says what was corrected since it went out.
+    """
 
     issue_id: int
     name: str
@@ -33,15 +35,15 @@ class Entry:
     date: datetime
     changed_at: datetime
     hash: str
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """An issue as a page: its line, its HTML, a note where it was corrected, its neighbours."""
+    """An issue as a page: its line, its HTML, its neighbours."""
 
     entry: Entry
     web_html: str
-    note: str
     listed: bool
     earlier: Entry | None
     later: Entry | None
@@ -65,7 +67,7 @@ async def count_entries(session: Session, newsletter_id: int, *, words: str = ""
 
 async def show_issue(session: Session, newsletter_id: int, name: str) -> Shown | None:
     """The issue called ``name``, listed or not; None unless it is going or went out."""
-    query = _select(versions.c.web_html, versions.c.note, issues.c.listed)
+    query = _select(versions.c.web_html, issues.c.listed)
     query = query.where(
         issues.c.newsletter_id == newsletter_id, issues.c.state.in_(_SEEN), _named(name)
     )
@@ -83,7 +85,6 @@ async def show_issue(session: Session, newsletter_id: int, name: str) -> Shown |
     return Shown(
         entry,
         row.web_html,
-        row.note or "",
         row.listed,
         await _first(session, earlier),
         await _first(session, later),
@@ -139,7 +140,8 @@ _CURRENT = (
 def _select(*more: ColumnElement[Any]) -> Any:
     return select(
         *(issues.c.id, issues.c.number, issues.c.slug, issues.c.title),
-        *(versions.c.preview, versions.c.hash, versions.c.created_at, _date.label("date")),
+        *(versions.c.preview, versions.c.hash, versions.c.created_at, versions.c.note),
+        _date.label("date"),
         *more,
     ).join_from(issues, versions, versions.c.id == _CURRENT)
 
@@ -185,4 +187,5 @@ def _entry(row: Any) -> Entry:
         date=row.date,
         changed_at=max(row.created_at, row.date),
         hash=row.hash,
+        note=row.note or "",
     )

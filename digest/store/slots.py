@@ -229,6 +229,19 @@ async def scheduled_issues(session: Session, now: datetime) -> list[StoredIssue]
     return [await issue_by_id(session, one) for one in ids]
 
 
+async def with_own_time(
+    session: Session, newsletter_id: int, state: IssueState
+) -> list[StoredIssue]:
+    """Issues in this state with a time of their own, the first one first."""
+    query = (
+        select(issues.c.id)
+        .where(issues.c.newsletter_id == newsletter_id, issues.c.state == state)
+        .where(issues.c.scheduled_at.is_not(None))
+        .order_by(issues.c.scheduled_at, issues.c.id)
+    )
+    return [await issue_by_id(session, one) for one in list(await session.scalars(query))]
+
+
 async def schedule_issue(session: Session, issue_id: int, at: datetime | None) -> bool:
     """Let an issue go out at a time of its own, once approved; None: as others do. False where it
     is on its way already.

@@ -119,7 +119,7 @@ async def _newsletter(
         .where(send_slots.c.newsletter_id == newsletter_id, send_slots.c.state == SlotState.FIRED)
         .where(issues.c.planned_at.is_not(None))
     )
-    ready = coming is not None and await next_issue(session, newsletter_id, coming.due_at)
+    ready = coming is not None and await next_issue(session, newsletter_id, now)
     return NewsletterStanding(
         slug=slug,
         next_at=coming.due_at if coming else None,

@@ -1,7 +1,7 @@
 """A newsletter's latest issues for feed readers: Atom (RFC 4287), RSS 2.0 and JSON Feed 1.1.
 
 Built as trees, never as text, so a title can be anything. An entry's id is the issue's address and
-never changes; a correction changes ``updated``.
+never changes; a correction changes ``updated``, and its note stands before the preview.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from digest.languages import phrase, say, spoken
 from digest.store.archive import Entry, list_entries
 from digest.store.newsletters import Newsletter
 from digest.web.newsletters import newsletter_in
@@ -70,7 +71,7 @@ def _atom(site: Site, newsletter: Newsletter, entries: list[Entry]) -> bytes:
         SubElement(entry, "link", rel="alternate", href=url, type="text/html")
         _add(entry, "published", one.date.isoformat(timespec="seconds"))
         _add(entry, "updated", one.changed_at.isoformat(timespec="seconds"))
-        _add(entry, "summary", one.preview)
+        _add(entry, "summary", _about(newsletter, one))
     return _written(root)
 
 
@@ -91,7 +92,7 @@ def _rss(site: Site, newsletter: Newsletter, entries: list[Entry]) -> bytes:
         _add(item, "link", _url(site, newsletter, one))
         _add(item, "guid", _url(site, newsletter, one))
         _add(item, "pubDate", _mail_date(one.date))
-        _add(item, "description", one.preview)
+        _add(item, "description", _about(newsletter, one))
     return _written(root)
 
 
@@ -110,7 +111,7 @@ def _json(site: Site, newsletter: Newsletter, entries: list[Entry]) -> bytes:
                 "id": _url(site, newsletter, one),
                 "url": _url(site, newsletter, one),
                 "title": one.title,
-                "content_text": one.preview,
+                "content_text": _about(newsletter, one),
                 "date_published": one.date.isoformat(timespec="seconds"),
                 "date_modified": one.changed_at.isoformat(timespec="seconds"),
             }
@@ -135,6 +136,13 @@ def _home(site: Site, newsletter: Newsletter) -> str:
 
 def _url(site: Site, newsletter: Newsletter, entry: Entry) -> str:
     return f"{site.public_url}/i/{newsletter.slug}/{entry.name}"
+
+
+def _about(newsletter: Newsletter, entry: Entry) -> str:
+    if not entry.note:
+        return entry.preview
+    corrected = say(spoken(newsletter.language), phrase("Corrected:"))
+    return f"{corrected} {entry.note} {entry.preview}".rstrip()
 
 
 def _latest(newsletter: Newsletter, entries: list[Entry]) -> datetime:

@@ -107,6 +107,8 @@ def test_a_finished_issue_has_nothing_to_pause_or_cancel(
     on_its_way: Shell, capture: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert send(on_its_way, capture, monkeypatch) == 0
+    again = on_its_way("issue", "resend", "182", "--missed")
+    assert (again.code, again.out) == (1, "Issue 182 has missed nobody; nothing is queued.\n")
     for verb in ("pause", "resume", "cancel"):
         refused = on_its_way("issue", verb, "182")
         assert (refused.code, refused.out) == (1, "")
@@ -212,6 +214,7 @@ def test_who_was_missed_is_queued_again_and_who_left_is_not(
     assert sorted(taken) == ["anne@example.org", "bart@example.org"]
     nobody = on_its_way("issue", "resend", "182", "--missed", "--json")
     assert (nobody.code, nobody.json["queued"]) == (1, 0)
+    assert "0 readers" in on_its_way("issue", "resend", "182", "--missed").out
 
 
 def test_those_named_get_it_once_more_or_it_is_said_why_not(

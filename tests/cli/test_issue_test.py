@@ -166,6 +166,10 @@ def test_what_was_tested_can_be_approved_without_its_hash(drafted: Shell, relay:
     drafted("issue", "add", "182.md")
     approved = drafted("issue", "approve", "182", "--tested", "--json")
     assert (approved.code, approved.json["hash"]) == (0, tested["hash"])
+    newer = drafted("issue", "test", "182", "--to", "dora@example.org")
+    assert "Next: digest issue approve 182 --tested" in newer.out
+    drafted("issue", "approve", "182", "--tested")
+    assert "It is approved." in drafted("issue", "test", "182", "--to", "dora@example.org").out
     for wrong in ((), (tested["hash"], "--tested")):
         assert drafted("issue", "approve", "182", *wrong).code == 2
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from ipaddress import ip_network
 
 import pytest
 
@@ -246,3 +247,17 @@ async def test_no_feed_is_asked_in_our_own_network(sqlite_url: str, url: str) ->
         feed = await a_feed(db, weekly, url)  # from before, say: a name that leads there by now
         (pulled,) = await pull_feeds(db, fetcher, [replace(feed)], now=NOW)
         assert "leads to an address" in pulled.following.error
+
+
+async def test_a_feed_that_redirects_into_this_machine_is_not_followed(sqlite_url: str) -> None:
+    open_to_the_feed = Guard((ip_network("127.0.0.1/32"),))
+    async with (
+        await Database.open(sqlite_url) as db,
+        Pages({"/feed": answer(302, Location="http://127.0.0.2/secret")}) as pages,
+        Fetcher("t", guard=open_to_the_feed) as fetcher,
+    ):
+        weekly = await a_newsletter(db)
+        await a_feed(db, weekly, pages.url("/feed"))
+        (pulled,) = await collect_due(db, fetcher, NOW)
+        assert "this machine" in pulled.following.error
+        assert await inbox(db, weekly) == []

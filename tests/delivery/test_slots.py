@@ -306,6 +306,43 @@ async def test_an_issue_with_a_time_of_its_own_goes_out_then(scene: Scene) -> No
     assert await scene.state(special) is IssueState.SENDING
 
 
+async def test_an_issue_with_a_time_of_its_own_before_the_slot_leaves_the_slot_unready(
+    scene: Scene,
+) -> None:
+    special = await scene.approved(183)
+    async with scene.db.begin() as session:
+        assert await slots.schedule_issue(session, special, THURSDAY - 3 * HOUR)
+        found = await what_is_next(session, scene.newsletter, MONDAY)
+    assert found.ready is None
+    assert str(found) == (
+        "Issue 183, version 1, goes out Thu 26 Nov 06:00 (Europe/Berlin), a time of its own. "
+        "Nothing is approved for Thu 26 Nov 09:00 (Europe/Berlin)."
+    )
+    await scene.tick(THURSDAY - 24 * HOUR)
+    assert await scene.mails() == [("edda@example.org", "slot_unready")]
+    assert await scene.tick(THURSDAY - 3 * HOUR) == ["started"]
+    assert await scene.tick(THURSDAY) == ["held: no_issue"]
+
+
+async def test_an_issue_with_a_time_of_its_own_that_nobody_approved_is_told(scene: Scene) -> None:
+    await scene.approved(182)  # for the slot
+    stored = await an_issue(scene.db, scene.newsletter, 190)
+    at = THURSDAY + 3 * DAY
+    async with scene.db.begin() as session:
+        assert await slots.schedule_issue(session, stored.issue.id, at)
+    for hours in range(24 * 7 + 1):
+        await scene.tick(MONDAY + hours * HOUR)
+        if MONDAY + hours * HOUR < at:
+            assert ("olga@example.org", "time_held") not in await scene.mails()
+    assert Counter(await scene.mails()) == {
+        ("edda@example.org", "time_unready"): 3,
+        ("edda@example.org", "time_held"): 1,
+        ("olga@example.org", "time_held"): 1,
+    }
+    await scene.approve(stored.issue.id, now=at + HOUR)
+    assert await scene.tick(at + HOUR) == ["started"]
+
+
 async def test_an_issue_whose_own_time_was_missed_waits_for_a_human(scene: Scene) -> None:
     special = await scene.approved(183)
     async with scene.db.begin() as session:

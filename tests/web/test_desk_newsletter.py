@@ -5,13 +5,17 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
 
+from digest.delivery.publish import approve_issue
 from digest.rules.rights import Role
 from digest.store.audit import list_deeds
-from digest.store.newsletters import Newsletter, newsletter_by_id, people
+from digest.store.newsletters import Newsletter, newsletter_by_id, people, set_newsletter
+from digest.store.slots import schedule_issue
 from digest.web.desk.newsletter import FIELDS
+from tests.build import an_issue, issue_text
 from tests.web.conftest import Installation
 from tests.web.desk import Person, at_the_desk
 
@@ -180,3 +184,27 @@ def test_every_field_has_a_name_of_its_own() -> None:
     names = [one.name for one in FIELDS]
     assert len(names) == len(set(names))
     assert all(one.title for one in FIELDS)
+
+
+async def test_every_page_that_says_what_comes_next_says_what_is_newer_and_not_approved(
+    installation: Installation, editor: Person
+) -> None:
+    site, newsletter = installation.site, installation.newsletter
+    first = await an_issue(site.db, newsletter, 183)
+    text = issue_text(190).replace("number: 190", "slug: special")
+    special = await an_issue(site.db, newsletter, 190, text=text)
+    now = site.clock.now()
+    async with site.db.begin() as session:
+        await set_newsletter(session, newsletter.id, schedule="thu 09:00")
+        for one in (first, special):
+            await approve_issue(session, one.issue, one.version.hash, by="Anne", now=now)
+        await schedule_issue(session, special.issue.id, datetime(2030, 12, 1, 18, tzinfo=UTC))
+    text = issue_text(183).replace("The blurb", "A thought")
+    await an_issue(site.db, newsletter, 183, text=text)
+    for path in ("/desk", BASE, f"{BASE}/i/183", f"{BASE}/settings"):
+        answer = await editor.get(path)
+        assert answer.status_code == 200, path
+        said = " ".join(re.sub(r"<[^>]+>", "", answer.text).split())
+        assert "Issue 183, version 1, goes out on Thursday" in said, path
+        assert "Version 2 is newer and not approved; 2 words differ." in said, path
+        assert "goes out on Sunday 1 December, 18:00, a time of its own." in said, path

@@ -8,10 +8,13 @@ from xml.etree import ElementTree as ET
 
 import httpx2
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
-from digest.store.issues import mark_past
-from digest.store.schema import issues
+from digest.delivery.corrections import correct_issue
+from digest.delivery.publish import prepare_issue
+from digest.store.issues import issue_by_id, mark_past
+from digest.store.newsletters import set_newsletter
+from digest.store.schema import deliveries, issues
 from digest.web.app import create_app
 from tests.build import NOW, an_issue, issue_text
 from tests.web.conftest import Installation
@@ -48,6 +51,45 @@ async def test_every_feed_has_the_issues_that_are_listed(
     assert [item["title"] for item in feed["items"]] == titles
     again = await client.get("/n/weekly/feed.atom", headers={"if-none-match": atom.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_a_correction_is_noted_in_the_archive_and_in_every_feed_and_mailed_to_nobody(
+    installation: Installation, client: httpx2.AsyncClient
+) -> None:
+    site, newsletter, note = installation.site, installation.newsletter, "The <b> was no link."
+
+    async def updated() -> str | None:
+        atom = ET.fromstring((await client.get("/n/weekly/feed.atom")).content)
+        return atom.findtext(f"{ATOM}entry/{ATOM}updated")
+
+    before = await updated()
+    async with site.db.begin() as session:
+        queued = (await session.execute(select(deliveries).order_by(deliveries.c.id))).all()
+        await set_newsletter(session, newsletter.id, language="de-AT")
+        prepared = prepare_issue(
+            newsletter,
+            issue_text(182).replace("The blurb", "The right blurb"),
+            path="182.md",
+            media={},
+            public_url=site.public_url,
+        )
+        issue, now = await issue_by_id(session, installation.issue_id), NOW + timedelta(hours=1)
+        await correct_issue(session, issue, prepared, note=note, by="Cris", now=now)
+    shown = (await client.get("/i/weekly/182")).text
+    assert "The right blurb, in Markdown." in shown
+    assert "The &lt;b&gt; was no link." in shown
+    assert "Berichtigt:" in shown
+    said = f"Berichtigt: {note} What it takes to build"
+    atom = ET.fromstring((await client.get("/n/weekly/feed.atom")).content)
+    assert (atom.findtext(f"{ATOM}entry/{ATOM}summary") or "").startswith(said)
+    rss = ET.fromstring((await client.get("/n/weekly/feed.rss")).content)
+    assert (rss.findtext("channel/item/description") or "").startswith(said)
+    feed = (await client.get("/n/weekly/feed.json")).json()
+    assert feed["items"][0]["content_text"].startswith(said)
+    assert await updated() != before
+    async with site.db.read() as session:
+        rows = (await session.execute(select(deliveries).order_by(deliveries.c.id))).all()
+    assert rows == queued
 
 
 async def test_an_issue_is_listed_when_its_canary_has_passed_and_read_before(

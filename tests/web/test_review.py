@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.message import Message
 
 import httpx2
@@ -13,7 +13,13 @@ from sqlalchemy import select
 from digest.delivery.issue_tests import write_tests
 from digest.delivery.notices import NoticeLetters
 from digest.delivery.publish import approve_issue
-from digest.delivery.slot_mail import remind, tell_held, tell_newer
+from digest.delivery.slot_mail import (
+    remind,
+    remind_of_time,
+    tell_held,
+    tell_newer,
+    tell_unapproved,
+)
 from digest.mail.tokens import TokenKind, share_token
 from digest.rules.delivery import IssueState
 from digest.rules.slots import SlotPolicy
@@ -220,6 +226,32 @@ async def test_the_reminder_says_what_goes_out_what_is_newer_and_lets_that_be_ap
     assert approve is not None
     assert (await client.post(approve[1])).status_code == 200
     assert (await state(installation, draft)).approved_version_id == newer.version.id
+
+
+async def test_an_issue_with_a_time_of_its_own_is_approved_from_its_reminder(
+    installation: Installation, client: httpx2.AsyncClient, draft: StoredIssue
+) -> None:
+    site, newsletter = installation.site, installation.newsletter
+    now, at = site.clock.now(), datetime(2026, 11, 30, 10, tzinfo=UTC)
+    async with site.db.begin() as session:
+        before = timedelta(hours=2)
+        await remind_of_time(session, newsletter, draft, at=at, before=before, now=now)
+        await tell_unapproved(session, newsletter, draft, at=at, now=now)
+    async with FakeRelay() as relay:
+        stage = Stage(site.db, newsletter, draft.id, "", Watch())
+        letters = NoticeLetters(site.db, site.keys, public_url=PUBLIC_URL)
+        await stage.sender(relay, write_notice=letters).send_notices()
+    mails = [one.message for one in relay.ledger if one.recipient == EDITOR]
+    said = [" ".join(text_of(one).split()) for one in mails]
+    assert len(said) == 2
+    for words, text in zip(("nobody has approved it", "did not go out"), said, strict=True):
+        assert words in text
+        assert "Monday, 30 November 2026, 10:00 (UTC)" in text
+        assert "digest issue schedule 183 --newsletter weekly --at" in text
+    approve = re.search(rf"{re.escape(PUBLIC_URL)}(/approve/[a-z2-7]+)", said[1])
+    assert approve is not None
+    assert (await client.post(approve[1])).status_code == 200
+    assert (await state(installation, draft)).state is IssueState.APPROVED
 
 
 def text_of(message: Message) -> str:

@@ -185,7 +185,7 @@ class Approved(Answer):
     hash: str
     state: IssueState
     next: str
-    """What goes out next, in words."""
+    """When it goes out, in words."""
 
     @classmethod
     def of(cls, issue: StoredIssue, version: StoredVersion, coming: str) -> Self:

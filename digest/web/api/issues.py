@@ -15,7 +15,7 @@ from digest.content.lint import blocking
 from digest.delivery.issue_tests import write_tests
 from digest.delivery.known import what_is_known
 from digest.delivery.publish import Prepared, approve_issue, prepare_issue, store_issue
-from digest.delivery.readiness import what_is_next
+from digest.delivery.readiness import when_it_goes
 from digest.delivery.writing import saved_since
 from digest.errors import (
     AddressError,
@@ -34,6 +34,7 @@ from digest.store.issues import (
     find_version,
     get_issue,
     get_version,
+    issue_by_id,
     latest_version,
     list_issues,
 )
@@ -174,8 +175,9 @@ async def approve(call: Call) -> Approved:
         except (RefusedError, ConflictError) as error:
             raise RefusalError(409, error) from error
         await call.note(session)
-        coming = await what_is_next(session, newsletter, now)
-    return Approved.of(issue, version, str(coming))
+        issue = await issue_by_id(session, issue.id)  # as it is by now
+        coming = await when_it_goes(session, newsletter, issue, now)
+    return Approved.of(issue, version, coming)
 
 
 async def counts(call: Call) -> IssueCounts:
