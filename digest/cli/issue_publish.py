@@ -174,6 +174,7 @@ def _row(issue: StoredIssue) -> dict[str, object]:
         "title": issue.title,
         "state": issue.state,
         "listed": issue.listed,
+        "scheduled_at": issue.scheduled_at,
         "planned": issue.planned,
         "planned_at": issue.planned_at,
         "finished_at": issue.finished_at,

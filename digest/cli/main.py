@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Container, Sequence
 from typing import Any, NoReturn
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from digest import __version__
 from digest.cli import output
@@ -105,6 +105,8 @@ def _call(command: Callable[..., Any], bound: inspect.BoundArguments) -> int:
 def _usage(error: CycloptsError, tokens: Sequence[str]) -> DigestError:
     chain = " ".join(("digest", *(error.command_chain or ())))
     message = " ".join(str(error).split())
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        message = f"{' '.join(error.unused_tokens)!r} is one thing too many."
     asked = " ".join(tokens[:2])
     return DigestError(message, where=chain or asked, fix=f"See `{chain} --help`.")
 

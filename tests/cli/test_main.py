@@ -92,6 +92,12 @@ def test_wrong_use_is_told_on_standard_error_alone(shell: Shell, tokens: tuple[s
         assert "--help" in said.error["message"]
 
 
+def test_a_word_too_many_is_quoted(shell: Shell) -> None:
+    said = shell("status", "weekly", "--json")
+    assert (said.code, said.error["where"]) == (2, "digest status")
+    assert said.error["message"].startswith("'weekly' is one thing too many.")
+
+
 def test_with_json_standard_error_is_one_line(shell: Shell) -> None:
     said = shell("issue", "check", "missing.md", "--json")
     assert said.code == 2

@@ -96,6 +96,27 @@ def test_an_editor_without_a_shell_on_the_server_does_it_all(editor: Shell) -> N
     assert editor("issue", "status", "182", "--json").json["planned"] == 0
 
 
+def test_what_is_told_from_elsewhere_is_what_is_told_at_home(
+    editor: Shell, there: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added = editor("issue", "add", "182.md", "--json")
+    editor("issue", "approve", "182", added.json["hash"])
+    asked = [
+        ("issue", "list"),
+        ("issue", "list", "--json"),
+        ("issue", "pull", "182"),
+        ("issue", "add", "182.md", "--json"),
+    ]
+    elsewhere = [editor(*tokens).out for tokens in asked]
+    monkeypatch.delenv("DIGEST_SERVER")
+    monkeypatch.delenv("DIGEST_TOKEN")
+    monkeypatch.setenv("DIGEST_DATABASE_URL", there.database)
+    for tokens, out in zip(asked, elsewhere, strict=True):
+        here = editor(*tokens)
+        assert here.out == out, (tokens, here.err)
+        assert out, tokens
+
+
 @pytest.mark.parametrize("state", IssueState)
 def test_an_approval_is_proposed_after_a_test_only_where_there_can_be_one(
     editor: Shell, there: Elsewhere, state: IssueState

@@ -174,6 +174,18 @@ async def test_an_approval_after_the_slot_goes_out_within_the_grace_and_not_late
     assert await scene.tick(next_week + WEEK) == ["fired"]
 
 
+async def test_what_nobody_approved_never_goes_out(scene: Scene) -> None:
+    draft = (await an_issue(scene.db, scene.newsletter, 183)).issue.id
+    assert await scene.tick(THURSDAY) == ["held: no_issue"]
+    assert await scene.tick(THURSDAY + HOUR) == []
+    other = await scene.approved(184, now=THURSDAY + HOUR)  # though its number is higher
+    assert await scene.tick(THURSDAY + HOUR) == ["fired, later"]
+    assert await scene.tick(THURSDAY + HOUR + UNDO) == ["started"]
+    assert await scene.tick(THURSDAY + WEEK) == ["held: no_issue"]
+    assert await scene.state(draft) is IssueState.DRAFT
+    assert await scene.state(other) is IssueState.SENDING
+
+
 async def test_who_sends_by_hand_after_the_slot_has_used_it(scene: Scene) -> None:
     await scene.tick(THURSDAY)
     issue = await scene.approved(183, now=THURSDAY + HOUR)
