@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from digest.rules.delivery import UNPLANNED
@@ -24,6 +24,7 @@ from digest.web.security import is_own
 from digest.web.site import Site, Step, Tour, site_of
 
 _KILL: Final = "/week/kill"
+_SAID: Final = "/week/said"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Week:
             Step("inbox", "Inbox", "/inbox", "/inbox"),
             Step("archive", "Archive", f"/n/{self.newsletter}/archive"),
         )
-        return Tour(steps, self.said, _KILL)
+        return Tour(steps, self.said, _KILL, _SAID)
 
 
 async def step(request: Request) -> Response:
@@ -88,6 +89,12 @@ async def kill(request: Request) -> Response:
     return RedirectResponse(path if path.startswith(f"{HOME}/") else "/", 303)
 
 
+async def said(request: Request) -> Response:
+    """How the sender is, in words, for the strip above each page."""
+    words = week_of(request).said()
+    return PlainTextResponse(words, headers={"cache-control": "no-store"})
+
+
 def signed_in(answer: Response, site: Site, week: Week) -> Response:
     """The answer with which a browser becomes the editor of the demo."""
     set_cookie(answer, site, week.token)
@@ -103,6 +110,7 @@ def week_of(request: Request) -> Week:
 
 
 ROUTES = (
-    Route("/week/kill", kill, methods=["POST"]),
+    Route(_KILL, kill, methods=["POST"]),
+    Route(_SAID, said),
     Route("/week/{step}", step),
 )

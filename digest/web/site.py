@@ -51,6 +51,7 @@ class Tour:
     steps: tuple[Step, ...]
     said: Callable[[], str]
     act: str  # where the button posts to
+    again: str  # where to ask how things are by now
 
     def step_of(self, path: str, asked: str) -> str:
         """The key of the step that a page is, "" for none."""

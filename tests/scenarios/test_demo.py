@@ -270,6 +270,7 @@ def week(browser: httpx2.Client) -> None:
     assert process_of(after) != pid
     assert "lost" not in after
     assert browser.post("/week/kill", headers={"sec-fetch-site": "cross-site"}).status_code == 403
+    assert browser.get("/week/said").text.startswith("The sender ")  # what the strip asks again
 
 
 def field_of(page: str, name: str) -> str:
