@@ -115,9 +115,8 @@ async def create_newsletter(
     for needed in ("name", "from_address", "return_path"):
         if not fields.get(needed):
             raise InputError("This is needed.", where=needed)
-    values = {"postal_address": "", "from_name": fields["name"], "settings": {}} | checked_fields(
-        fields
-    )
+    values = checked_fields(fields)
+    values = {"postal_address": "", "from_name": values["name"], "settings": {}} | values
     values.setdefault("list_id", f"{slug}.{values['from_address'].rpartition('@')[2]}")
     statement = insert(_t).values(slug=slug, created_at=now, **values)
     created = await session.execute(statement.on_conflict_do_nothing().returning(_t))
