@@ -30,6 +30,16 @@ def tell_findings(
         output.document(f"{output.printable(line).rstrip()}\n")
 
 
+def tell_verdict(found: Mapping[str, Any]) -> None:
+    """Say what was not looked at, how long the issue is, and whether it can be sent."""
+    for name, why in found["not_checked"].items():
+        output.note(f"Not checked: {name}, since {why}.")
+    counts = ", ".join(output.counted(found[key], key[:-1]) for key in ("sections", "items"))
+    in_the_way = sum(one["severity"] == "error" for one in found["findings"])
+    verdict = f"It cannot be sent yet: {in_the_way} to be settled."
+    output.note(f"{counts}. {verdict if in_the_way else 'It can be sent.'}")
+
+
 def _annotation(found: Mapping[str, Any], *, file: object) -> str:
     properties = {
         "file": file,

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 from digest import __version__
 from digest.cli import output
-from digest.cli.findings import annotation_of_error, tell_findings
+from digest.cli.findings import annotation_of_error, tell_findings, tell_verdict
 from digest.cli.issue_look import message_of, read_file, rendered_file
 from digest.cli.look import look_of
 from digest.cli.options import Json
 from digest.content.finding import Known, SpamScore
 from digest.content.issue import Issue
-from digest.content.lint import Finding, Severity, blocking, check_issue
+from digest.content.lint import Finding, blocking, check_issue
 from digest.content.lint_links import pages_to_ask
 from digest.errors import InputError, IssueFileError, RefusedError
 from digest.rules.link import LinkStatus, holds
@@ -102,11 +103,12 @@ async def _check(
         _known(issue, newsletter, asking), _spam(message_of(rendered, look), asking)
     )
     findings = check_issue(issue, rendered=rendered, known=replace(known, spam=spam))
+    data = _as_data(issue, findings, spam, asking)
     if as_json:
-        output.result(_as_data(issue, findings, spam, asking), as_json=True)
+        output.result(data, as_json=True)
     else:
-        tell_findings(map(_finding, findings), file, annotate=annotate)
-        _tell(issue, findings, asking)
+        tell_findings(data["findings"], file, annotate=annotate)
+        tell_verdict(data)
     return RefusedError.exit_code if blocking(findings) else 0
 
 
@@ -190,7 +192,7 @@ async def _spam(message: bytes, asking: Asking) -> SpamScore | None:
 
 def _as_data(
     issue: Issue, findings: tuple[Finding, ...], spam: SpamScore | None, asking: Asking
-) -> dict[str, object]:
+) -> dict[str, Any]:
     sections = issue.rendered_sections
     return {
         "issue": issue.name,
@@ -214,14 +216,3 @@ def _finding(finding: Finding) -> dict[str, object]:
         "column": place.column,
         "fix": finding.fix,
     }
-
-
-def _tell(issue: Issue, findings: Sequence[Finding], asking: Asking) -> None:
-    for name, why in asking.left_out.items():
-        output.note(f"Not checked: {name}, since {why}.")
-    sections = issue.rendered_sections
-    items = sum(len(section.items) for section in sections)
-    counts = f"{output.counted(len(sections), 'section')}, {output.counted(items, 'item')}"
-    in_the_way = sum(finding.severity is Severity.ERROR for finding in findings)
-    verdict = f"It cannot be sent yet: {in_the_way} to be settled."
-    output.note(f"{counts}. {verdict if in_the_way else 'It can be sent.'}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from digest.cli import output
 from digest.cli.files import write_new
-from digest.cli.findings import tell_findings
+from digest.cli.findings import tell_findings, tell_verdict
 from digest.cli.remote import Server, based_on, remember, text_of
 from digest.content.issue_file import decode_issue, parse_issue
 from digest.errors import RefusedError
@@ -31,9 +31,7 @@ async def check(
         output.result(found, as_json=True)
     else:
         tell_findings(found["findings"], file, annotate=annotate)
-        counts = (output.counted(found[key], key[:-1]) for key in ("sections", "items"))
-        verdict = "It can be sent." if found["ok"] else "It cannot be sent yet."
-        output.note(f"{', '.join(counts)}. {verdict}")
+        tell_verdict(found)
     return 0 if found["ok"] else RefusedError.exit_code
 
 
@@ -95,7 +93,8 @@ async def test(
     path = await place.issue(slug, issue)
     found = await place.post(f"{path}/tests", {"to": list(addresses)})
     planned = found.pop("state", None) not in UNPLANNED
-    data = found | {"to": [{"address": one, "state": "queued"} for one in found["to"]]}
+    said = {"state": "queued", "code": None, "status": None, "text": None}  # nothing yet
+    data = found | {"to": [{"address": one} | said for one in found["to"]]}
     text = (
         f"Test {found['test']}, version {found['version']}, hash {found['hash'][:12]}, is on its "
         "way."
@@ -126,8 +125,7 @@ async def list_all(place: Server, *, slug: str | None, as_json: bool) -> int:
     return 0
 
 
-async def status(place: Server, issue: str, *, slug: str | None, as_json: bool) -> int:
+async def status(place: Server, issue: str, *, slug: str | None) -> dict[str, Any]:
     """How far an issue is."""
-    found = await place.get(f"{await place.issue(slug, issue)}/status")
-    output.result(found, as_json=as_json)
-    return 1 if found["state"] == "paused" or found["held"] else 0
+    found: dict[str, Any] = await place.get(f"{await place.issue(slug, issue)}/status")
+    return found

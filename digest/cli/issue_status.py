@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from digest.cli import issue_remote, output
@@ -19,15 +20,14 @@ from digest.delivery.status import (
     SPARE,
     WATCH,
     Look,
+    as_dict,
     duration,
     look_at_issue,
-    reply_of,
 )
 from digest.errors import InputError, RefusedError
 from digest.rules.delivery import IssueState
 from digest.rules.pace import Pace
 from digest.store.issues import StoredIssue
-from digest.store.reports import Totals
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -57,20 +57,23 @@ async def status(
     if place := server():
         if watch:
             raise InputError("Watching is for the server itself.", where="--watch")
-        return await issue_remote.status(place, issue, slug=slug, as_json=as_json)
+        found = await issue_remote.status(place, issue, slug=slug)
+        _Screen(as_json).tell(found)
+        return _exit_code(found)
     pace = Pace()
-    async with connected() as found:
-        async with found.db.read() as session:
+    async with connected() as connection:
+        async with connection.db.read() as session:
             stored = await find_issue(session, slug, issue)
         with _screen(watch=watch, as_json=as_json) as screen:
-            async for look in _looks(found, stored, watch=watch):
-                pace.look(found.clock.monotonic(), look.settled)
-                screen.tell(look, pace)
-    return _exit_code(look)
+            async for look in _looks(connection, stored, watch=watch):
+                pace.look(connection.clock.monotonic(), look.settled)
+                told = as_dict(look, pace)
+                screen.tell(told)
+    return _exit_code(told)
 
 
-def _exit_code(look: Look) -> int:
-    stopped = look.issue.state is IssueState.PAUSED or look.totals.held
+def _exit_code(found: Mapping[str, Any]) -> int:
+    stopped = found["state"] == IssueState.PAUSED or found["held"]
     return RefusedError.exit_code if stopped else 0
 
 
@@ -85,43 +88,6 @@ async def _looks(found: Connection, issue: StoredIssue, *, watch: bool) -> Async
         await asyncio.sleep(max(WATCH, SPARE * took))
 
 
-def as_dict(look: Look, pace: Pace) -> dict[str, Any]:
-    """What ``issue status --json`` prints."""
-    rate, left = pace.per_second, pace.left(look.totals.waiting)
-    return {
-        "issue": look.issue.name,
-        "state": look.issue.state,
-        "paused_reason": look.issue.paused_reason,
-        "next": look.next,
-        **look.totals.as_dict(),
-        "percent": look.percent,
-        "messages_per_second": None if rate is None else round(rate, 1),
-        "seconds_left": None if left is None else round(left.total_seconds()),
-        "canary_waiting": look.canary_waiting,
-        "planning": look.issue.planning,
-        "destinations": [
-            {
-                "destination": one.destination,
-                "waiting": one.waiting,
-                "accepted": one.accepted,
-                "deferred": one.deferred,
-                "rejected": one.rejected,
-                "held": one.held,
-            }
-            for one in look.destinations
-        ],
-        "relays": [
-            {
-                "relay": one.name,
-                "until": one.backoff_until,
-                "messages_per_minute": one.learned_rate,
-                "reply": reply_of(one),
-            }
-            for one in look.relays
-        ],
-    }
-
-
 @dataclass(slots=True)
 class _Screen:
     """Where looks are told: as JSON, as lines, or drawn anew on a terminal."""
@@ -129,14 +95,13 @@ class _Screen:
     as_json: bool
     live: Live | None = field(default=None)
 
-    def tell(self, look: Look, pace: Pace) -> None:
+    def tell(self, found: Mapping[str, Any]) -> None:
         if self.live is not None:
             from rich.text import Text
 
-            self.live.update(Text("\n".join(in_words(look, pace))), refresh=True)
+            self.live.update(Text("\n".join(in_words(found))), refresh=True)
             return
-        text = "\n".join(in_words(look, pace))
-        output.result(as_dict(look, pace), as_json=self.as_json, text=text)
+        output.result(found, as_json=self.as_json, text="\n".join(in_words(found)))
         sys.stdout.flush()  # whoever watches sees it now
 
 
@@ -152,33 +117,33 @@ def _screen(*, watch: bool, as_json: bool) -> Iterator[_Screen]:
         yield _Screen(as_json, live)
 
 
-def in_words(look: Look, pace: Pace) -> list[str]:
-    """The lines of a look for people."""
-    lines = [_headline(look, pace)]
-    if look.totals.planned:
-        lines += [_bar(look), _counts(look.totals)]
-    lines += [*_holds(look), *_destinations(look)]
+def in_words(found: Mapping[str, Any]) -> list[str]:
+    """The lines for people of what a look says (``delivery.status.as_dict``)."""
+    lines = [_headline(found)]
+    if found["planned"]:
+        lines += [_bar(found), _counts(found)]
+    lines += [*_holds(found), *_destinations(found["destinations"])]
     return [output.printable(line) for line in lines]
 
 
-def _headline(look: Look, pace: Pace) -> str:
-    issue = look.issue
-    parts = [f"Issue {issue.name} is {issue.state}"]
-    if issue.paused_reason:
-        parts[0] += f": {issue.paused_reason}"
-    if not look.totals.planned:
-        return f"{parts[0]}. {look.next}" if look.next else f"{parts[0]}; nobody is planned for it."
-    parts.append(f"{look.percent:g} %")
-    rate, left = pace.per_second, pace.left(look.totals.waiting)
-    if rate and look.totals.waiting:
+def _headline(found: Mapping[str, Any]) -> str:
+    parts = [f"Issue {found['issue']} is {found['state']}"]
+    if found["paused_reason"]:
+        parts[0] += f": {found['paused_reason']}"
+    if not found["planned"]:
+        coming = found["next"]
+        return f"{parts[0]}. {coming}" if coming else f"{parts[0]}; nobody is planned for it."
+    parts.append(f"{found['percent']:g} %")
+    rate, left = found["messages_per_second"], found["seconds_left"]
+    if rate and found["percent"] < 100:
         parts.append(f"{rate:,.0f} messages/s" if rate >= 10 else f"{rate:.1f} messages/s")
     if left is not None:
-        parts.append(f"{duration(left)} to go")
+        parts.append(f"{duration(timedelta(seconds=left))} to go")
     return " · ".join(parts)
 
 
-def _bar(look: Look) -> str:
-    done = int(_BAR * look.settled / max(1, look.totals.planned))
+def _bar(found: Mapping[str, Any]) -> str:
+    done = int(_BAR * found["percent"] / 100)
     return f"  {'█' * done}{'░' * (_BAR - done)}"
 
 
@@ -196,47 +161,44 @@ _TOLD = {
 }
 
 
-def _counts(totals: Totals) -> str:
-    numbers = totals.as_dict()
-    told = [f"{numbers[key]:,} {words}" for key, words in _TOLD.items() if numbers[key]]
-    doubt = f" ({totals.in_doubt:,} perhaps sent)" if totals.in_doubt else ""
-    return f"  {totals.planned:,} planned: {', '.join(told)}{doubt}"
+def _counts(found: Mapping[str, Any]) -> str:
+    told = [f"{found[key]:,} {words}" for key, words in _TOLD.items() if found[key]]
+    doubt = f" ({found['in_doubt']:,} perhaps sent)" if found["in_doubt"] else ""
+    return f"  {found['planned']:,} planned: {', '.join(told)}{doubt}"
 
 
-def _holds(look: Look) -> list[str]:
+def _holds(found: Mapping[str, Any]) -> list[str]:
     """What keeps it from going on, and what to do."""
     lines = []
-    if look.issue.planning:
+    if found["planning"]:
         lines.append("  These are the first few; everybody else is being planned.")
-    if look.canary_waiting is not None:
+    if found["canary_waiting"] is not None:
         lines.append(
-            f"  The first few go ahead: {look.canary_waiting:,} of them are not answered yet."
+            f"  The first few go ahead: {found['canary_waiting']:,} of them are not answered yet."
         )
-    for relay in look.relays:
-        reply = reply_of(relay)
-        because = f': "{reply}"' if reply else ""
-        if relay.backoff_until and relay.backoff_until > look.now:
-            until = f"is left alone until {relay.backoff_until:%H:%M:%S} UTC"
+    for relay in found["relays"]:
+        because = f': "{relay["reply"]}"' if relay["reply"] else ""
+        if relay["until"]:
+            until = f"is left alone until {relay['until']:%H:%M:%S} UTC"
         else:
-            until = f"is given {relay.learned_rate:,} messages a minute"
-        lines.append(f"  {relay.name} {until}{because}")
-    if look.issue.state is IssueState.PAUSED:
-        lines.append(f"  Go on with: digest issue resume {look.issue.name}")
-    elif look.totals.held:
-        lines.append(
-            f"  See what is held: digest delivery list --issue {look.issue.name} --state held"
-        )
+            until = f"is given {relay['messages_per_minute']:,} messages a minute"
+        lines.append(f"  {relay['relay']} {until}{because}")
+    if found["state"] == IssueState.PAUSED:
+        lines.append(f"  Go on with: digest issue resume {found['issue']}")
+    elif found["held"]:
+        issue = found["issue"]
+        lines.append(f"  See what is held: digest delivery list --issue {issue} --state held")
     return lines
 
 
-def _destinations(look: Look) -> list[str]:
-    if len(look.destinations) < 2 and not any(one.held for one in look.destinations):
+def _destinations(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    if len(found) < 2 and not any(one["held"] for one in found):
         return []
-    width = max(len(one.destination) for one in look.destinations)
+    width = max(len(one["destination"]) for one in found)
     titles = ("waiting", "accepted", "put off", "refused", "held")
     lines = ["", f"  {'destination':<{width}}  " + "  ".join(f"{one:>9}" for one in titles)]
-    for one in look.destinations:
-        numbers = (one.waiting, one.accepted, one.deferred, one.rejected, one.held)
+    for one in found:
+        numbers = [one[key] for key in ("waiting", "accepted", "deferred", "rejected", "held")]
         cells = "  ".join(f"{f'{number:,}' if number else '–':>9}" for number in numbers)
-        lines.append(f"  {one.destination:<{width}}  {cells}")
+        lines.append(f"  {one['destination']:<{width}}  {cells}")
     return lines

@@ -126,9 +126,10 @@ def text_of(text: str, path: str, pictures: Mapping[str, Media]) -> dict[str, An
 
 
 def _with_moments(found: dict[str, Any]) -> dict[str, Any]:
-    """What the API says as the commands know it: ``*_at`` is a time."""
+    """What the API says as the commands know it: ``*_at`` is a time, ``until`` one or a day."""
     for name, value in found.items():
-        if name.endswith("_at") and isinstance(value, str):
+        moment = name.endswith("_at") or (name == "until" and "T" in str(value))
+        if moment and isinstance(value, str):
             found[name] = datetime.fromisoformat(value)
     return found
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from digest.delivery.readiness import when_it_goes
 from digest.rules.delivery import IssueState
+from digest.rules.pace import Pace
 from digest.store.counts import canary_counts
 from digest.store.issues import StoredIssue, issue_by_id
 from digest.store.newsletters import newsletter_by_id
@@ -62,6 +64,48 @@ async def look_at_issue(db: Database, issue_id: int, now: datetime) -> Look:
             newsletter = await newsletter_by_id(session, issue.newsletter_id)
             coming = await when_it_goes(session, newsletter, issue, now)
     return Look(issue, totals, tuple(destinations), tuple(relays), waiting, now, coming)
+
+
+def as_dict(look: Look, pace: Pace) -> dict[str, Any]:
+    """What a look says, as ``issue status --json`` prints it."""
+    rate, left = pace.per_second, pace.left(look.totals.waiting)
+    return {
+        "issue": look.issue.name,
+        "state": look.issue.state,
+        "paused_reason": look.issue.paused_reason,
+        **look.totals.as_dict(),
+        "next": look.next,
+        "percent": look.percent,
+        "messages_per_second": None if rate is None else round(rate, 1),
+        "seconds_left": None if left is None else round(left.total_seconds()),
+        "canary_waiting": look.canary_waiting,
+        "planning": look.issue.planning,
+        "destinations": [
+            {
+                "destination": one.destination,
+                "waiting": one.waiting,
+                "accepted": one.accepted,
+                "deferred": one.deferred,
+                "rejected": one.rejected,
+                "held": one.held,
+            }
+            for one in look.destinations
+        ],
+        "relays": [
+            {
+                "relay": one.name,
+                "until": _end_of_pause(one, look.now),
+                "messages_per_minute": one.learned_rate,
+                "reply": reply_of(one),
+            }
+            for one in look.relays
+        ],
+    }
+
+
+def _end_of_pause(relay: StoredRelay, now: datetime) -> datetime | None:
+    until = relay.backoff_until
+    return until if until is not None and until > now else None
 
 
 def reply_of(relay: StoredRelay) -> str | None:

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from sqlalchemy import update
 
-from digest.cli.issue_status import as_dict, in_words
-from digest.delivery.status import look_at_issue
+from digest.cli.issue_status import in_words
+from digest.delivery.status import as_dict, look_at_issue
 from digest.rules.delivery import DeliveryState
 from digest.rules.pace import Pace
 from digest.store.relays import ensure_relay, save_backoff
@@ -42,7 +42,7 @@ async def test_two_looks_tell_the_rate_the_time_left_and_each_destination(
     assert (found["messages_per_second"], found["seconds_left"]) == (30.0, 2)
     assert sum(one["accepted"] for one in found["destinations"]) == READERS / 2
     assert sum(one["waiting"] for one in found["destinations"]) == READERS / 2
-    text = in_words(look, pace)
+    text = in_words(found)
     assert text[0].endswith("50 % · 30 messages/s · 2 s to go")
     for one in found["destinations"]:
         assert [line for line in text if line.split()[:1] == [one["destination"]]]
@@ -71,6 +71,6 @@ async def test_a_relay_that_asked_us_to_be_slower_is_shown_with_its_words(
     (relay,) = as_dict(look, Pace())["relays"]
     assert (relay["messages_per_minute"], relay["until"]) == (120, until)
     said = f'smtp.example.org:587 is left alone until {until:%H:%M:%S} UTC: "421 4.7.0 too much"'
-    assert f"  {said}" in in_words(look, Pace())
+    assert f"  {said}" in in_words(as_dict(look, Pace()))
     look = await look_at_issue(database, stage.issue_id, until + timedelta(seconds=1))
-    assert any("is given 120 messages a minute" in line for line in in_words(look, Pace()))
+    assert any("is given 120 messages a minute" in line for line in in_words(as_dict(look, Pace())))

@@ -106,6 +106,8 @@ def test_what_is_told_from_elsewhere_is_what_is_told_at_home(
         ("issue", "list", "--json"),
         ("issue", "pull", "182"),
         ("issue", "add", "182.md", "--json"),
+        ("issue", "status", "182"),
+        ("issue", "status", "182", "--json"),
     ]
     elsewhere = [editor(*tokens).out for tokens in asked]
     monkeypatch.delenv("DIGEST_SERVER")
@@ -115,6 +117,24 @@ def test_what_is_told_from_elsewhere_is_what_is_told_at_home(
         here = editor(*tokens)
         assert here.out == out, (tokens, here.err)
         assert out, tokens
+
+
+def test_a_text_is_looked_at_elsewhere_as_at_home_but_for_what_is_asked_around(
+    editor: Shell, there: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = editor("issue", "check", "182.md", "--json").json
+    assert elsewhere.pop("not_checked").keys() == {"links", "spam-score"}
+    words = editor("issue", "check", "182.md")
+    monkeypatch.delenv("DIGEST_SERVER")
+    monkeypatch.delenv("DIGEST_TOKEN")
+    monkeypatch.setenv("DIGEST_DATABASE_URL", there.database)
+    monkeypatch.setenv("DIGEST_CHECK__SPAM", "no")
+    asked = ("issue", "check", "182.md", "--newsletter", "weekly", "--offline")
+    here = editor(*asked, "--json").json
+    assert here.pop("not_checked").keys() == {"links", "spam-score"}
+    assert here == elsewhere
+    assert editor(*asked).out == words.out
+    assert editor(*asked).err.splitlines()[-1] == words.err.splitlines()[-1]
 
 
 @pytest.mark.parametrize("state", IssueState)

@@ -52,6 +52,10 @@ class Script:
         (line,) = self.run(*arguments, "--json", code=code).splitlines()
         return json.loads(line)
 
+    def rows(self, *arguments: str) -> list[Any]:
+        """The same for one that prints a line for each row."""
+        return [json.loads(line) for line in self.run(*arguments, "--json").splitlines()]
+
 
 @contextmanager
 def capture_relay(folder: Path, *options: str) -> Iterator[str]:

@@ -167,6 +167,7 @@ async def test_behind_nginx_readers_leave_by_one_click_and_are_told_apart(
             try:
                 leaves_and_comes_back(front, subscription)
                 assert front.ask("GET", "/healthz")[0] == 200
+                works_from_elsewhere(front, Script(tmp_path, ours))
                 shown = command_line(service.pid)
             finally:
                 service.terminate()
@@ -181,6 +182,23 @@ async def test_behind_nginx_readers_leave_by_one_click_and_are_told_apart(
     log = front.log.read_text()
     assert "/healthz" in log
     assert "/u/" not in log
+
+
+def works_from_elsewhere(front: Front, home: Script) -> None:
+    """An editor's commands over HTTPS, and only to whom the certificate is known."""
+    scopes = ("newsletters:read", "issues:read", "links:read", "links:write")
+    key = home.json("api-key", "create", "Edda", *(f"--scope={one}" for one in scopes))["key"]
+    there = f"https://127.0.0.1:{front.https}{front.prefix}"
+    stranger = environment(DIGEST_SERVER=there, DIGEST_TOKEN=key)
+    editor = Script(home.folder, stranger | {"SSL_CERT_FILE": str(front.trusted)})
+    kept = editor.json("link", "add", "https://example.org/page", "--note", "for Anne", "--offline")
+    assert kept["url"] == "https://example.org/page"
+    assert [one["id"] for one in home.rows("link", "list")] == [kept["id"]]
+    assert editor.run("link", "list") == home.run("link", "list")
+    with Script(home.folder, stranger).start("issue", "list") as refused:
+        _, said = refused.communicate(timeout=PATIENCE)
+    assert refused.returncode == 2
+    assert "certificate" in said.lower()
 
 
 def command_line(pid: int) -> bytes:

@@ -77,14 +77,44 @@ class Resent(Answer):
     """Why, of each address that was named and refused."""
 
 
-class IssueLook(IssueCounts):
-    """An issue at one moment, while it is on its way."""
+class DestinationLook(Answer):
+    """How far an issue is at one destination."""
 
+    destination: str
+    waiting: int
+    accepted: int
+    deferred: int
+    rejected: int
+    held: int
+
+
+class RelayLook(Answer):
+    """A relay that asked us to be slower."""
+
+    relay: str
+    until: datetime | None
+    """It is left alone until then."""
+    messages_per_minute: int | None
+    reply: str | None
+    """What it said."""
+
+
+class IssueLook(IssueCounts):
+    """An issue at one moment: how far it is, how fast it goes, and what holds it."""
+
+    next: str | None
+    """When it goes out, in words, while it is approved."""
     percent: float
     """How much of it needs nothing more."""
-    per_second: float | None
+    messages_per_second: float | None
     """How fast it goes; null before there were two looks."""
     seconds_left: int | None
+    canary_waiting: int | None
+    """How many of the first few are not answered yet; null: the rest may follow."""
+    planning: bool
+    """Whether everybody but the first few is still being planned."""
+    destinations: list[DestinationLook]
+    relays: list[RelayLook]
 
 
 class DeliveryFilter(Paging):

@@ -128,6 +128,12 @@ class IssueChecked(Answer):
     sections: int
     items: int
     findings: list[Finding]
+    spam_points: float | None
+    """Null: no spam filter was asked."""
+    not_checked: dict[str, str]
+    """What was not looked at, and why."""
+    ignored: dict[str, str]
+    """The findings that the text wants left out, and why."""
 
 
 class ShareAsked(Asked):

@@ -39,7 +39,6 @@ from digest.store.issues import (
     list_issues,
 )
 from digest.store.newsletters import Newsletter
-from digest.store.reports import issue_totals
 from digest.store.session import Session
 from digest.web.api.calls import Call, Operation, RefusalError
 from digest.web.api.issue_models import (
@@ -48,7 +47,6 @@ from digest.web.api.issue_models import (
     Finding,
     IssueAdded,
     IssueChecked,
-    IssueCounts,
     IssueLine,
     IssueList,
     IssueSource,
@@ -64,6 +62,10 @@ BODY_LIMIT = 16 << 20  # bytes: a text and its pictures
 
 _LIST = "/newsletters/{newsletter}/issues"
 ONE = f"{_LIST}/{{issue}}"
+_NOT_ASKED = {  # whoever may write a text need not make the server ask around
+    "links": "a server asks no pages",
+    "spam-score": "a server asks no spam filter",
+}
 
 
 async def list_all(call: Call) -> IssueList:
@@ -98,6 +100,9 @@ async def check(call: Call) -> IssueChecked:
         sections=len(sections),
         items=sum(len(one.items) for one in sections),
         findings=[Finding.of(one) for one in prepared.findings],
+        spam_points=None,
+        not_checked=_NOT_ASKED,
+        ignored={one.code: one.reason for one in prepared.issue.ignore},
     )
 
 
@@ -178,19 +183,6 @@ async def approve(call: Call) -> Approved:
         issue = await issue_by_id(session, issue.id)  # as it is by now
         coming = await when_it_goes(session, newsletter, issue, now)
     return Approved.of(issue, version, coming)
-
-
-async def counts(call: Call) -> IssueCounts:
-    """How far an issue is."""
-    async with call.site.db.read() as session:
-        _, issue = await issue_of(session, call)
-        totals = await issue_totals(session, issue.id)
-    return IssueCounts(
-        issue=issue.name,
-        state=issue.state.value,
-        paused_reason=issue.paused_reason,
-        **totals.as_dict(),
-    )
 
 
 async def issue_of(session: Session, call: Call) -> tuple[Newsletter, StoredIssue]:
@@ -300,16 +292,6 @@ OPERATIONS = (
         source,
         IssueSource,
         "The latest text of an issue",
-        problems=(404,),
-    ),
-    Operation(
-        "count_issue",
-        "GET",
-        f"{ONE}/status",
-        Scope.ISSUES_READ,
-        counts,
-        IssueCounts,
-        "How far an issue is",
         problems=(404,),
     ),
     Operation(

@@ -14,7 +14,7 @@ from digest.access.api_keys import Scope
 from digest.delivery import control
 from digest.delivery.plan import start_issue
 from digest.delivery.publish import schedule_at, withdraw_issue
-from digest.delivery.status import Look
+from digest.delivery.status import Look, as_dict, look_at_issue
 from digest.errors import InputError, RefusedError
 from digest.rules.delivery import IssueState
 from digest.rules.pace import Pace
@@ -94,19 +94,15 @@ async def watch(call: Call) -> StreamingResponse:
     return StreamingResponse(events(call.request, issue.id, _look), media_type="text/event-stream")
 
 
+async def look(call: Call) -> IssueLook:
+    """How far an issue is, and what holds it."""
+    issue = await _found(call)
+    found = await look_at_issue(call.site.db, issue.id, call.site.clock.now())
+    return IssueLook.model_validate(as_dict(found, Pace()))
+
+
 def _look(look: Look, pace: Pace) -> str:
-    waiting, rate = look.totals.waiting, pace.per_second
-    left = pace.left(waiting)
-    shown = IssueLook(
-        issue=look.issue.name,
-        state=look.issue.state.value,
-        paused_reason=look.issue.paused_reason,
-        **look.totals.as_dict(),
-        percent=look.percent,
-        per_second=None if rate is None else round(rate, 2),
-        seconds_left=None if left is None else round(left.total_seconds()),
-    )
-    return shown.model_dump_json()
+    return IssueLook.model_validate(as_dict(look, pace)).model_dump_json()
 
 
 async def _found(call: Call) -> StoredIssue:
@@ -187,6 +183,16 @@ OPERATIONS = (
         IssueMoved,
         "Send an issue to nobody else, for good",
         problems=(404, 409),
+    ),
+    Operation(
+        "look_at_issue",
+        "GET",
+        f"{ONE}/status",
+        Scope.ISSUES_READ,
+        look,
+        IssueLook,
+        "How far an issue is, and what holds it",
+        problems=(404,),
     ),
     Operation(
         "watch_issue",
