@@ -54,7 +54,7 @@ def test_a_token_has_the_layout_the_design_gives_it():
 def test_the_kinds_keep_the_numbers_that_are_on_the_wire():
     assert {kind.name: kind.value for kind in TokenKind} == {
         "DELIVERY": 1, "NOTICE": 2, "LEAVE": 3, "PREFERENCES": 4, "TEST": 5, "FORM": 6,
-        "UNDO": 7, "SHARE": 8, "APPROVE": 9, "BOOKMARKLET": 10,
+        "UNDO": 7, "SHARE": 8, "APPROVE": 9, "BOOKMARKLET": 10, "CLICK": 11, "CLICKS": 12,
     }  # fmt: skip  # a list reads as a block
 
 

@@ -221,10 +221,14 @@ async def test_deliveries_say_who_was_missed_and_why_and_they_get_it_once_more(
 
 
 async def test_an_issue_on_its_way_is_a_stream_of_looks_until_it_is_over(
-    program: Program,
+    installation: Installation, program: Program
 ) -> None:
     await program.post(f"{ONE}/pause", {"reason": "look"})
-    answer = await program.get(f"{ONE}/events")
+    patient = replace(installation.site, stream_seconds=30.0)  # it ends when it is over, not before
+    transport = httpx2.ASGITransport(create_app(patient))
+    _, key = await a_key(patient)
+    async with httpx2.AsyncClient(transport=transport, base_url=PUBLIC_URL) as client:
+        answer = await Program(client, key).get(f"{ONE}/events")
     assert answer.headers["content-type"].startswith("text/event-stream")
     again, look, over = answer.text.split("\n\n")[:3]
     assert again == "retry: 1000"

@@ -105,7 +105,7 @@ async def test_bounces_that_are_held_are_believed_or_dropped(
         issue = installation.issue_id
         await _came_back(session, "d", issue_id=issue, delivery_id=row.id, **about, **held)
     page = (await operator.get("/desk/suppressions")).text
-    assert "1 addresses at <bdi>example.org</bdi>" in page
+    assert "1 address at <bdi>example.org</bdi>" in page
     where = {"newsletter": "weekly", "issue": "182", "domain": "example.org"}
     nothing = await operator.post("/desk/suppressions/held", **where)
     assert nothing.status_code == 422
