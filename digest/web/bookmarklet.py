@@ -25,11 +25,10 @@ from digest.store.bookmarklets import Bookmarklet, find_bookmarklet
 from digest.store.newsletters import Newsletter, newsletter_by_id
 from digest.web.client import Turnstile
 from digest.web.forms import read_form
-from digest.web.page import page
+from digest.web.page import NO_ROBOTS, page
 from digest.web.security import is_own
 from digest.web.site import Site, remembered, site_of
 
-_PRIVATE = {"x-robots-tag": "noindex, nofollow", "cache-control": "no-store"}
 _AT_MOST = 60  # links by one bookmarklet in ten minutes
 _SELECTED = 500  # characters of what was selected that the note begins with
 # What the browser's bookmark does on the page that is read.
@@ -95,7 +94,7 @@ async def _kept(
         return _page(request, newsletter, mine, handed, refused=error)
     done = {"candidate": taken.candidate, "new": taken.new, "trouble": looked.trouble}
     return page(
-        "bookmarklet_kept.html", _values(request, newsletter, mine) | done, headers=_PRIVATE
+        "bookmarklet_kept.html", _values(request, newsletter, mine) | done, headers=NO_ROBOTS
     )
 
 
@@ -110,7 +109,7 @@ def _page(
     form = {"handed": handed, "refused": refused, "code": _code(request)}
     status = 200 if refused is None else 409 if isinstance(refused, RefusedError) else 422
     values = _values(request, newsletter, mine) | form
-    return page("bookmarklet.html", values, status=status, headers=_PRIVATE)
+    return page("bookmarklet.html", values, status=status, headers=NO_ROBOTS)
 
 
 def _values(request: Request, newsletter: Newsletter, mine: Bookmarklet) -> dict[str, object]:

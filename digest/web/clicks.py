@@ -21,12 +21,11 @@ from digest.store.issues import issue_by_id
 from digest.store.newsletters import newsletter_by_id
 from digest.store.versions import get_version
 from digest.web.client import client_address
-from digest.web.page import page
+from digest.web.page import NO_ROBOTS, page
 from digest.web.site import Site, site_of
 
 SPONSOR_DAYS = 90  # that a page for a sponsor can be seen
 _KEPT_SECONDS = 30.0  # so soon a newsletter that stops counting is obeyed
-_PRIVATE = {"x-robots-tag": "noindex, nofollow", "cache-control": "no-store"}
 
 
 async def follow(request: Request) -> Response:
@@ -44,7 +43,7 @@ async def follow(request: Request) -> Response:
         noted = Link(link.version_id, link.position)
         site.clicks.note(noted, _hit(site, request, targets), _client(site, request))
     # Written as it was stored: a RedirectResponse would quote it once more.
-    return Response(status_code=302, headers={**_PRIVATE, "location": href or site.path("/")})
+    return Response(status_code=302, headers={**NO_ROBOTS, "location": href or site.path("/")})
 
 
 async def _targets(site: Site, version_id: int) -> Targets | None:
@@ -99,7 +98,7 @@ async def shown(request: Request) -> Response:
     else:
         raise HTTPException(404)
     values = {"newsletter": newsletter.name, "issue": issue, "link": link, "until": until}
-    return page("clicks.html", values, headers=_PRIVATE)
+    return page("clicks.html", values, headers=NO_ROBOTS)
 
 
 ROUTES = (

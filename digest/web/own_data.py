@@ -10,10 +10,8 @@ from starlette.routing import Route
 from digest.audience.own_data import erase_reader, export_reader, whose_data
 from digest.store.preferences import Person
 from digest.web.forms import read_form
-from digest.web.page import language_for, page
+from digest.web.page import NO_ROBOTS, language_for, page
 from digest.web.site import site_of
-
-_PRIVATE = {"x-robots-tag": "noindex, nofollow"}
 
 
 async def show(request: Request) -> Response:
@@ -23,7 +21,7 @@ async def show(request: Request) -> Response:
     action = site.path(f"/d/{request.path_params['secret']}")
     values = {"reader": reader, "action": action, "prefix": site.prefix}
     language = language_for(request, *wished)
-    return page("own_data.html", values, language=language, headers=_PRIVATE)
+    return page("own_data.html", values, language=language, headers=NO_ROBOTS)
 
 
 async def export(request: Request) -> Response:
@@ -32,7 +30,7 @@ async def export(request: Request) -> Response:
     reader, _ = await _reader(request)
     async with site_of(request).db.read() as session:
         data = await export_reader(session, reader.address)
-    headers = {**_PRIVATE, "content-disposition": 'attachment; filename="my-data.json"'}
+    headers = {**NO_ROBOTS, "content-disposition": 'attachment; filename="my-data.json"'}
     return JSONResponse(data, headers=headers)
 
 
@@ -44,7 +42,7 @@ async def erase(request: Request) -> Response:
     reader, wished = await _reader(request)
     await erase_reader(site.db, reader.id, clock=site.clock, leavers=site.leavers)
     language = language_for(request, *wished)
-    return page("erased.html", {"prefix": site.prefix}, language=language, headers=_PRIVATE)
+    return page("erased.html", {"prefix": site.prefix}, language=language, headers=NO_ROBOTS)
 
 
 async def _reader(request: Request) -> tuple[Person, tuple[str | None, ...]]:

@@ -32,6 +32,7 @@ from digest.web.problem import for_programs, problem_at
 log = structlog.get_logger(__name__)
 
 FOR_EVER = "public, max-age=31536000, immutable"
+NO_ROBOTS = {"x-robots-tag": "noindex, nofollow"}  # of what is for one person
 RETRY_SECONDS = 30  # after a 503; short, as a mailbox provider that asks again finds us up
 _TYPES = {
     ".css": "text/css; charset=utf-8",

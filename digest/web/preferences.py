@@ -34,11 +34,10 @@ from digest.rules.subscription import PassPurpose, SubscriptionState
 from digest.store.preferences import languages_of
 from digest.web.client import client_net
 from digest.web.forms import Form, read_form
-from digest.web.page import language_for, page
+from digest.web.page import NO_ROBOTS, language_for, page
 from digest.web.signup_form import typed_address
 from digest.web.site import Site, site_of
 
-_PRIVATE = {"x-robots-tag": "noindex, nofollow"}
 _DONE = {
     "saved": phrase("Saved."),
     "paused": phrase("Paused. Nothing is sent to you until then."),
@@ -206,7 +205,7 @@ def _wished(found: Preferences | None) -> Wished:
 def own_page(request: Request, template: str, wished: Wished = (), **values: Any) -> Response:
     """A page for one reader, in the first of the ``wished`` languages there are words for."""
     given = {"prefix": site_of(request).prefix, **values}
-    return page(template, given, language=language_for(request, *wished), headers=_PRIVATE)
+    return page(template, given, language=language_for(request, *wished), headers=NO_ROBOTS)
 
 
 ROUTES = (

@@ -25,13 +25,12 @@ from digest.store.newsletters import newsletter_by_id
 from digest.store.versions import get_version, latest_version
 from digest.web.forms import read_form
 from digest.web.letter import as_page, letter_response
-from digest.web.page import page, template_text
+from digest.web.page import NO_ROBOTS, page, template_text
 from digest.web.security import origin_of
 from digest.web.site import Site, site_of
 
 SHARED_DAYS, SHARED_DAYS_MAX = 14, 365
 _OUT = (IssueState.SENDING, IssueState.PAUSED, IssueState.FINISHED)
-_PRIVATE = {"x-robots-tag": "noindex, nofollow", "cache-control": "no-store"}
 
 
 async def shared(request: Request) -> Response:
@@ -61,7 +60,7 @@ async def shared(request: Request) -> Response:
         head=template_text("share_head.html", **values),
         before=template_text("share_bar.html", **values),
     )
-    return letter_response(html, images=[origin_of(site.public_url)], headers=_PRIVATE)
+    return letter_response(html, images=[origin_of(site.public_url)], headers=NO_ROBOTS)
 
 
 async def approve(request: Request) -> Response:
@@ -117,7 +116,7 @@ async def _page(
         "refused": refused,
         "address": mail.address,
     }
-    return page("approve.html", values, status=409 if refused else 200, headers=_PRIVATE)
+    return page("approve.html", values, status=409 if refused else 200, headers=NO_ROBOTS)
 
 
 ROUTES = (

@@ -26,7 +26,7 @@ from digest.store.subscribers import Subscription
 from digest.web.client import Turnstile, client_net
 from digest.web.forms import Form, read_form
 from digest.web.newsletters import front, newsletter_in
-from digest.web.page import language_for, page
+from digest.web.page import NO_ROBOTS, language_for, page
 from digest.web.problem import ANYWHERE, problem
 from digest.web.security import read_body
 from digest.web.signup_form import (
@@ -39,7 +39,6 @@ from digest.web.signup_form import (
 )
 from digest.web.site import Site, remembered, site_of
 
-_PRIVATE = {"x-robots-tag": "noindex, nofollow"}
 ACCEPTED = {"status": "asked", "message": "Look into that mailbox for a link to confirm."}
 _STALE = "This stamp does not fit. Get one with GET when the form opens."
 
@@ -78,7 +77,7 @@ def _form_page(
 ) -> Response:
     site, language = site_of(request), language_for(request, newsletter.language)
     values = {"newsletter": front(site, newsletter, []), "form": form, "prefix": site.prefix}
-    return page("subscribe.html", values, language=language, status=status, headers=_PRIVATE)
+    return page("subscribe.html", values, language=language, status=status, headers=NO_ROBOTS)
 
 
 async def asked(request: Request) -> Response:
@@ -88,7 +87,7 @@ async def asked(request: Request) -> Response:
         newsletter = await newsletter_in(session, request)
     values = {"newsletter": front(site, newsletter, []), "prefix": site.prefix}
     language = language_for(request, newsletter.language)
-    return page("asked.html", values, language=language, headers=_PRIVATE)
+    return page("asked.html", values, language=language, headers=NO_ROBOTS)
 
 
 async def subscribe_json(request: Request) -> Response:
@@ -160,7 +159,7 @@ async def confirmation(request: Request) -> Response:
         "prefix": site.prefix,
     }
     language = language_for(request, *wished)
-    return page("confirm.html", values, language=language, headers=_PRIVATE)
+    return page("confirm.html", values, language=language, headers=NO_ROBOTS)
 
 
 async def _confirm(request: Request, site: Site, secret: str) -> Response:
