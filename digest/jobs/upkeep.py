@@ -9,7 +9,7 @@ import structlog
 
 from digest.audience.upkeep import upkeep
 from digest.clock import Clock
-from digest.delivery.retention import roll_up_finished
+from digest.delivery.retention import forget_old, roll_up_finished
 from digest.jobs.engine import Engine
 from digest.store.session import Database
 
@@ -23,16 +23,16 @@ def keep_up(
 ) -> None:
     """Now and every ``every`` seconds, what time has made due.
 
-    Rows of issues are kept for ``keep_days`` days, for ever where that is 0.
+    Rows of issues are kept for ``keep_days`` days, for ever where that is 0; what is of no use any
+    more is forgotten then, too (``delivery.retention``).
     """
 
     async def work() -> None:
         done = await upkeep(db, clock.now())
-        rolled_up = 0
-        if keep_days:
-            keep = timedelta(days=keep_days)
-            rolled_up = await roll_up_finished(db, clock.now(), keep=keep)
-        log.debug("upkeep", **asdict(done), rolled_up=rolled_up)
+        keep = timedelta(days=keep_days) if keep_days else None
+        rolled_up = 0 if keep is None else await roll_up_finished(db, clock.now(), keep=keep)
+        forgotten = await forget_old(db, clock.now(), keep=keep)
+        log.debug("upkeep", **asdict(done), rolled_up=rolled_up, forgotten=forgotten)
 
     engine.register("upkeep", work)
     engine.every(every, "upkeep")

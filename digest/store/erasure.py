@@ -15,6 +15,7 @@ from sqlalchemy import delete, or_, select, update
 from digest.rules.delivery import DeliveryState
 from digest.store import schema
 from digest.store.destinations import destination_ids
+from digest.store.old_notices import empty_notices
 from digest.store.preferences import Person
 from digest.store.session import Session
 from digest.store.suppressions import address_hash, read_pepper
@@ -91,19 +92,13 @@ async def _forget_replies(session: Session, reader: Person) -> None:
 
 
 async def _forget_notices(session: Session, reader: Person, now: datetime) -> None:
-    notices, attempts = schema.notices, schema.attempts
+    notices = schema.notices
     to_them = or_(notices.c.address == reader.address, notices.c.address == reader.key)
-    mine = select(notices.c.id).where(to_them)
-    await session.execute(update(attempts).where(attempts.c.notice_id.in_(mine)).values(text=None))
     waits = to_them & notices.c.state.in_(_OPEN)
     cancelled = {"state": DeliveryState.CANCELLED, "settled_at": now}
     await session.execute(update(notices).where(waits).values(**cancelled))
-    gone: dict[str, Any] = {
-        "address": f"erased-{reader.id}@{NOWHERE}",
-        "params": {},
-        "reply_text": None,
-    }
-    await session.execute(update(notices).where(to_them).values(**gone))
+    ids = (await session.scalars(select(notices.c.id).where(to_them))).all()
+    await empty_notices(session, ids, address=f"erased-{reader.id}@{NOWHERE}")
 
 
 async def wipe(db: Database) -> None:

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, exists, func, literal, or_, select, text, update
+from sqlalchemy import Select, delete, exists, func, literal, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from digest.rules.delivery import DeliveryState
 from digest.store import handover
 from digest.store.handover import Outcome
+from digest.store.old_notices import was_forgotten
 from digest.store.schema import notices
 from digest.store.session import Session
 
@@ -30,7 +31,7 @@ _DUE = notices.alias("due")
 class Notice:
     """A mail to be sent. ``params`` are what its template needs; it is rendered when it is sent.
 
-    ``dedupe_key``: the same key is written once, for ever.
+    ``dedupe_key``: the same key is written once, for ever, also after the notice is forgotten.
     """
 
     kind: str
@@ -89,6 +90,9 @@ async def write_notice(session: Session, notice: Notice, now: datetime) -> int |
         .returning(notices.c.id)
     )
     notice_id: int | None = (await session.execute(statement)).scalar()
+    if notice_id is not None and await was_forgotten(session, notice.dedupe_key, notice.address):
+        await session.execute(delete(notices).where(notices.c.id == notice_id))
+        return None
     return notice_id
 
 

@@ -13,6 +13,16 @@ from pathlib import Path
 import pytest
 
 from digest.cli.main import run
+from digest.delivery.retention import KEPT
+from digest.store.forgetting import (
+    forget_quarantined,
+    forget_refusals,
+    forget_schedulers,
+    forget_usage,
+    forget_words,
+)
+from digest.store.old_notices import forget_notices
+from digest.store.schema import metadata
 from tests.repo.tree import ROOT, named, parsed, short
 
 DECISION_HEADINGS = ["Context", "Decision", "Consequences", "Alternatives", "Status"]
@@ -115,6 +125,26 @@ def test_every_promise_names_the_tests_that_show_it() -> None:
         shown_by = set(re.findall(r"`(test_\w+)`", promise))
         assert shown_by, promise
         assert shown_by <= tests
+
+
+def test_of_every_table_it_is_said_how_long_what_is_in_it_stays() -> None:
+    page = _page("docs/explanation/what-is-kept.md")
+    told = set(re.findall(r"`(\w+)`", page)) & set(metadata.tables)
+    assert told == set(metadata.tables)
+    rows = {line.split("|")[1].strip(): line for line in page.splitlines() if line.startswith("|")}
+    times = {
+        "`notices` and their `attempts`": forget_notices,
+        "`feedback` without a token of ours": forget_quarantined,
+        "`audit`": forget_refusals,
+        "`relay_usage`": forget_usage,
+        "`schedulers`, `workers`, `budgets`": forget_schedulers,
+    }
+    for row, forget in times.items():
+        kept = KEPT[forget]
+        assert kept is not None
+        assert f"{kept.days} days" in rows[row]
+    assert KEPT.keys() - times.values() == {forget_words}
+    assert "DIGEST_KEEP_DAYS" in rows["`feedback`"]
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -19,7 +19,9 @@ from digest.store import (
     delivery_rows,
     feedback,
     feedback_counts,
+    forgetting,
     handover,
+    old_notices,
     own_data,
     passes,
     preferences,
@@ -45,7 +47,7 @@ from tests.store.plans import plans_of
 
 BIG = {
     *("deliveries", "attempts", "feedback", "notices", "subscribers", "subscriptions"),
-    *("consent_events", "suppressions", "signups", "webhook_deliveries", "passes"),
+    *("consent_events", "suppressions", "signups", "webhook_deliveries", "passes", "audit"),
 }
 ALIASES = {"due", "later", "rest", "other", "mails", "few", "last"}
 _FEW_ROWS = {
@@ -112,6 +114,11 @@ QUESTIONS: dict[str, Asked] = {
     "pauses that are over": lambda s: preferences.end_pauses(s, NOW),
     "the person behind a link": lambda s: preferences.person(s, 1),
     "webhooks to tell": lambda s: webhooks.due_webhooks(s, NOW),
+    "notices of long ago": lambda s: old_notices.forget_notices(s, NOW, 9),
+    "whether a notice was forgotten": lambda s: old_notices.was_forgotten(s, "x:a@b", "a@b"),
+    "words of long ago": lambda s: forgetting.forget_words(s, NOW, 9),
+    "what was about nobody": lambda s: forgetting.forget_quarantined(s, NOW, 9),
+    "sign-ins that were refused": lambda s: forgetting.forget_refusals(s, NOW, 9),
     "what was told long ago": lambda s: webhooks.forget_told(s, NOW),
 }
 

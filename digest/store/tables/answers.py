@@ -8,6 +8,8 @@ from digest.rules.feedback import Bearing, Effect
 from digest.store.tables.columns import at, id_column, metadata, one_of, partial_index
 from digest.store.types import EnumText, Id
 
+_WORDS = "address IS NOT NULL OR evidence IS NOT NULL OR sample IS NOT NULL"
+
 feedback = Table(
     "feedback",
     metadata,
@@ -43,6 +45,7 @@ feedback = Table(
     partial_index("ix_feedback_quarantined", "id", where="effect = 'quarantined'"),
     partial_index("ix_feedback_unread", "id", where="kind = 'not-bounce' OR reason = 'undefined'"),
     partial_index("ix_feedback_ask_at", "ask_at", where="ask_at IS NOT NULL"),
+    partial_index("ix_feedback_words", "received_at", where=_WORDS),
 )
 
 # "These words mean that": asked where the parser found no reason.

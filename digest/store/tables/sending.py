@@ -44,6 +44,7 @@ def _handover() -> tuple[Column[object], ...]:
 
 _TO_DO = "state IN ('queued', 'deferred')"
 _TRIED = f"{_TO_DO} AND first_claimed_at IS NOT NULL"
+_OF_SOMEBODY = "settled_at IS NOT NULL AND address <> ''"  # a notice that is not forgotten yet
 
 workers = Table(
     "workers",
@@ -170,6 +171,7 @@ notices = Table(
     one_of("reason", StateReason),
     partial_index("ix_notices_to_do", "lane", "not_before", "id", where=_TO_DO),
     partial_index("ix_notices_owner", "owner", where="state = 'sending'"),
+    partial_index("ix_notices_settled_at", "settled_at", where=_OF_SOMEBODY),
     sqlite_autoincrement=True,
 )
 
