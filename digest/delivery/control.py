@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from digest.audience.leave import BEGUN_OR_NEVER, PATIENCE
 from digest.clock import Clock
 from digest.delivery.checks import Gate
+from digest.delivery.overtaking import finish_overtaking
 from digest.delivery.publish import Prepared, refuse_unfinished, store_pictures
 from digest.errors import InputError, RefusedError
 from digest.rules.delivery import UNPLANNED, IssueState
@@ -125,6 +126,7 @@ async def resume(db: Database, issue_id: int, *, now: datetime, note: Note = unn
 
     Raises RefusedError where it neither is on its way nor has such rows.
     """
+    await finish_overtaking(db, now)
     async with db.begin() as session:
         released = await control.resume_issue(session, issue_id, now=now)
         issue = await issue_by_id(session, issue_id)
@@ -222,6 +224,7 @@ async def resend(
     ``unknown`` for an address nobody reads at. Raises AddressError for what is no address,
     RefusedError where the issue has not started or was cancelled.
     """
+    await finish_overtaking(db, now)
     async with db.begin() as session:
         if to is None:
             done = await control.resend(session, issue_id, subscriber_ids=None, now=now)

@@ -126,6 +126,8 @@ class Feeder:
         due, issues, notice = 0, [], False
         async with self.db.read() as session:
             for issue in await self._issues(session):
+                if issue.overtaken:
+                    continue
                 found = await due_count(
                     session,
                     issue.issue_id,
@@ -340,6 +342,8 @@ class Feeder:
             due = await next_due(session, issue.issue_id, wave=_wave(issue))
             held_by_others = await sending_count(session, issue.issue_id)
         in_canary = issue.canary_passed_at is None
+        if issue.overtaken and issue.state is IssueState.SENDING:  # its rows are being given up
+            return False, _LONGEST_NAP
         now = self.clock.now()
         # Rows that wait for their time need nothing; the minute's upkeep is enough for them.
         if due is None or in_canary or issue.state is not IssueState.SENDING:

@@ -3,8 +3,8 @@
 Killed before the commit nothing has happened; after it, the issue is on its way. A large one goes
 to a few readers first, and while it does the rest get their rows; whoever finds that undone does
 it. Called again, it plans nothing and says so: the sender goes on where the rows are. What still
-waits of the issue before expires; an issue that would run into the next one's send slot under its
-relays' quotas and rates is refused, unless that is accepted.
+waits of the issue before is sent to nobody from then on, and expires; an issue that would run into
+the next one's send slot under its relays' quotas and rates is refused, unless that is accepted.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from digest.delivery.checks import Gate
+from digest.delivery.overtaking import finish_overtaking
 from digest.errors import RefusedError
 from digest.rules.delivery import UNPLANNED, IssueState
 from digest.rules.ramp import Allowance, Quota, Usage, refusal
@@ -21,9 +22,9 @@ from digest.rules.relay import RelayConfig
 from digest.rules.slots import next_slot
 from digest.rules.throttle import ISSUE_SHARE
 from digest.store.audit import Note, unnoted
-from digest.store.control import supersede
 from digest.store.issues import StoredIssue, issue_by_id
 from digest.store.newsletters import newsletter_by_id
+from digest.store.overtaking import overtake
 from digest.store.planning import (
     audience_of,
     audience_size,
@@ -70,6 +71,7 @@ async def start_issue(
         note=note,
     )
     await finish_planning(db, now)
+    await finish_overtaking(db, now)
     async with db.read() as session:
         issue = await issue_by_id(session, issue_id)
     return replace(started, state=issue.state, planned=issue.planned or 0)
@@ -119,7 +121,7 @@ async def begin_issue(
                 await _refuse_partial(session, issue, size, relays=gate.relays, now=now)
             planned = await plan_issue(session, audience, size)
             if readers_of is None:
-                await supersede(session, issue.id, now)
+                await overtake(session, issue.id)
             await note(session)
             return Started(issue_id, IssueState.SENDING, planned, fresh=True)
         issue = await issue_by_id(session, issue_id)  # as it is by now

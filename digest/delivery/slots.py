@@ -19,6 +19,7 @@ import structlog
 
 from digest.delivery import slot_mail
 from digest.delivery.checks import Gate
+from digest.delivery.overtaking import finish_overtaking
 from digest.delivery.plan import begin_issue, finish_planning
 from digest.errors import DigestError, RefusedError, SettingsError
 from digest.rules import slots as rules
@@ -70,6 +71,7 @@ class SlotKeeper:
         done += await self._start_released(now)
         done += await self._start_scheduled(now)
         await finish_planning(self.db, now)  # while the first mails of these leave
+        await finish_overtaking(self.db, now)
         for one in done:
             log.info("slot", newsletter=one.newsletter, what=one.what, issue=one.issue)
         return done

@@ -53,6 +53,7 @@ class Claimed(NamedTuple):
 # partial index of open rows serves. ``wave`` bounds the same index from above.
 _WANTED = """due.state IN ('queued', 'deferred') AND due.issue_id = :issue_id
     AND due.not_before <= :due_at AND due.wave <= :wave {only}"""
+_SENT = "state = 'sending' AND NOT overtaken"
 _IN_ORDER = "ORDER BY due.wave, due.not_before, due.id LIMIT :limit"
 _MOVE = """UPDATE deliveries SET state = 'sending', owner = :owner, claimed_at = :now,
     attempts = attempts + 1, first_claimed_at = COALESCE(first_claimed_at, :now),
@@ -63,7 +64,7 @@ _MOVE = """UPDATE deliveries SET state = 'sending', owner = :owner, claimed_at =
 # reader is looked up once, by number.
 _POSTGRESQL = f"""
 WITH issue AS MATERIALIZED
-    (SELECT id FROM issues WHERE id = :issue_id AND state = 'sending' FOR SHARE),
+    (SELECT id FROM issues WHERE id = :issue_id AND {_SENT} FOR SHARE),
 chosen AS MATERIALIZED
     (SELECT due.id, due.version_id, due.subscription_id, due.destination_id, due.maybe_sent,
         reader.address, reader.name, subscription.muted, due.attempts, due.first_claimed_at
@@ -88,7 +89,7 @@ FROM (SELECT due.id, due.version_id, due.subscription_id, due.destination_id, du
         subscribers.address, subscribers.name, subscriptions.muted, due.attempts,
         due.first_claimed_at
     FROM deliveries AS due CROSS JOIN subscriptions CROSS JOIN subscribers
-    WHERE {_WANTED} AND EXISTS (SELECT 1 FROM issues WHERE id = :issue_id AND state = 'sending')
+    WHERE {_WANTED} AND EXISTS (SELECT 1 FROM issues WHERE id = :issue_id AND {_SENT})
         AND subscriptions.id = due.subscription_id AND subscriptions.state = 'active'
         AND subscribers.id = due.subscriber_id AND subscribers.suppressed_at IS NULL
     {_IN_ORDER})
@@ -127,9 +128,9 @@ async def claim_deliveries(
 ) -> list[Claimed]:
     """Take up to ``limit`` rows that are due (by ``due_at``, else ``now``) for ``worker_id``.
 
-    By wave (up to ``wave``), then by ``not_before``. Nothing where the issue is not ``sending``,
-    and no row of a reader who is not subscribed any more. ``row_ids``: only of these. The
-    attempt is counted here, before any connection is made.
+    By wave (up to ``wave``), then by ``not_before``. Nothing where the issue is not ``sending`` or
+    was overtaken, and no row of a reader who is not subscribed any more. ``row_ids``: only of
+    these. The attempt is counted here, before any connection is made.
     """
     if limit < 1:
         return []

@@ -35,7 +35,6 @@ __all__ = [
     "resume_issue",
     "settle_held",
     "settle_stopped",
-    "supersede",
     "under_way",
 ]
 
@@ -200,27 +199,6 @@ async def hold_braked(session: Session, issue_id: int, now: datetime) -> int:
     beside = select(destinations.c.id).where(destinations.c.provider.in_(same))
     ids = {*held_ids, *(await session.scalars(beside)).all()}
     return await hold_destinations(session, issue_id, ids, now)
-
-
-async def supersede(session: Session, issue_id: int, now: datetime) -> int:
-    """Give up what still waits of the newsletter's earlier issues; how many rows that were.
-
-    For the transaction that starts ``issue_id``. What some sender holds is sent: it was first.
-    """
-    newsletter = select(issues.c.newsletter_id).where(issues.c.id == issue_id).scalar_subquery()
-    earlier = select(issues.c.id).where(
-        issues.c.newsletter_id == newsletter,
-        issues.c.id != issue_id,
-        issues.c.planned_at.is_not(None),
-        issues.c.state.in_(_ON_ITS_WAY),
-    )
-    rows = 0
-    for one in (await session.scalars(earlier.order_by(issues.c.id))).all():
-        expire = move_rows(
-            *WAITING, to=DeliveryState.EXPIRED, reason=StateReason.SUPERSEDED, now=now
-        )
-        rows += (await session.execute(expire.where(deliveries.c.issue_id == one))).rowcount
-    return rows
 
 
 async def expire_overdue(session: Session, issue_id: int, now: datetime) -> int:

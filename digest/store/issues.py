@@ -79,6 +79,7 @@ class StoredIssue:
     canary_passed_at: datetime | None
     rolled_up_at: datetime | None
     planning: bool  # only its canary has rows; those of the rest are being written
+    overtaken: bool  # by the next one: what waits of it is being given up
 
     @property
     def name(self) -> int | str:

@@ -32,6 +32,7 @@ class IssueProgress:
     canary_passed_at: datetime | None  # None: only the first readers may get it
     canary_wait: timedelta  # after the first readers, behind a relay that only queues
     planning: bool  # the rest has no rows yet
+    overtaken: bool  # nothing of it is claimed any more
 
 
 async def start_sending(session: Session, issue_id: int) -> int | None:
@@ -88,11 +89,12 @@ def _waiting_rows() -> ColumnElement[bool]:
 _PROGRESS = select(
     *(issues.c.id, issues.c.state, issues.c.paused_reason, issues.c.planned),
     *(issues.c.resumed_at, issues.c.canary_passed_at, issues.c.planning),
+    issues.c.overtaken,
     newsletters.c.settings,
 ).join_from(issues, newsletters, newsletters.c.id == issues.c.newsletter_id)
 
 
-def _progress(row: Row[Any, Any, Any, Any, Any, Any, Any, Any]) -> IssueProgress:
+def _progress(row: Row[Any, Any, Any, Any, Any, Any, Any, Any, Any]) -> IssueProgress:
     seconds = (row.settings or {}).get("canary_wait", 0)
     return IssueProgress(
         issue_id=row.id,
@@ -103,6 +105,7 @@ def _progress(row: Row[Any, Any, Any, Any, Any, Any, Any, Any]) -> IssueProgress
         canary_passed_at=row.canary_passed_at,
         canary_wait=timedelta(seconds=seconds),
         planning=row.planning,
+        overtaken=row.overtaken,
     )
 
 

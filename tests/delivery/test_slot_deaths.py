@@ -4,7 +4,8 @@ A process adds an issue, approves it, takes its slot and starts it, and then one
 its own. It is killed right before each of its statements and commits, and begun again: everybody
 who was to get an issue has one row of it, nobody else has any, the slot was taken once, the issue
 after it still waits, and a monitor is told of what started last. A large audience gets its rows in
-two transactions, a small one in one.
+two transactions, a small one in one. The second issue overtakes the first, all of which is given
+up.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from digest.delivery.publish import approve_issue
 from digest.delivery.slots import SlotKeeper
 from digest.mail.tokens import KeyRing
 from digest.rules.brakes import canary_size
-from digest.rules.delivery import IssueState
+from digest.rules.delivery import DeliveryState, IssueState, StateReason
 from digest.rules.slots import SlotState
 from digest.store import schema
 from digest.store.alerted import heartbeat_owed
@@ -127,7 +128,17 @@ async def look_at_the_end(url: str, audience: int) -> None:
             assert set(planned) >= READERS
             assert len(planned) == len(set(planned)) == audience - 1
         async with db.read() as session:
-            issues = schema.issues
+            issues, rows = schema.issues, schema.deliveries
+            fates = await session.execute(
+                select(issues.c.number, rows.c.state, rows.c.reason, func.count())
+                .join(issues, issues.c.id == rows.c.issue_id)
+                .group_by(issues.c.number, rows.c.state, rows.c.reason)
+            )
+            assert {tuple(one) for one in fates} == {
+                (182, DeliveryState.EXPIRED, StateReason.SUPERSEDED, audience - 1),
+                (190, DeliveryState.QUEUED, None, audience - 1),
+            }
+            assert not await session.scalar(select(func.count()).where(issues.c.overtaken))
             states = await session.execute(select(issues.c.number, issues.c.state))
             assert {one.number: one.state for one in states} == {
                 182: IssueState.SENDING,

@@ -20,7 +20,6 @@ from digest.store.control import (
     pause_issue,
     resume_issue,
     settle_stopped,
-    supersede,
     under_way,
 )
 from digest.store.deliveries import Outcome, claim_deliveries, record_outcomes
@@ -29,7 +28,7 @@ from digest.store.progress import finish_sending
 from digest.store.rows import move_rows
 from digest.store.schema import deliveries, issues, versions
 from digest.store.session import Database
-from tests.build import NOW, an_issue, issue_text
+from tests.build import NOW, an_issue
 from tests.delivery.stage import Stage, set_stage
 from tests.store.locks import somebody_waits
 from tests.store.moves import forbidden_moves, seen_moves, watch_moves
@@ -253,29 +252,6 @@ async def test_a_brake_holds_only_what_waits_for_its_destinations(stage: Stage) 
     assert await do(stage, hold_destinations, [], LATER) == 0
     held = [row for row in await stage.rows() if row["state"] is S.HELD]
     assert [(row["id"], row["reason"]) for row in held] == [(there[1], R.BREAKER)]
-
-
-async def test_the_next_issue_supersedes_what_still_waits_of_the_one_before(stage: Stage) -> None:
-    await claim(stage, 1)
-    await set_row(stage, 2, state=S.DEFERRED)
-    await set_row(stage, 3, state=S.ACCEPTED)
-    later = await an_issue(stage.db, stage.newsletter, 183, text=issue_text(183))
-    async with stage.db.begin() as session:
-        assert await supersede(session, later.issue.id, LATER) == 3
-        assert await supersede(session, later.issue.id, LATER) == 0
-    assert await states(stage) == [
-        *("sending", "expired(superseded)", "accepted"),
-        *("expired(superseded)", "expired(superseded)"),
-    ]
-
-
-async def test_an_issue_of_another_newsletter_supersedes_nothing(stage: Stage) -> None:
-    from tests.build import a_newsletter
-
-    other = await a_newsletter(stage.db, "monthly")
-    later = await an_issue(stage.db, other, 1, text=issue_text(1))
-    async with stage.db.begin() as session:
-        assert await supersede(session, later.issue.id, LATER) == 0
 
 
 async def test_a_row_is_given_up_48_hours_after_its_first_attempt(stage: Stage) -> None:

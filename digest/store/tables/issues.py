@@ -46,6 +46,8 @@ issues = Table(
     at("rolled_up_at"),  # rows of those who got it are counts from here on
     # On its way, and only its canary has rows; those of the rest are being written.
     Column("planning", Boolean, nullable=False, server_default=text("false")),
+    # The next one has started: nothing of this one is claimed, and what waits is being given up.
+    Column("overtaken", Boolean, nullable=False, server_default=text("false")),
     UniqueConstraint("newsletter_id", "number"),
     UniqueConstraint("newsletter_id", "slug"),
     CheckConstraint("number IS NOT NULL OR slug IS NOT NULL", name="named"),
