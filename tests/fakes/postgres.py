@@ -58,6 +58,11 @@ class PostgresServer:
         self._as_user = self._pick_user()
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def folder(self) -> Path:
+        """Where it is, with all it writes."""
+        return self._folder
+
     def url(self, name: str) -> str:
         """The URL of one of its databases, as ``DIGEST_DATABASE_URL`` takes it."""
         return f"postgresql://digest@/{name}?host={self._folder}"

@@ -11,13 +11,15 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.conftest import missing
+from tests.fakes.disk import fill, small_disk
 from tests.fakes.hosts import Host, Network, Process, can_have_hosts
 from tests.fakes.postgres import PostgresServer, find_binaries
 from tests.fakes.relay_plan import Plan
@@ -33,6 +35,7 @@ REPLACED = 60.0  # seconds within which others must have gone on
 PATIENCE = 180.0
 CONNECTIONS = 6
 FEW, MANY = 300, 100_000
+DISK = "200m"  # PostgreSQL has 60 MB of its own
 
 
 @dataclass
@@ -81,7 +84,7 @@ def until(fits: Callable[[], bool], patience: float = PATIENCE) -> None:
         time.sleep(0.02)
 
 
-MakeTown = Callable[[int], Town]
+MakeTown = Callable[..., Town]
 
 
 @pytest.fixture
@@ -96,10 +99,13 @@ def make_town(prefork: Prefork, tmp_path: Path) -> Iterator[MakeTown]:
         )
     with ExitStack() as stack:
 
-        def make(readers: int) -> Town:
+        def make(readers: int, *, disk: str = "", pause: float | None = None) -> Town:
             network = stack.enter_context(Network())
-            server = stack.enter_context(PostgresServer(binaries, address=network.address))
-            plan = Plan(pause=0.02 if readers == FEW else 0.001)
+            server = PostgresServer(binaries, address=network.address, durable=bool(disk))
+            if disk:
+                stack.enter_context(small_disk(server.folder, disk))
+            stack.enter_context(server)
+            plan = Plan(pause=pause or (0.02 if readers == FEW else 0.001))
             relay = RelayProcess(tmp_path / "relay", plan, host=network.address)
             stack.enter_context(relay)
             server.create_database("own")
@@ -176,6 +182,54 @@ def test_what_happens_to_one_host_costs_nobody_the_issue(
     results.record(
         f"Hosts: {fault}", "postgresql", messages=readers, duplicates=duplicates, bound=UNRECORDED
     )
+
+
+@pytest.mark.long
+def test_a_full_disk_of_the_databases_host_stops_every_worker_until_there_is_room(
+    make_town: MakeTown,
+) -> None:
+    """PostgreSQL ends where it cannot write its log any more; its host starts it again."""
+    readers, few = 3 * FEW, 20
+    town = make_town(readers, disk=DISK, pause=0.04)
+    house, server = town.house, town.server
+    house.settings["DIGEST_SENDER__UNRECORDED"] = str(few)
+    workers = [town.worker()[1] for _ in range(3)]
+    house.run(*SEND)
+    house.relay.until_taken(readers // 6)
+    filler = fill(server.folder)
+    with suppress(psycopg.Error):
+        server.execute("SELECT pg_switch_wal()")
+    with pytest.raises(psycopg.Error):
+        house.query("UPDATE issues SET title = title || '!'")
+    full = house.relay.taken_so_far
+    began = until_quiet(house)
+    time.sleep(3)
+    assert until_quiet(house) == began, "it began a message whose outcome it could not record"
+    assert house.relay.taken_so_far - full <= 3 * few
+    assert house.relay.taken_so_far < readers
+    assert not any(worker.ended for worker in workers)
+    filler.unlink()
+    server.bring_back()
+    house.until_states(lambda states: states == {"accepted": readers})
+    assert not any(worker.ended for worker in workers), "they go on by themselves"
+    duplicates = judge(house).duplicates
+    assert duplicates <= 3 * few
+    results.record(
+        "Hosts: disk of the database full, three workers",
+        "postgresql",
+        messages=readers,
+        duplicates=duplicates,
+        bound=3 * few,
+    )
+
+
+def until_quiet(house: House) -> int:
+    """How many MAIL and DATA the relay has seen once no more come for a second."""
+    seen = -1
+    while (now := sum(one["event"] in ("mail", "data") for one in house.relay.events())) != seen:
+        seen = now
+        time.sleep(1)
+    return seen
 
 
 @pytest.mark.long

@@ -6,17 +6,15 @@ come again and never told what is not true, and all of it is over by itself.
 
 from __future__ import annotations
 
-import errno
-import io
-import os
 import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.fakes.disk import fill, small_disk
 from tests.fakes.relay_plan import Plan
 from tests.scenarios import results, tracing
 from tests.scenarios.conftest import MakeHouse, MakeOwnHouse
@@ -32,35 +30,16 @@ ON_SQLITE_ONLY = pytest.mark.parametrize("dialect", ["sqlite"])
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of a few megabytes."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK}", "small", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("a disk to be filled needs the right to mount one")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(folder: Path) -> Path:
-    """Leave not a byte free; the file that takes the room."""
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file:
-        for size in (1 << 16, 1):
-            while _written(file, b"x" * size):
-                pass
-    return filler
-
-
-def _written(file: io.RawIOBase, data: bytes) -> bool:
-    try:
-        file.write(data)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        return False
-    return True
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(small_disk(folder, DISK))
+        except OSError as error:
+            pytest.skip(str(error))
+        yield folder
 
 
 def begin(house: House) -> Service:
@@ -101,14 +80,14 @@ def ends_well(service: Service) -> int:
 
 @ON_SQLITE_ONLY
 def test_a_full_disk_stops_the_sending_and_nobody_who_leaves_is_told_a_lie(
-    make_house: MakeHouse, dialect: str, small_disk: Path
+    make_house: MakeHouse, dialect: str, disk: Path
 ) -> None:
     house = make_house(READERS, SLOW, connections=CONNECTIONS)
-    path = small_disk / "digest.db"
+    path = disk / "digest.db"
     shutil.copyfile(house.database_url.removeprefix("sqlite:///"), path)
     house.database_url = f"sqlite:///{path}"
     service = begin(house)
-    before, filler = house.relay.taken_so_far, fill(small_disk)
+    before, filler = house.relay.taken_so_far, fill(disk)
     holds_out(service, before=before)
     filler.unlink()
     copies = ends_well(service)
