@@ -52,6 +52,7 @@ class ClaimQueue:
         self._wanted = asyncio.Event()
         self._changed = asyncio.Event()
         self._closing = asyncio.Event()
+        self._woken = asyncio.Event()
         self._connections = 0  # that should be open for issues
         self._low = 0  # so many claims left and the feeder wants to know
         self.ready = 0  # connections for issues that are open
@@ -110,7 +111,7 @@ class ClaimQueue:
         left = [*self._notices, *self._issues]
         self._notices.clear()
         self._issues.clear()
-        for event in (self._closing, self._arrived, self._wanted, self._changed):
+        for event in (self._closing, self._woken, self._arrived, self._wanted, self._changed):
             event.set()
         return left
 
@@ -152,6 +153,17 @@ class ClaimQueue:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._closing.wait()
+
+    def wake(self) -> None:
+        """Whoever waits for something to come may look now."""
+        self._woken.set()
+
+    async def idle(self, seconds: float) -> None:
+        """Sleep until ``wake``, which may have been before, but not beyond the end."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        self._woken.clear()
 
     @property
     def notices(self) -> int:

@@ -35,7 +35,7 @@ CLAIM_MOST = 1_000  # rows; a claim has a fixed cost, and more than that only wa
 _PACED_SECONDS = 1.0  # of a configured rate: more would grow stale in the queue
 _LOOK_AGAIN = 0.1  # seconds between two looks at a database that has nothing for us
 _REFRESH = 0.25  # seconds after which a look is too old to claim by
-_LONGEST_NAP = 1.0  # seconds: notices may come at any time
+_LONGEST_NAP = 1.0  # seconds: something may come at any time, and nobody say so
 _PAUSED = 0.5  # seconds of a relay's pause from which on nothing is claimed for it
 _UPKEEP = timedelta(minutes=1)
 _NOTICES_AHEAD = 5  # messages of a quota reserved at a time for what goes before issues
@@ -333,7 +333,7 @@ class Feeder:
             nap = min(nap, 0.0 if moved else nap, seconds if seconds is not None else nap)
         if not waiting:
             return True
-        await self.queue.nap(max(nap, _LOOK_AGAIN / 5))
+        await self.queue.idle(max(nap, _LOOK_AGAIN / 5))
         return False
 
     async def _next(self, issue: IssueProgress) -> tuple[bool, float | None]:

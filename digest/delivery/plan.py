@@ -38,6 +38,7 @@ from digest.store.relays import ensure_relay
 from digest.store.rollup import rolled_up_count
 from digest.store.session import Database, Session
 from digest.store.usage import usage
+from digest.store.wakeups import announce
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,7 @@ async def begin_issue(
             if readers_of is None:
                 await overtake(session, issue.id)
             await note(session)
+            await announce(session)
             return Started(issue_id, IssueState.SENDING, planned, fresh=True)
         issue = await issue_by_id(session, issue_id)  # as it is by now
         _refuse_unready(issue)

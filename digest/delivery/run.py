@@ -37,6 +37,7 @@ from digest.store.poison import note_deaths
 from digest.store.progress import finish_sending, issues_on_their_way
 from digest.store.reports import issue_totals
 from digest.store.session import Database, Session
+from digest.store.wakeups import listen
 from digest.store.workers import BEAT, Lease
 
 log = structlog.get_logger(__name__)
@@ -172,7 +173,9 @@ class SendingRun:
         recording = asyncio.create_task(self._recorder.run())
         await self._sharing.begin()
         beside = (self._beat(), self._look_around(), self._sharing.go_on())
-        tasks = (*beside, self._tend(), self._obey(stop))
+        tasks = [*beside, self._tend(), self._obey(stop)]
+        if self._errand.forever:
+            tasks.append(listen(self._db, self._queue.wake))
         helpers = [asyncio.create_task(task) for task in tasks]
         self._connections.start(self._fail)
         try:

@@ -20,6 +20,7 @@ from digest.store.handover import Outcome
 from digest.store.old_notices import was_forgotten
 from digest.store.schema import notices
 from digest.store.session import Session
+from digest.store.wakeups import announce
 
 SIGN_UP_LANE, OPERATOR_LANE = 0, 1
 
@@ -93,6 +94,8 @@ async def write_notice(session: Session, notice: Notice, now: datetime) -> int |
     if notice_id is not None and await was_forgotten(session, notice.dedupe_key, notice.address):
         await session.execute(delete(notices).where(notices.c.id == notice_id))
         return None
+    if notice_id is not None:
+        await announce(session)
     return notice_id
 
 
