@@ -14,8 +14,10 @@ from digest.access.codes import step_of
 from digest.access.passwords import check_new, hash_password, is_password
 from digest.errors import AddressError, ConflictError, InputError, NotFoundError, RefusedError
 from digest.mail.address import clean_name, parse_address
+from digest.rules.admission import Way
 from digest.rules.rights import Role
 from digest.store.session import Database, Session
+from digest.store.user_identities import allow_identity, forbid_identity, unbind_identity
 from digest.store.user_sessions import end_sessions
 from digest.store.users import (
     Link,
@@ -47,6 +49,19 @@ async def add_user(
 
     Raises InputError for what is no address, ConflictError where they are here already.
     """
+    user_id = await _added(session, address, role=role, name=name, now=now)
+    return await _new_link(session, user_id, now, LINK_LASTS)
+
+
+async def expect_user(
+    session: Session, address: str, *, role: Role, name: str = "", now: datetime
+) -> None:
+    """Add somebody who comes in by the provider of identities; raises as ``add_user``."""
+    user_id = await _added(session, address, role=role, name=name, now=now)
+    await allow_identity(session, user_id, Way.ADDED, now)
+
+
+async def _added(session: Session, address: str, *, role: Role, name: str, now: datetime) -> int:
     clean = _address(address)
     user_id = await write_user(session, clean, name=clean_name(name), role=role, now=now)
     if user_id is None:
@@ -54,14 +69,29 @@ async def add_user(
             f"{clean} is here already.", where="address", fix="Another link: digest user reset."
         )
     await delete_links(session, None)  # nobody else becomes the first one
-    return await _new_link(session, user_id, now, LINK_LASTS)
+    return user_id
 
 
 async def reset_user(session: Session, user: User, now: datetime) -> str:
-    """Take the password and the codes away and sign out everywhere; the secret of a new link."""
+    """Take the password and the codes away and sign out everywhere; the secret of a new link.
+
+    Where a provider of identities lets them in, it is as before they first came.
+    """
     await change_user(session, user.id, password_hash=None, code_secret=None, code_step=None)
+    await unbind_identity(session, user.id)
     await end_sessions(session, user.id)
     return await _new_link(session, user.id, now, LINK_LASTS)
+
+
+async def set_identity(session: Session, user: User, *, may: bool, now: datetime) -> None:
+    """Let somebody come in by the provider of identities (whoever proves their address next), or
+    not any more; they are signed out everywhere.
+    """
+    if may:
+        await allow_identity(session, user.id, Way.ADDED, now)
+    else:
+        await forbid_identity(session, user.id)
+    await end_sessions(session, user.id)
 
 
 async def set_role(session: Session, user: User, role: Role) -> None:
@@ -116,9 +146,15 @@ async def link_of(session: Session, secret: str, now: datetime) -> tuple[Link, U
 
 
 async def follow_link(
-    db: Database, secret: str, *, password: str, address: str = "", name: str = "", now: datetime
+    db: Database,
+    secret: str,
+    *,
+    password: str | None,
+    address: str = "",
+    name: str = "",
+    now: datetime,
 ) -> User:
-    """Set a password by a link, once; signed out everywhere else.
+    """Set a password by a link, once; signed out everywhere else. None: passwords let nobody in.
 
     ``address`` and ``name`` are for the first user. Raises NotFoundError for a link that opens
     nothing any more, InputError for a password that is too easily guessed.
@@ -129,13 +165,17 @@ async def follow_link(
         raise NotFoundError
     link, user = found
     wanted = user.address if user else _address(address)
-    check_new(password, address=wanted)
-    hashed = await hash_password(password)
+    hashed = None
+    if password is not None:
+        check_new(password, address=wanted)
+        hashed = await hash_password(password)
     async with db.begin() as session:
         if not await use_link(session, link.id):
             raise NotFoundError
         user_id = user.id if user else await _first(session, wanted, name, now)
         await change_user(session, user_id, password_hash=hashed)
+        if user is None and password is None:
+            await allow_identity(session, user_id, Way.ADDED, now)
         await end_sessions(session, user_id)
         changed = await user_by_id(session, user_id)
     assert changed is not None  # in the same transaction

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from digest.access.users import add_user, first_link, get_user, remove_user, reset_user, set_role
+from cyclopts import Parameter
+
+from digest.access.issuer_settings import issuer_of
+from digest.access.users import (
+    add_user,
+    expect_user,
+    first_link,
+    get_user,
+    remove_user,
+    reset_user,
+    set_identity,
+    set_role,
+)
 from digest.cli import output
 from digest.cli.connection import connected
 from digest.cli.issue_publish import who_calls
 from digest.cli.options import Json, group
-from digest.errors import NotFoundError
+from digest.errors import InputError, NotFoundError, SettingsError
 from digest.rules.rights import Role
 from digest.settings import Settings
 from digest.store.audit import write_down
+from digest.store.user_identities import Identity, list_identities
 from digest.store.user_sessions import end_session, end_sessions, list_sessions
 from digest.store.users import list_users
 
@@ -25,7 +38,9 @@ _SEEN = ("id", "address", "browser", "created_at", "seen_at")
 
 
 @app.command
-async def add(address: str, /, *, role: Role, name: str = "", as_json: Json = False) -> int:
+async def add(
+    address: str, /, *, role: Role, name: str = "", oidc: bool = False, as_json: Json = False
+) -> int:
     """Let somebody work at the desk. Prints a link with which they set their password, once.
 
     Parameters
@@ -37,11 +52,25 @@ async def add(address: str, /, *, role: Role, name: str = "", as_json: Json = Fa
         approvals), viewer (looks).
     name
         Their name.
+    oidc
+        They sign in by the provider of DIGEST_OIDC__ISSUER, which has to say that this address is
+        theirs; no link is made. So does everybody where passwords let nobody in.
     """
     async with connected() as found, found.db.begin() as session:
-        now = found.clock.now()
-        secret = await add_user(session, address, role=role, name=name, now=now)
+        now, given = found.clock.now(), found.settings.oidc
+        oidc = oidc or (bool(given.issuer) and not given.passwords)
+        if oidc:
+            label = _label(found.settings)
+            await expect_user(session, address, role=role, name=name, now=now)
+        else:
+            secret = await add_user(session, address, role=role, name=name, now=now)
         await write_down(session, _me(), "add user", subject=address, now=now)
+    if oidc:
+        page = f"{found.settings.public_url}/desk"
+        text = f"{address} signs in with {label} at {page}"
+        data = {"address": address, "role": role, "link": None, "page": page}
+        output.result(data, as_json=as_json, text=text)
+        return 0
     link = welcome_url(found.settings, secret)
     data = {"address": address, "role": role, "link": link}
     output.result(data, as_json=as_json, text=link)
@@ -69,8 +98,15 @@ async def reset(address: str, /, *, as_json: Json = False) -> int:
 
 
 @app.command(name="set")
-async def change(address: str, /, *, role: Role, as_json: Json = False) -> int:
-    """Give somebody another role; they sign in again.
+async def change(
+    address: str,
+    /,
+    *,
+    role: Role | None = None,
+    oidc: Annotated[bool | None, Parameter(negative="--no-oidc")] = None,
+    as_json: Json = False,
+) -> int:
+    """Give somebody another role, or another way in; they sign in again.
 
     Parameters
     ----------
@@ -78,14 +114,40 @@ async def change(address: str, /, *, role: Role, as_json: Json = False) -> int:
         Whose.
     role
         owner, operator, editor or viewer.
+    oidc
+        Whether they sign in by the provider of DIGEST_OIDC__ISSUER: whoever it says has this
+        address, from the next sign-in on.
     """
+    if role is None and oidc is None:
+        raise InputError("Nothing is to be changed.", fix="Give --role, --oidc or --no-oidc.")
     async with connected() as found, found.db.begin() as session:
-        await set_role(session, await get_user(session, address), role)
-        now = found.clock.now()
-        await write_down(session, _me(), "set role", subject=address, result=role, now=now)
-    text = f"{address} is {role} now."
-    output.result({"address": address, "role": role}, as_json=as_json, text=text)
+        user, now = await get_user(session, address), found.clock.now()
+        if role is not None:
+            await set_role(session, user, role)
+            await write_down(session, _me(), "set role", subject=address, result=role, now=now)
+        if oidc is not None:
+            label = _label(found.settings) if oidc else ""
+            await set_identity(session, user, may=oidc, now=now)
+            said = f"by {label}" if oidc else "by no provider"
+            await write_down(session, _me(), "set sign-in", subject=address, result=said, now=now)
+    lines = [f"{address} is {role} now."] if role is not None else []
+    if oidc is not None:
+        lines.append(f"{address} signs in {said}.")
+    data = {"address": address, "role": role or user.role, "oidc": oidc}
+    output.result(data, as_json=as_json, text="\n".join(lines))
     return 0
+
+
+def _label(settings: Settings) -> str:
+    """What people call the provider; SettingsError where there is none."""
+    issuer = issuer_of(settings)
+    if issuer is None:
+        raise SettingsError(
+            "No provider of sign-ins is set.",
+            where="DIGEST_OIDC__ISSUER",
+            fix="See docs/how-to/sign-in-with-a-provider.md.",
+        )
+    return issuer.client.label
 
 
 @app.command
@@ -109,6 +171,7 @@ async def remove(address: str, /, *, as_json: Json = False) -> int:
 async def list_all(*, as_json: Json = False) -> int:
     """List who may sign in."""
     async with connected() as found, found.db.read() as session:
+        identities = await list_identities(session)
         rows: list[output.Row] = [
             {
                 "address": one.address,
@@ -116,11 +179,12 @@ async def list_all(*, as_json: Json = False) -> int:
                 "role": one.role,
                 "password": one.password_hash is not None,
                 "codes": one.code_secret is not None,
+                "oidc": _in_words(identities.get(one.id)),
                 "created_at": one.created_at,
             }
             for one in await list_users(session)
         ]
-    columns = ("address", "name", "role", "password", "codes")
+    columns = ("address", "name", "role", "password", "codes", "oidc")
     output.rows(rows, as_json=as_json, columns=columns, empty="Nobody can sign in yet.")
     return 0
 
@@ -170,6 +234,13 @@ async def sessions(
     ]
     output.rows(rows, as_json=as_json, columns=_SEEN, empty="Nobody is signed in.")
     return 0
+
+
+def _in_words(identity: Identity | None) -> str | None:
+    """How somebody comes in by a provider: expected until they have; then added or granted."""
+    if identity is None:
+        return None
+    return identity.way.value if identity.subject is not None else "expected"
 
 
 def welcome_url(settings: Settings, secret: str) -> str:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from digest.delivery.machine import (
     examine_backups,
     examine_inbound,
+    examine_issuer,
     examine_keys,
     examine_room,
 )
@@ -212,6 +213,7 @@ async def examine_machine(
     paths = [state_dir, *([database_file] if database_file else [])]
     checks = [*examine_room(paths), examine_backups(state_dir, now=now)]
     checks.append(await examine_inbound(patient.settings, patient.relays))
+    checks += await examine_issuer(patient.settings, now=now)
     if database_file is None:
         checks.append(clock_row("database", abs(offset)))
     return forgiven(checks, patient.settings.doctor.ignored)

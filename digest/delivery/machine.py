@@ -11,8 +11,10 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from digest.access.issuer import WELL_KNOWN
+from digest.access.issuer_settings import issuer_of
 from digest.delivery.dkim_keys import KeyFolder, KeyState
-from digest.errors import DigestError
+from digest.errors import DigestError, FetchError, SettingsError
 from digest.net.dns import split_server
 from digest.rules.doctor.checkup import Check, Light, Record
 from digest.rules.doctor.signature import KeyUse, OwnKey
@@ -148,3 +150,20 @@ def _marked(mark: Path) -> str:
         return str(json.loads(mark.read_bytes())["file"]) if mark.name == BACKUP_MARK else ""
     except (OSError, ValueError, KeyError, TypeError):
         return ""
+
+
+async def examine_issuer(settings: Settings, *, now: datetime) -> list[Check]:
+    """Whether the provider of sign-ins is what the settings say; no row where there is none."""
+    about = settings.oidc.issuer
+    try:
+        issuer = issuer_of(settings)
+        if issuer is None:
+            return []
+        await issuer.metadata(now)
+    except SettingsError as error:
+        return [Check("oidc", error.where, Light.RED, error.message, error.fix)]
+    except FetchError as error:
+        fix = f"Open {about.rstrip('/')}{WELL_KNOWN} from this machine; see DIGEST_OIDC__ALLOW."
+        return [Check("oidc", about, Light.RED, f"nobody can sign in by it: {error.message}", fix)]
+    found = f"it answers; register {issuer.client.redirect_uri} there"
+    return [Check("oidc", about, Light.GREEN, found)]

@@ -127,10 +127,23 @@ class Fetcher:
         A redirect is an answer like any other: nothing is handed on to where it leads. FetchError
         as ``fetch``.
         """
-        request = self._request("POST", url, headers, httpx2.Cookies(), body)
+        return (await self.ask("POST", url, body=body, headers=headers)).status
+
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        max_bytes: int = 0,
+    ) -> Fetched:
+        """What ``url`` itself answers: as ``fetch``, but a redirect is an answer like any other."""
+        request = self._request(method, url, headers or {}, httpx2.Cookies(), body)
         async with self._in_turn(request.url.host):
-            status, _, _ = await self._ask(request, httpx2.Cookies(), 0)
-        return status
+            began = time.monotonic()
+            status, given, answered = await self._ask(request, httpx2.Cookies(), max_bytes)
+        return Fetched(url, status, given, answered, (), time.monotonic() - began)
 
     def _request(
         self,

@@ -21,6 +21,7 @@ from digest.settings.groups import (
     FetchSettings,
     HookSettings,
     InboundSettings,
+    OidcSettings,
     SenderSettings,
     SignupSettings,
     WebhookSettings,
@@ -115,6 +116,7 @@ class Settings(BaseSettings):
     dns: DnsSettings = DnsSettings()
     doctor: DoctorSettings = DoctorSettings()
     backup: BackupSettings = BackupSettings()
+    oidc: OidcSettings = OidcSettings()
 
     @property
     def dkim_folder(self) -> Path:

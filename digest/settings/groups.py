@@ -7,7 +7,12 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
-from digest.settings.values import absent_if_empty, read_nameserver, read_networks
+from digest.settings.values import (
+    absent_if_empty,
+    read_issuer,
+    read_nameserver,
+    read_networks,
+)
 
 
 class SenderSettings(BaseModel):
@@ -164,3 +169,43 @@ class BackupSettings(BaseModel):
     passphrase_file: Annotated[Path | None, BeforeValidator(absent_if_empty)] = None
     """A file with a passphrase on its first line instead, readable by this user only. With neither,
     the passphrase is asked for."""
+
+
+class OidcSettings(BaseModel):
+    """Signing in at the desk by a provider of identities (OpenID Connect)."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, extra="forbid")
+
+    issuer: Annotated[str, AfterValidator(read_issuer)] = ""
+    """The provider, exactly as it names itself: `https://accounts.google.com`. Its configuration is
+    read from there (`/.well-known/openid-configuration`). Empty: people sign in by password only.
+    Needs the extra `oidc`; see docs/how-to/sign-in-with-a-provider.md."""
+    client_id: str = ""
+    """The name it has given this installation."""
+    client_secret: SecretStr = SecretStr("")
+    """The secret it has given this installation."""
+    client_secret_file: Annotated[Path | None, BeforeValidator(absent_if_empty)] = None
+    """A file with that secret on its first line, instead of the setting."""
+    label: str = ""
+    """What people call the provider: the button says *Sign in with …*. Empty: its host."""
+    scopes: str = "openid email profile"
+    """What it is asked to tell of a person, separated by spaces."""
+    verified_claim: str = "email_verified"
+    """The claim that says that an address was proved to be theirs. Entra ID: `xms_edov`."""
+    domains: str = ""
+    """Domains, separated by spaces: whoever proves an address there comes in, as `role`, without
+    having been added. Beside `role_claim`: nobody else does, whatever the claim says."""
+    role: Literal["owner", "operator", "editor", "viewer"] = "viewer"
+    """What somebody who comes in by `domains` may do at first."""
+    role_claim: str = ""
+    """The claim that names groups or roles, such as `groups` or `realm_access.roles`: whoever has
+    one that `roles` names comes in without having been added, and has that role, at each sign-in.
+    """
+    roles: str = ""
+    """What the groups of `role_claim` are here: `news-chiefs=owner news-desk=editor`. Of
+    several the first counts, in the order owner, operator, editor, viewer."""
+    passwords: bool = True
+    """Whether passwords let people in, too. The links of `digest user reset` always do, once."""
+    allow: Annotated[str, AfterValidator(read_networks)] = ""
+    """Networks beside the internet where the provider may be, separated by spaces, such as
+    `10.1.0.0/16`."""

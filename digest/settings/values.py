@@ -89,6 +89,20 @@ def read_told_url(url: SecretStr) -> SecretStr:
     return url
 
 
+def read_issuer(url: str) -> str:
+    """The issuer of ID tokens, compared letter by letter (OpenID Connect Core §2); empty: none."""
+    if not url:
+        return url
+    parts = _parts(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not _PLAIN_URL.fullmatch(url):
+        raise ValueError("must be like https://accounts.example.org")
+    if parts.query or parts.fragment or parts.username:
+        raise ValueError("must be a bare address, without query, fragment or user")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError("must start with https:// (http:// is for loopback addresses only)")
+    return url
+
+
 def read_nameserver(text: str) -> str:
     """A name server's address, with or without a port; empty: those of this machine."""
     host, _, port = text.rpartition(":")

@@ -27,7 +27,13 @@ from digest.store.tables.newsletters import (
     schedulers,
     send_slots,
 )
-from digest.store.tables.people import audit, user_links, user_sessions, users
+from digest.store.tables.people import (
+    audit,
+    user_identities,
+    user_links,
+    user_sessions,
+    users,
+)
 from digest.store.tables.programs import api_keys, webhook_deliveries, webhooks
 from digest.store.tables.readers import (
     consent_batches,
@@ -89,6 +95,7 @@ __all__ = [
     "subscription_tags",
     "subscriptions",
     "suppressions",
+    "user_identities",
     "user_links",
     "user_sessions",
     "users",

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import delete, func, insert, select, update
 
 from digest.rules.rights import Role
-from digest.store.schema import user_links, user_sessions, users
+from digest.store.schema import user_identities, user_links, user_sessions, users
 from digest.store.session import Session
 from digest.store.types import insert as upsert
 
@@ -84,8 +84,8 @@ async def take_code_step(session: Session, user_id: int, step: int) -> bool:
 
 
 async def delete_user(session: Session, user_id: int) -> None:
-    """Remove a user with their sessions and links."""
-    for table in (user_sessions, user_links):
+    """Remove a user with their sessions, links and identity."""
+    for table in (user_sessions, user_links, user_identities):
         await session.execute(delete(table).where(table.c.user_id == user_id))
     await session.execute(delete(users).where(users.c.id == user_id))
 

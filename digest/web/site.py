@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
+from digest.access.issuer import Issuer
+from digest.access.issuer_settings import issuer_of
 from digest.audience.clicks import ClickDesk
 from digest.audience.feedback import FeedbackDesk
 from digest.audience.leave import LeaveDesk, Leavers
@@ -92,6 +94,7 @@ class Site:
     measured: Kept = field(default_factory=for_metrics, compare=False)
     counted: Kept = field(default_factory=for_pages, compare=False)
     asker: Asker = field(default_factory=Asker)
+    issuer: Issuer | None = field(default=None, repr=False, compare=False)  # who else signs in
     recent: RecentPages = field(default_factory=RecentPages, compare=False)
     tour: Tour | None = field(default=None, compare=False)
     desk: SignupDesk = field(init=False, repr=False, compare=False)
@@ -126,6 +129,7 @@ class Site:
             metrics_token=settings.metrics_token.get_secret_value(),
             tally=runtime.tally,
             asker=Asker.of(settings),
+            issuer=issuer_of(settings),
             proxies=networks(settings.trusted_proxies),
             api_per_minute=settings.api.per_minute,
             recent=RecentPages(KEEP_SECONDS),
@@ -135,6 +139,11 @@ class Site:
         """Have everything done that was put off, and wait for it."""
         await self.desk.settled()
         await self.clicks.settled()
+
+    @property
+    def passwords(self) -> bool:
+        """Whether people sign in by password."""
+        return self.issuer is None or self.issuer.client.passwords
 
     @property
     def prefix(self) -> str:

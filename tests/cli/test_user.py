@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.cli.shell import Shell
 
 ANNE, BART = "anne@example.org", "bart@example.org"
@@ -36,3 +38,29 @@ def test_what_makes_no_sense_is_refused(on_sqlite: Shell) -> None:
     assert on_sqlite("user", "sessions", "--end-all").code == 2
     assert on_sqlite("user", "sessions", "--end", "7").code == 2
     assert on_sqlite("user", "sessions", "--json").rows == []
+
+
+def test_somebody_is_let_in_by_a_provider_and_not_any_more(
+    on_sqlite: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = on_sqlite("user", "add", ANNE, "--role", "owner", "--oidc")
+    assert (refused.code, "DIGEST_OIDC__ISSUER" in refused.err) == (2, True)
+    monkeypatch.setenv("DIGEST_OIDC__ISSUER", "https://id.example.org")
+    assert "CLIENT_ID" in on_sqlite("user", "add", ANNE, "--role", "owner", "--oidc").err
+    monkeypatch.setenv("DIGEST_OIDC__CLIENT_ID", "digest")
+    monkeypatch.setenv("DIGEST_OIDC__CLIENT_SECRET", "a secret")
+    said = on_sqlite("user", "add", ANNE, "--role", "owner", "--oidc")
+    assert "signs in with id.example.org" in said.out
+    assert on_sqlite("user", "add", BART, "--role", "editor", "--json").json["link"]
+    ways = [row["oidc"] for row in on_sqlite("user", "list", "--json").rows]
+    assert ways == ["expected", None]
+    assert on_sqlite("user", "set", BART, "--oidc").code == 0
+    assert on_sqlite("user", "set", ANNE, "--no-oidc", "--json").json["oidc"] is False
+    ways = [row["oidc"] for row in on_sqlite("user", "list", "--json").rows]
+    assert ways == [None, "expected"]
+    assert on_sqlite("user", "set", ANNE).code == 2
+    monkeypatch.setenv("DIGEST_OIDC__PASSWORDS", "false")
+    cris = "cris@example.org"
+    assert on_sqlite("user", "add", cris, "--role", "viewer", "--json").json["link"] is None
+    monkeypatch.setenv("DIGEST_OIDC__ROLES", "desk=king")
+    assert "DIGEST_OIDC__ROLES" in on_sqlite("user", "set", cris, "--oidc").err

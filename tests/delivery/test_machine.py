@@ -9,11 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from digest.delivery.machine import examine_backups, examine_inbound, examine_room
+from digest.delivery.machine import (
+    examine_backups,
+    examine_inbound,
+    examine_issuer,
+    examine_room,
+)
 from digest.errors import SettingsError
 from digest.rules.doctor.checkup import CODES, Check, Light, forgiven
 from digest.rules.relay import parse_relays
 from digest.settings import load_settings
+from digest.settings.groups import OidcSettings
+from tests.fakes.issuer import an_issuer
 
 
 def test_the_age_of_the_newest_copy_is_told(tmp_path: Path) -> None:
@@ -78,3 +85,34 @@ def test_only_codes_there_are_may_be_ignored() -> None:
     assert not any(one.blocks for one in forgiven(red, CODES))
     with pytest.raises(SettingsError, match="sfp"):
         forgiven(red, ["sfp"])
+
+
+async def test_the_provider_of_sign_ins_is_asked_whether_it_is_the_one_we_know(
+    tmp_path: Path,
+) -> None:
+    now = datetime.now(UTC)
+    settings = load_settings(env_file=None)
+    assert await examine_issuer(settings, now=now) == []
+    (tmp_path / "secret").write_text("the secret\n")
+    async with an_issuer() as issuer:
+        given = OidcSettings(
+            issuer=issuer.url,
+            client_id="digest",
+            client_secret_file=tmp_path / "secret",
+            allow="127.0.0.0/8",
+        )
+
+        async def look(**other: object) -> Check:
+            oidc = given.model_copy(update=other)
+            [row] = await examine_issuer(settings.model_copy(update={"oidc": oidc}), now=now)
+            return row
+
+        fine = await look()
+        assert (fine.code, fine.light) == ("oidc", Light.GREEN)
+        assert "/desk/sign-in/oidc/back" in fine.found
+        inside = await look(allow="")
+        assert (inside.light, "this machine" in inside.found) == (Light.RED, True)
+        assert (await look(client_id="")).about == "DIGEST_OIDC__CLIENT_ID"
+        assert (await look(client_secret_file=tmp_path / "none")).light is Light.RED
+        assert (await look(issuer=issuer.url + "/")).light is Light.RED  # letter by letter
+        assert (await look(role_claim="groups")).about == "DIGEST_OIDC__ROLES"

@@ -12,7 +12,9 @@ Answer = bytes | Callable[["Asked"], bytes | Awaitable[bytes]]
 
 
 class Asked:
-    """One request: ``method``, ``path``, and its fields by their names in lower case."""
+    """One request: ``method``, ``path``, its fields by their names in lower case, its body."""
+
+    body = b""
 
     def __init__(self, head: bytes) -> None:
         first, *lines = head.decode("latin-1").split("\r\n")
@@ -64,6 +66,7 @@ class Pages:
         self.most = max(self.most, self.open)
         try:
             asked = Asked((await reader.readuntil(b"\r\n\r\n"))[:-4])
+            asked.body = await reader.readexactly(int(asked.fields.get("content-length", "0")))
             self.asked.append(asked)
             found = self.answers.get(asked.path, answer(404))
             made = found(asked) if callable(found) else found

@@ -32,6 +32,7 @@ PLANTED = {
         "DIGEST_METRICS_TOKEN",
         "DIGEST_HOOKS__POSTMARK",
         "DIGEST_HOOKS__GENERIC",
+        "DIGEST_OIDC__CLIENT_SECRET",
     )
 }
 PASSWORD = f"planted{secrets.token_hex(16)}"
@@ -60,6 +61,7 @@ def guarded(house: House, authority: Authority) -> House:
     """The house with every secret there is, and a relay that wants a password."""
     url = house.relay.url(tls="required", connections=2)
     house.settings |= PLANTED
+    house.settings |= {"DIGEST_OIDC__ISSUER": "http://127.0.0.1:9", "DIGEST_OIDC__CLIENT_ID": "x"}
     house.settings["DIGEST_RELAY_URL"] = url.replace("smtp://", f"smtp://anne:{PASSWORD}@")
     house.settings["SSL_CERT_FILE"] = str(authority.trusted)
     house.settings["DIGEST_LOG_LEVEL"] = "debug"

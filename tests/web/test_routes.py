@@ -55,6 +55,7 @@ PUBLIC = {
     "/api/v1/openapi.json": SEEN,
     "/admin": SEEN,  # leads to the desk
     "/desk/sign-in": f"{SEEN} POST",
+    **dict.fromkeys(("/desk/sign-in/oidc", "/desk/sign-in/oidc/back"), SEEN),
 }
 # Where a signed token in the path is the authority, and of which purpose it has to be.
 TOKEN = {
@@ -123,7 +124,8 @@ API = {
     "POST /suppressions/find": "suppressions:read",
 }
 # What leads to another page: the desk, and the issue that is on its way by now.
-ELSEWHERE = ("/admin", "/desk/n/{newsletter}/i/{issue}/write")
+OIDC = ("/desk/sign-in/oidc", "/desk/sign-in/oidc/back")  # to the sign-in, where none is set
+ELSEWHERE = ("/admin", "/desk/n/{newsletter}/i/{issue}/write", *OIDC)
 # What somebody who is signed in may do with which right; "": whoever they are.
 DESK = {
     "GET /desk": "look",
@@ -188,6 +190,7 @@ DESK = {
     "POST /desk/people": "people",
     "POST /desk/people/{user}/reset": "people",
     "POST /desk/people/{user}/role": "people",
+    "POST /desk/people/{user}/oidc": "people",
     "POST /desk/people/{user}/remove": "people",
     "GET /desk/log": "people",
 }
@@ -432,6 +435,7 @@ SAME = {
     "add user": "user add",
     "reset user": "user reset",
     "set role": "user set",
+    "set sign-in": "user set",
     "remove user": "user remove",
     "change password": "user reset",
     "change one-time codes": "user reset",

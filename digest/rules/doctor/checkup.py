@@ -48,6 +48,7 @@ CODES: dict[str, tuple[Area, str]] = {
     "relay-tls": (Area.RELAY, "TLS with a certificate that fits and lasts"),
     "relay-login": (Area.RELAY, "the relay takes user and password; nothing is sent"),
     "one-click": (Area.PAGES, "a POST as mailbox providers make it reaches us (RFC 8058)"),
+    "oidc": (Area.PAGES, "the provider of sign-ins answers (OpenID Connect Discovery)"),
     "clock": (Area.MACHINE, "this machine's clock agrees with the others'"),
     "database": (Area.MACHINE, "the database answers and its tables are up to date"),
     "dkim-key": (Area.MACHINE, "the private keys can be read, by us only"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, String, Table, Text
+from sqlalchemy import BigInteger, Column, Index, String, Table, Text, UniqueConstraint
 
+from digest.rules.admission import Way
 from digest.rules.rights import Role
 from digest.store.tables.columns import at, id_column, metadata, one_of, partial_index, reference
 from digest.store.types import EnumText
@@ -44,6 +45,21 @@ user_links = Table(
     at("created_at", null=False),
     at("expires_at", null=False),
     Index("ix_user_links_user_id", "user_id"),
+)
+
+# Who may sign in by a provider of identities; whom it means is known once they have.
+user_identities = Table(
+    "user_identities",
+    metadata,
+    id_column(),
+    reference("user_id", "users.id"),
+    Column("way", EnumText(Way), nullable=False),
+    Column("issuer", String(400)),
+    Column("subject", String(255)),
+    at("created_at", null=False),
+    UniqueConstraint("user_id"),
+    UniqueConstraint("issuer", "subject"),
+    one_of("way", Way),
 )
 
 # Only ever added to. Names stand as they were: whoever is removed is still in it.

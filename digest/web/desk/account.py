@@ -26,6 +26,7 @@ async def account(visit: Visit) -> Response:
         "sessions": opened,
         "this": visit.visitor.session_id,
         "shortest": SHORTEST,
+        "label": visit.site.issuer.client.label if visit.site.issuer else "",
         "secret": secret,
         "secret_shown": " ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
         "app": app_url(secret, address=visit.user.address),

@@ -5,11 +5,19 @@ from __future__ import annotations
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from digest.access.users import add_user, remove_user, reset_user, set_role
-from digest.errors import InputError
+from digest.access.users import (
+    add_user,
+    expect_user,
+    remove_user,
+    reset_user,
+    set_identity,
+    set_role,
+)
+from digest.errors import InputError, RefusedError
 from digest.rules.rights import Right, Role
 from digest.store.audit import list_deeds
 from digest.store.session import Session
+from digest.store.user_identities import list_identities
 from digest.store.user_sessions import list_sessions
 from digest.store.users import User, list_users, user_by_id
 from digest.web.desk.doors import Door
@@ -34,10 +42,14 @@ async def _people(visit: Visit, *, link: str = "", whose: str = "") -> Response:
     async with visit.site.db.read() as session:
         found = await list_users(session)
         opened = await list_sessions(session)
+        identities = await list_identities(session)
     signed_in = {one.user_id for one in opened}
     values = {
         "users": found,
         "signed_in": signed_in,
+        "identities": identities,
+        "label": visit.site.issuer.client.label if visit.site.issuer else "",
+        "passwords": visit.site.passwords,
         "roles": _MEANING,
         "link": link,
         "whose": whose,
@@ -46,16 +58,17 @@ async def _people(visit: Visit, *, link: str = "", whose: str = "") -> Response:
 
 
 async def add(visit: Visit) -> Response:
-    """Add somebody; the link is shown this once."""
-    address = visit.form.one("address")
+    """Add somebody; the link is shown this once. Who comes in by the provider needs none."""
+    address, site = visit.form.one("address"), visit.site
+    by_provider = site.issuer is not None and bool(visit.form.one("oidc") or not site.passwords)
+    role, name, now = _role(visit), visit.form.one("name"), site.clock.now()
     async with visit.begin() as session:
-        secret = await add_user(
-            session,
-            address,
-            role=_role(visit),
-            name=visit.form.one("name"),
-            now=visit.site.clock.now(),
-        )
+        if by_provider:
+            await expect_user(session, address, role=role, name=name, now=now)
+        else:
+            secret = await add_user(session, address, role=role, name=name, now=now)
+    if by_provider:
+        return visit.see(PEOPLE, done="expected")
     return await _people(visit, link=_link(visit, secret), whose=address)
 
 
@@ -72,6 +85,17 @@ async def role(visit: Visit) -> Response:
     async with visit.begin() as session:
         await set_role(session, await _user(session, visit), _role(visit))
     return visit.see(PEOPLE, done="role")
+
+
+async def provider(visit: Visit) -> Response:
+    """Let somebody sign in by the provider of identities, or not any more."""
+    may = visit.form.one("may") == "1"
+    if may and visit.site.issuer is None:
+        raise RefusedError("No provider of sign-ins is set.", where="DIGEST_OIDC__ISSUER")
+    async with visit.begin() as session:
+        user = await _user(session, visit)
+        await set_identity(session, user, may=may, now=visit.site.clock.now())
+    return visit.see(PEOPLE, done="provider" if may else "no-provider")
 
 
 async def remove(visit: Visit) -> Response:
@@ -115,6 +139,7 @@ DOORS = (
     Door("POST", PEOPLE, Right.PEOPLE, add, "add user"),
     Door("POST", f"{_ONE}/reset", Right.PEOPLE, reset, "reset user"),
     Door("POST", f"{_ONE}/role", Right.PEOPLE, role, "set role"),
+    Door("POST", f"{_ONE}/oidc", Right.PEOPLE, provider, "set sign-in"),
     Door("POST", f"{_ONE}/remove", Right.PEOPLE, remove, "remove user"),
     Door("GET", f"{HOME}/log", Right.PEOPLE, log),
 )

@@ -14,6 +14,7 @@ from digest.web.desk import (
     issues,
     moves,
     newsletter,
+    oidc,
     overview,
     people,
     readers,
@@ -50,4 +51,4 @@ async def elsewhere(request: Request) -> Response:
     return RedirectResponse(site_of(request).path(HOME), 303)
 
 
-ROUTES = (Route("/admin", elsewhere), *sign_in.ROUTES, *routes_of(DOORS))
+ROUTES = (Route("/admin", elsewhere), *sign_in.ROUTES, *oidc.ROUTES, *routes_of(DOORS))

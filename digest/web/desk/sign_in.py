@@ -21,6 +21,7 @@ from digest.access.sessions import begin_session, sign_out, visitor_of
 from digest.access.users import follow_link, known_user, link_of
 from digest.errors import InputError, NotFoundError
 from digest.store.audit import refused_since, write_down
+from digest.store.session import Session
 from digest.store.users import User, user_by_id
 from digest.web.client import Turnstile, client_net
 from digest.web.desk.visit import (
@@ -47,20 +48,19 @@ async def sign_in(request: Request) -> Response:
     """Show the form; a POST signs in."""
     site = site_of(request)
     if request.method != "POST":
-        return _form(site, to=_where(request.query_params.get("to", "")))
+        return sign_in_page(site, to=where_to(request.query_params.get("to", "")))
     form = await read_form(request)
     if not is_own(request):
         return plain_page(site, "not_ours.html", status=403)
+    if not site.passwords:
+        return sign_in_page(site, problem="off", status=403)
     if not await _may_try(request, site, form.one("address")):
-        wait = {"to": _where(form.one("to")), "address": "", "problem": "often"}
-        answer = plain_page(site, "sign_in.html", wait, status=429)
-        answer.headers["retry-after"] = _AGAIN_AFTER
-        return answer
+        return too_often(site, where_to(form.one("to")))
     return await _signed_in(request, site, form)
 
 
 async def _signed_in(request: Request, site: Site, form: Form) -> Response:
-    address, to = form.one("address"), _where(form.one("to"))
+    address, to = form.one("address"), where_to(form.one("to"))
     user = await known_user(
         site.db,
         address,
@@ -72,9 +72,9 @@ async def _signed_in(request: Request, site: Site, form: Form) -> Response:
         who, now = address.casefold(), site.clock.now()
         async with site.db.begin() as session:
             await write_down(session, who, "sign in", result="refused", now=now)
-        return _form(site, to=to, address=address, problem="wrong", status=403)
+        return sign_in_page(site, to=to, address=address, problem="wrong", status=403)
     answer = RedirectResponse(site.path(to), 303)
-    return answer if await _begin(request, site, user, answer) else _form(site, to=to)
+    return answer if await _begin(request, site, user, answer) else sign_in_page(site, to=to)
 
 
 async def _begin(request: Request, site: Site, user: User, answer: Response) -> bool:
@@ -82,34 +82,54 @@ async def _begin(request: Request, site: Site, user: User, answer: Response) -> 
     changed meanwhile.
     """
     now = site.clock.now()
-    browser = request.headers.get("user-agent", "")
     async with site.db.begin() as session:
         current = await user_by_id(session, user.id)
         if current is None or current.password_hash != user.password_hash:
             return False
-        before = await visitor_of(session, request.cookies.get(cookie_name(site), ""), now)
-        if before is not None:
-            await sign_out(session, before)
-        token = await begin_session(session, user, browser=browser, now=now)
+        token = await renewed(session, request, user)
         await write_down(session, user.address, "sign in", now=now)
     set_cookie(answer, site, token)
     return True
 
 
-def _form(
-    site: Site, *, to: str, address: str = "", problem: str = "", status: int = 200
+async def renewed(session: Session, request: Request, user: User) -> str:
+    """The token of a session of their own, instead of any that the browser had."""
+    site = site_of(request)
+    now, browser = site.clock.now(), request.headers.get("user-agent", "")
+    before = await visitor_of(session, request.cookies.get(cookie_name(site), ""), now)
+    if before is not None:
+        await sign_out(session, before)
+    return await begin_session(session, user, browser=browser, now=now)
+
+
+def sign_in_page(
+    site: Site, *, to: str = HOME, address: str = "", problem: str = "", status: int = 200
 ) -> Response:
-    values = {"to": to, "address": address, "problem": problem}
+    """The ways in, and why the last try was none: a word of the template."""
+    values = {
+        "to": to,
+        "address": address,
+        "problem": problem,
+        "label": site.issuer.client.label if site.issuer else "",
+        "passwords": site.passwords,
+    }
     return plain_page(site, "sign_in.html", values, status=status)
 
 
-def _where(asked: str) -> str:
+def too_often(site: Site, to: str) -> Response:
+    """That whoever asks has to wait."""
+    answer = sign_in_page(site, to=to, problem="often", status=429)
+    answer.headers["retry-after"] = _AGAIN_AFTER
+    return answer
+
+
+def where_to(asked: str) -> str:
     """Where to go once signed in: a page of the desk, and nowhere else."""
-    return asked if _TO.fullmatch(asked) and ".." not in asked else HOME
+    return asked if len(asked) < 300 and _TO.fullmatch(asked) and ".." not in asked else HOME
 
 
 async def _may_try(request: Request, site: Site, address: str) -> bool:
-    if not _from_here(request, site):
+    if not from_here(request, site):
         return False
     since = site.clock.now() - _COUNTED
     async with site.db.read() as session:
@@ -117,7 +137,7 @@ async def _may_try(request: Request, site: Site, address: str) -> bool:
     return refused < _MOST
 
 
-def _from_here(request: Request, site: Site) -> bool:
+def from_here(request: Request, site: Site) -> bool:
     """Whether the network has tries left."""
 
     def make() -> Turnstile:
@@ -138,15 +158,13 @@ async def welcome(request: Request) -> Response:
     if request.method != "POST":
         return _welcome(site, user)
     form = await read_form(request)
-    if not is_own(request) or not _from_here(request, site):
+    if not is_own(request) or not from_here(request, site):
         return plain_page(site, "not_ours.html", status=403)
     try:
-        if not _same(form.raw("password"), form.raw("again")):
-            raise InputError("The two are not the same.", where="password")
         user = await follow_link(
             site.db,
             secret,
-            password=form.raw("password"),
+            password=_chosen(form) if site.passwords else None,
             address=form.one("address"),
             name=form.one("name"),
             now=site.clock.now(),
@@ -160,9 +178,12 @@ async def welcome(request: Request) -> Response:
     return answer
 
 
-def _same(one: str, other: str) -> bool:
-    """Whether two texts that are secret are the same."""
-    return hmac.compare_digest(one.encode(), other.encode())
+def _chosen(form: Form) -> str:
+    """The password that was typed twice; InputError."""
+    password, again = form.raw("password"), form.raw("again")
+    if not hmac.compare_digest(password.encode(), again.encode()):
+        raise InputError("The two are not the same.", where="password")
+    return password
 
 
 def _welcome(
@@ -174,6 +195,7 @@ def _welcome(
         "name": form.one("name") if form else "",
         "problem": problem,
         "shortest": SHORTEST,
+        "passwords": site.passwords,
     }
     return plain_page(site, "welcome.html", values, status=422 if problem else 200)
 

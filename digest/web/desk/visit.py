@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -140,17 +141,19 @@ async def newsletters_of(site: Site) -> tuple[Newsletter, ...]:
         return tuple(await list_newsletters(session))
 
 
-def cookie_name(site: Site) -> str:
-    """Under which name a session's token lies in the browser."""
-    return "__Host-desk" if site.public_url.startswith("https://") else "desk"
+def cookie_name(site: Site, of: str = "") -> str:
+    """Under which name a session's token lies in the browser, or a secret ``of`` something else."""
+    return ("__Host-desk" if site.public_url.startswith("https://") else "desk") + of
 
 
-def set_cookie(response: Response, site: Site, token: str) -> None:
-    """Give the browser its token."""
+def set_cookie(
+    response: Response, site: Site, token: str, *, of: str = "", lasts: timedelta = LONGEST
+) -> None:
+    """Give the browser its token, or another secret ``of`` what it is on."""
     response.set_cookie(
-        cookie_name(site),
+        cookie_name(site, of),
         token,
-        max_age=int(LONGEST.total_seconds()),
+        max_age=int(lasts.total_seconds()),
         path="/",
         secure=site.public_url.startswith("https://"),
         httponly=True,
@@ -158,11 +161,11 @@ def set_cookie(response: Response, site: Site, token: str) -> None:
     )
 
 
-def drop_cookie(response: Response, site: Site) -> None:
+def drop_cookie(response: Response, site: Site, *, of: str = "") -> None:
     """Take it away."""
     secure = site.public_url.startswith("https://")
     response.delete_cookie(
-        cookie_name(site), path="/", secure=secure, httponly=True, samesite="lax"
+        cookie_name(site, of), path="/", secure=secure, httponly=True, samesite="lax"
     )
 
 

@@ -55,5 +55,8 @@ SAID: Final[Mapping[str, str]] = {
     "believed": "Believed: nothing is mailed to them any more.",
     "dropped": "Dropped: they are mailed as before.",
     "role": "The role is changed; they sign in again.",
+    "expected": "Added; they sign in with their account at the provider.",
+    "provider": "They sign in with the provider from now on: whoever it says has this address.",
+    "no-provider": "The provider lets them in no more, and they are signed out everywhere.",
     "removed": "Removed, and signed out everywhere.",
 }
