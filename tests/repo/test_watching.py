@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from digest.delivery.tally import Line, Tally
 from digest.store.relays import StoredRelay
@@ -92,6 +95,34 @@ def test_panels_do_not_lie_on_each_other() -> None:
         assert at["x"] + at["w"] <= 24
         taken |= cells
     assert len({panel["id"] for panel in panels}) == len(panels)
+
+
+def _lost(ours: object, back: object, path: str = "") -> list[str]:
+    """What of ``ours`` is not in ``back``."""
+    if isinstance(ours, dict) and isinstance(back, dict):
+        named = [(f"{path}/{name}", value, back.get(name)) for name, value in ours.items()]
+    elif isinstance(ours, list) and isinstance(back, list) and len(ours) == len(back):
+        both = enumerate(zip(ours, back, strict=True))
+        named = [(f"{path}/{number}", one, other) for number, (one, other) in both]
+    else:
+        return [] if ours == back else [path]
+    return [found for where, one, other in named for found in _lost(one, other, where)]
+
+
+def _through_grafana(dashboard: dict[str, Any]) -> object:
+    """The dashboard as Grafana's own library understands it: what it does not know is gone."""
+    register_default_plugins()
+    return json.loads(JSONEncoder().encode(Dashboard.from_json(dashboard)))
+
+
+def test_grafana_knows_every_field_of_the_dashboard() -> None:
+    ours = json.loads(DASHBOARD.read_text())
+    assert _lost(ours, _through_grafana(ours)) == []
+    wrong = json.loads(DASHBOARD.read_text())
+    wrong["panels"][0]["fieldConfig"]["defaults"]["treshold"] = {}
+    wrong["panels"][1]["options"]["textmode"] = "value"
+    lost = _lost(wrong, _through_grafana(wrong))
+    assert lost == ["/panels/0/fieldConfig/defaults/treshold", "/panels/1/options/textmode"]
 
 
 def test_prometheus_takes_the_rules_and_they_fire_when_they_should(tmp_path: Path) -> None:

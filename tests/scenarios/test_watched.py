@@ -22,6 +22,12 @@ from tests.scenarios.service import PATIENCE, Service
 
 TOKEN = "what Prometheus shows"
 READERS = 40
+# Panels that have something to show as soon as an issue went out; others wait for trouble.
+SEEN = {
+    *("Database", "Next slot in", "An issue is approved for it", "Slot lag", "Paused", "Held"),
+    *("Messages a second, by what became of them", "Accepted a second, by destination"),
+    *("Connections to the database", "Memory"),
+}
 
 
 @contextmanager
@@ -68,6 +74,21 @@ def _until(ask: Callable[[], object], fits: Callable[[Any], bool]) -> None:
         time.sleep(0.1)
 
 
+def _dashboard_answers(url: str) -> dict[str, int]:
+    """How many rows Prometheus answers to each panel of the dashboard, as Grafana asks for them."""
+    dashboard = json.loads((ROOT / "deploy/grafana/digest.json").read_text())
+    found: dict[str, int] = {}
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            query = target["expr"].replace("$newsletter", ".*")
+            assert "$" not in query, query
+            answer = _get(f"{url}/api/v1/query?{urllib.parse.urlencode({'query': query})}")
+            assert answer is not None, (panel["title"], query)  # it is none of Prometheus
+            rows = len(answer["result"])
+            found[panel["title"]] = found.get(panel["title"], 0) + rows
+    return found
+
+
 @ON_SQLITE
 def test_what_is_sent_is_seen_and_a_slot_without_an_issue_alerts(
     make_house: MakeHouse, tmp_path: Path, dialect: str
@@ -95,6 +116,8 @@ def test_what_is_sent_is_seen_and_a_slot_without_an_issue_alerts(
                 in {(one["labels"]["alertname"], one["state"]) for one in found["alerts"]}
             ),
         )
+        answered = _dashboard_answers(url)
+        assert {title for title, rows in answered.items() if rows} >= SEEN, answered
         (target,) = _get(f"{url}/api/v1/targets")["activeTargets"]
         assert (target["health"], target["lastError"]) == ("up", "")
     service.stop()
