@@ -84,26 +84,27 @@ class Outcome:
 
 @dataclass
 class _Database:
-    """One database: its turns and processors, and until when each is taken."""
+    """One database: until when its turns are taken, and when its processors have done all that was
+    asked of them.
+    """
 
     round_trip: float
     turns: list[float] = field(default_factory=lambda: [0.0] * MEASURED.turns)
-    cores: list[float] = field(default_factory=lambda: [0.0] * MEASURED.cores)
+    done_at: float = 0.0
     used: float = 0.0
 
     def work(self, at: float, seconds: float) -> float:
-        """Have a processor do something as soon as one is free; when it is done."""
-        free = heapq.heappop(self.cores)
-        done = max(at, free) + seconds
-        heapq.heappush(self.cores, done)
+        """Have a processor do something; how long that takes, with what was asked before."""
+        wait = max(self.done_at - at, 0.0)
+        self.done_at = max(at, self.done_at) + seconds / MEASURED.cores
         self.used += seconds
-        return done
+        return wait + seconds
 
     def claim(self, at: float, rows: int) -> float:
         """Wait for a turn and claim; when the worker has its rows."""
         turn = max(at + self.round_trip / 2, heapq.heappop(self.turns))
         asked = turn + self.round_trip  # it is told that it has the turn, and asks
-        done = self.work(asked, rows * MEASURED.claim)
+        done = asked + self.work(at, rows * MEASURED.claim)
         heapq.heappush(self.turns, done + self.round_trip)  # and commits
         return done + self.round_trip * 1.5
 

@@ -10,16 +10,14 @@ from digest.store.session import Database
 PAGE = 10_000  # rows, some tenths of a second
 
 
-async def finish_overtaking(
-    db: Database, now: datetime, newsletter_id: int | None = None, *, page: int = PAGE
-) -> None:
-    """Settle every row that is still to be given up (of a newsletter).
+async def finish_overtaking(db: Database, now: datetime, *, page: int = PAGE) -> None:
+    """Settle every row that is still to be given up.
 
     Whoever starts an issue does; whoever keeps the schedule does it for who died meanwhile. It is
     done before anything is put back into such an issue: that is not to be given up.
     """
     async with db.read() as session:
-        issue_ids = await overtaken_issues(session, newsletter_id)
+        issue_ids = await overtaken_issues(session)
     for one in issue_ids:
         after: int | None = 0
         while after is not None:

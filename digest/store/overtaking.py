@@ -41,11 +41,9 @@ async def overtake(session: Session, issue_id: int) -> None:
     await session.execute(earlier.values(overtaken=True))
 
 
-async def overtaken_issues(session: Session, newsletter_id: int | None = None) -> Sequence[int]:
-    """Issues (of a newsletter) of which rows are to be given up."""
+async def overtaken_issues(session: Session) -> Sequence[int]:
+    """Issues of which rows are to be given up."""
     query = select(issues.c.id).where(_TO_GIVE_UP)
-    if newsletter_id is not None:
-        query = query.where(issues.c.newsletter_id == newsletter_id)
     return (await session.scalars(query.order_by(issues.c.id))).all()
 
 

@@ -40,7 +40,7 @@ def test_relays_decide_then_the_database_and_shards_have_one_each() -> None:
     paced = simulate(HERE)
     assert paced.rate == pytest.approx(10_000, rel=0.02)
     crowded = simulate(replace(HERE, workers=40, relays=60))
-    assert crowded.busy > 0.99
+    assert crowded.busy > 0.8
     apart = replace(HERE, readers=2 * MILLION, shards=2, workers=20, relays=30)
     assert 2 * simulate(apart).rate > 1.5 * crowded.rate
 
