@@ -170,10 +170,15 @@ def write_engine(place: Place) -> AsyncEngine:
     return engine
 
 
+# What makes a transaction of PostgreSQL a reading one. For a connection once it is there, not for
+# the engine: that one sets them while it connects, and whoever is cancelled then leaves it open.
+SNAPSHOT: dict[str, object] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
+
 def read_engine(place: Place, writer: AsyncEngine) -> AsyncEngine:
-    """The engine of reading transactions: each sees one moment, and none can write."""
+    """The engine of reading transactions; PostgreSQL's begin with ``SNAPSHOT``."""
     if place.path is None:
-        return writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        return writer
     engine = create_async_engine(
         place.url,
         module=DRIVER,

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from digest.clock import Clock
 from digest.errors import DatabaseError
 from digest.store.engines import (
+    SNAPSHOT,
     Place,
     check_file,
     conninfo,
@@ -50,6 +51,7 @@ class Database:
         self._place = place
         self._writer: AsyncEngine = write_engine(place)
         self._reader: AsyncEngine = read_engine(place, self._writer)
+        self._snapshot = SNAPSHOT if place.dialect == "postgresql" else {}
         # SQLite has one writer: whoever waits does so here, in order, not against busy_timeout.
         self._turn = asyncio.Lock() if place.dialect == "sqlite" else None
         self._holder: asyncio.Task[Any] | None = None
@@ -148,14 +150,16 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Session]:
         """A reading transaction: sees the database as of one moment and cannot change it."""
-        async with self._transaction(self._reader) as session:
+        async with self._transaction(self._reader, **self._snapshot) as session:
             yield session
 
     @asynccontextmanager
-    async def _transaction(self, engine: AsyncEngine) -> AsyncIterator[Session]:
+    async def _transaction(self, engine: AsyncEngine, **options: object) -> AsyncIterator[Session]:
         with translated(self._place):
-            async with engine.begin() as session:
-                yield session
+            async with engine.connect() as session:
+                await session.execution_options(**options)
+                async with session.begin():
+                    yield session
 
     async def clock_offset(self) -> timedelta:
         """How far PostgreSQL's clock is ahead of this machine's; SQLite has no clock of its own."""
@@ -169,7 +173,14 @@ class Database:
         return offset
 
     async def close(self) -> None:
-        """Close every connection; the object is of no use afterwards."""
+        """Close every connection, also when cancelled; the object is of no use afterwards."""
+        closing = asyncio.create_task(self._dispose())
+        try:
+            await asyncio.shield(closing)
+        finally:
+            await asyncio.wait({closing})
+
+    async def _dispose(self) -> None:
         await self._writer.dispose()
         if self._reader is not self._writer:
             await self._reader.dispose()

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import itertools
 import subprocess
 import sys
+import types
+from collections.abc import Callable, Coroutine, Generator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -57,6 +62,56 @@ async def test_a_cancelled_block_changes_nothing_and_leaves_the_way_free(databas
     async with database.begin() as session:
         await session.execute(INSERT, {"domain": "example.net"})
     assert await domains(database) == 1
+
+
+@types.coroutine
+def cancelled_at(step: int, coroutine: Coroutine[Any, None, None]) -> Generator[Any, None, bool]:
+    """Run it up to where it waits for the ``step``-th time, and cancel it there: whether it was."""
+    for waited in itertools.count(1):
+        try:
+            awaited = coroutine.send(None) if waited != step else None
+            yield coroutine.throw(asyncio.CancelledError) if waited == step else awaited
+        except StopIteration:
+            return False
+        except asyncio.CancelledError:
+            return True
+    raise AssertionError("it never ends")
+
+
+async def read_once(url: str, db: Database) -> None:
+    async with db.read() as session:
+        await session.execute(COUNT)
+
+
+async def write_once(url: str, db: Database) -> None:
+    async with db.begin() as session:
+        await session.execute(text("DELETE FROM destinations"))
+
+
+async def open_and_close(url: str, db: Database) -> None:
+    async with await Database.open(url) as another:
+        await read_once(url, another)
+        await write_once(url, another)
+
+
+@pytest.mark.parametrize("use", [read_once, write_once, open_and_close])
+async def test_what_is_cancelled_wherever_it_waits_leaves_no_connection_open(
+    database_url: str,
+    use: Callable[[str, Database], Coroutine[Any, None, None]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # psycopg lets others run where it need not wait, once the event loop has been busy this long.
+    monkeypatch.setattr("psycopg.waiting.MAX_BUSY_TIME", -1.0)
+    left_open: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda one: left_open.append(repr(one.exc_value)))
+    for step in itertools.count(1):
+        async with await Database.open(database_url) as db, db.read():  # another connection
+            cancelled = await cancelled_at(step, use(database_url, db))
+        gc.collect()
+        assert not left_open, f"cancelled where it waits for the {step}. time"
+        if not cancelled:
+            break
+    assert step > 3
 
 
 async def test_a_reading_session_cannot_write(database):
