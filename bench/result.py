@@ -73,7 +73,8 @@ class Result:
             f"{name:<{widths[0]}}  {value:>{widths[1]}}  {bound:<{widths[2]}}  {remark}".rstrip()
             for name, value, bound, remark in rows
         ]
-        return "\n".join([f"{self.name}: {'passed' if self.passed else 'FAILED'}", *lines])
+        ended = "passed" if self.passed else "FAILED"
+        return "\n".join([f"{self.name}: {ended if self.figures else 'not measured'}", *lines])
 
 
 def _rounded(value: float) -> float:
