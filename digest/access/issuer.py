@@ -7,6 +7,7 @@ and without following redirects. OpenID Connect Core and Discovery 1.0, RFC 6749
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -73,6 +74,7 @@ class Issuer:
     """The provider, and what this process remembers of it."""
 
     client: Client
+    _reading: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     _metadata: tuple[datetime, Metadata] | None = None
     _failed: tuple[datetime, FetchError] | None = None
     _keys: tuple[datetime, Sequence[Mapping[str, Any]]] | None = None
@@ -113,11 +115,15 @@ class Issuer:
                 claims = await self._with_more(fetcher, metadata, claims, tokens)
         return self._said(claims)
 
-    async def metadata(self, now: datetime, *, anew: bool = False) -> Metadata:
+    async def metadata(self, now: datetime) -> Metadata:
         """What the issuer says of itself; FetchError where it does not, or says it wrongly."""
-        if self._metadata is not None and not anew and now - self._metadata[0] < _KEPT:
+        async with self._reading:  # whoever comes at once waits for one answer
+            return await self._known(now)
+
+    async def _known(self, now: datetime) -> Metadata:
+        if self._metadata is not None and now - self._metadata[0] < _KEPT:
             return self._metadata[1]
-        if self._failed is not None and not anew and now - self._failed[0] < _FAILED:
+        if self._failed is not None and now - self._failed[0] < _FAILED:
             raise self._failed[1]
         try:
             async with self._fetcher() as fetcher:

@@ -29,6 +29,7 @@ from digest.store.tables.newsletters import (
 )
 from digest.store.tables.people import (
     audit,
+    sign_in_tries,
     user_identities,
     user_links,
     user_sessions,
@@ -90,6 +91,7 @@ __all__ = [
     "rolled_up",
     "schedulers",
     "send_slots",
+    "sign_in_tries",
     "signups",
     "subscribers",
     "subscription_tags",

@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import httpx2
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from digest.access.sessions import form_token_of
 from digest.access.users import add_user, follow_link
 from digest.rules.rights import Role
 from digest.store.audit import list_deeds, write_down
-from digest.store.schema import audit
+from digest.store.schema import audit, sign_in_tries
 from digest.store.user_sessions import end_sessions, list_sessions
 from digest.store.users import User
 from digest.web.app import Site
@@ -143,6 +143,24 @@ async def test_who_tries_too_often_is_held_back_also_with_the_right_password(sit
         assert set(seen) == {403}
         assert (last.status_code, last.headers["retry-after"]) == (429, "600")
         assert "set-cookie" not in last.headers
+
+
+async def test_tries_from_one_network_are_counted_whichever_process_is_asked(site: Site) -> None:
+    """Each browser here asks an application of its own, as if behind a balancer."""
+    await anne(site)
+    for _ in range(10):
+        async with a_browser(site) as one, a_browser(site) as other:
+            for client in (one, other):
+                assert (await sign_in(client, "wrong", address="x@example.org")).status_code == 403
+    async with a_browser(site) as client:
+        assert (await sign_in(client)).status_code == 429
+    async with site.db.begin() as session:
+        long_ago = update(sign_in_tries).values(since=site.clock.now() - timedelta(minutes=10))
+        await session.execute(long_ago)
+    async with a_browser(site) as client:
+        assert (await sign_in(client)).status_code == 303
+    async with site.db.read() as session:
+        assert [row.tries for row in await session.execute(select(sign_in_tries))] == [1]
 
 
 async def test_tries_at_one_address_are_counted_wherever_they_come_from(site: Site) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -106,6 +107,27 @@ async def test_whom_an_owner_has_added_signs_in(house: House) -> None:
     async with house.site.db.read() as session:
         [found] = (await list_identities(session)).values()
     assert (found.issuer, found.subject) == (house.issuer.url, "17")
+
+
+async def test_over_https_no_other_host_can_plant_a_cookie_of_the_way_in(house: House) -> None:
+    """``__Host-`` with Secure and without Domain: nobody's subdomain sets one (RFC 6265bis)."""
+    await house.expect()
+    house = House(
+        dataclasses.replace(house.site, public_url="https://news.example.org"), house.issuer
+    )
+    async with a_browser(house.site) as client:
+        sent = await client.get(THERE)
+        way = sent.headers["set-cookie"]
+        kept = way.partition(";")[0].partition("=")[2]
+        brought = house.issuer.authorized(sent.headers["location"])
+        cookies = {"cookie": f"__Host-desk-way-in={kept}"}
+        back = await client.get(BACK, params=brought, headers=cookies)
+        session, dropped = back.headers.get_list("set-cookie")
+    for one, name in ((way, "__Host-desk-way-in="), (session, "__Host-desk=")):
+        assert one.startswith(name)
+        assert "Secure" in one
+        assert "Domain" not in one
+    assert dropped.startswith('__Host-desk-way-in="";')
 
 
 async def test_the_subject_decides_from_then_on_and_no_address_does(house: House) -> None:
@@ -352,6 +374,20 @@ async def test_a_configuration_that_is_not_to_be_relied_on_is_not(
         answer = await client.get(THERE)
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
         assert "does not answer" in answer.text
+
+
+async def test_a_crowd_has_the_provider_asked_once_also_while_it_is_away(house: House) -> None:
+    async with a_browser(house.site) as client:
+        answers = await asyncio.gather(*(client.get(THERE) for _ in range(20)))
+    assert {one.status_code for one in answers} == {303}
+    assert len({one.headers["location"] for one in answers}) == 20
+    assert len(house.issuer.pages.asked) == 1
+    house.issuer.pages.answers.clear()
+    away = house.with_client()
+    async with a_browser(away.site) as client:
+        answers = await asyncio.gather(*(client.get(THERE) for _ in range(20)))
+    assert {one.status_code for one in answers} == {503}
+    assert len(house.issuer.pages.asked) == 2
 
 
 async def test_a_provider_inside_is_asked_only_where_the_settings_open_it(house: House) -> None:

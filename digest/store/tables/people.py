@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, UniqueConstraint
 
 from digest.rules.admission import Way
 from digest.rules.rights import Role
@@ -60,6 +60,15 @@ user_identities = Table(
     UniqueConstraint("user_id"),
     UniqueConstraint("issuer", "subject"),
     one_of("way", Way),
+)
+
+# How often a network has tried to sign in of late, whichever process it asked.
+sign_in_tries = Table(
+    "sign_in_tries",
+    metadata,
+    Column("net", String(64), primary_key=True),
+    Column("tries", Integer, nullable=False),
+    at("since", null=False),
 )
 
 # Only ever added to. Names stand as they were: whoever is removed is still in it.

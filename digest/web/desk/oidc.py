@@ -57,7 +57,7 @@ async def back(request: Request) -> Response:
 
 async def _arrived(request: Request, site: Site, issuer: Issuer) -> Response:
     now = site.clock.now()
-    if not from_here(request, site):
+    if not await from_here(request, site):
         return too_often(site, where_to(""))
     way = WayIn.read(request.cookies.get(cookie_name(site, _OF), ""), now)
     given = request.query_params

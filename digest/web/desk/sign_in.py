@@ -1,8 +1,8 @@
 """The way in: signing in, and the link with which somebody sets their password.
 
-Whoever is wrong learns nothing but that, after as long a time. Tries are counted for each network
-in this process, and for each address, also one nobody has, in the log of what was done: whichever
-process was asked.
+Whoever is wrong learns nothing but that, after as long a time. Tries are counted in the database,
+so whichever process was asked: for each network, and for each address, also one nobody has, in the
+log of what was done.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from digest.access.users import follow_link, known_user, link_of
 from digest.errors import InputError, NotFoundError
 from digest.store.audit import refused_since, write_down
 from digest.store.session import Session
+from digest.store.sign_in_tries import count_try
 from digest.store.users import User, user_by_id
 from digest.web.client import Turnstile, client_net
 from digest.web.desk.visit import (
@@ -129,7 +130,7 @@ def where_to(asked: str) -> str:
 
 
 async def _may_try(request: Request, site: Site, address: str) -> bool:
-    if not from_here(request, site):
+    if not await from_here(request, site):
         return False
     since = site.clock.now() - _COUNTED
     async with site.db.read() as session:
@@ -137,14 +138,18 @@ async def _may_try(request: Request, site: Site, address: str) -> bool:
     return refused < _MOST
 
 
-def from_here(request: Request, site: Site) -> bool:
-    """Whether the network has tries left."""
+async def from_here(request: Request, site: Site) -> bool:
+    """Whether the network has tries left; a flood is stopped before it asks the database."""
 
     def make() -> Turnstile:
         return Turnstile(_FROM_A_NETWORK, _COUNTED.total_seconds())
 
     net = client_net(request, site.proxies)
-    return remembered(request, "desk_tries", make).passes(net, site.clock.monotonic())
+    if not remembered(request, "desk_tries", make).passes(net, site.clock.monotonic()):
+        return False
+    async with site.db.begin() as session:
+        tries = await count_try(session, net, window=_COUNTED, now=site.clock.now())
+    return tries <= _FROM_A_NETWORK
 
 
 async def welcome(request: Request) -> Response:
@@ -158,7 +163,7 @@ async def welcome(request: Request) -> Response:
     if request.method != "POST":
         return _welcome(site, user)
     form = await read_form(request)
-    if not is_own(request) or not from_here(request, site):
+    if not is_own(request) or not await from_here(request, site):
         return plain_page(site, "not_ours.html", status=403)
     try:
         user = await follow_link(
