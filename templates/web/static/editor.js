@@ -16,6 +16,7 @@
   let before = form.hasAttribute("data-changed") ? null : text.value;
   let timer = 0;
   let turn = 0;
+  let asked = 0;
   let leaving = false;
 
   document.documentElement.classList.add("js");
@@ -102,6 +103,7 @@
 
   // The answer to the text as it is, or null where there is none; says why.
   async function ask() {
+    const mine = ++asked;
     let answer;
     try {
       answer = await post();
@@ -112,7 +114,9 @@
       say("No connection; your text is kept here");
       return null;
     }
-    signedOut.hidden = answer.status !== 403;
+    if (mine === asked) {
+      signedOut.hidden = answer.status !== 403; // an answer that comes late says nothing of now
+    }
     if (!answer.ok) {
       say(answer.status === 403 ? "Signed out" : "The server could not look at it");
       return null;
