@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, cast
@@ -42,6 +42,7 @@ __all__ = ["Database", "Patience", "RevisionState", "Session", "revision_state",
 
 Session = AsyncConnection
 _NEWS = 60.0  # seconds after which a write that failed says nothing about the next one
+_GIVE_BACK = 5.0  # seconds that closing waits for connections in use
 
 
 class Database:
@@ -181,6 +182,12 @@ class Database:
             await asyncio.wait({closing})
 
     async def _dispose(self) -> None:
+        # Whoever was cancelled a moment ago gives its connection back first: to a pool that is
+        # closed by then nobody comes to close it. Nothing tells when, and most are back already.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GIVE_BACK):
+                while self.connections[0]:  # noqa: ASYNC110 - a pool has no event for it
+                    await asyncio.sleep(0.01)
         await self._writer.dispose()
         if self._reader is not self._writer:
             await self._reader.dispose()

@@ -114,6 +114,30 @@ async def test_what_is_cancelled_wherever_it_waits_leaves_no_connection_open(
     assert step > 3
 
 
+async def test_what_was_cancelled_a_moment_ago_leaves_no_connection_open(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_open: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda one: left_open.append(repr(one.exc_value)))
+
+    async def read_and_wait(db: Database, begun: asyncio.Event) -> None:
+        async with db.read() as session:
+            await session.execute(COUNT)
+            begun.set()
+            await asyncio.Event().wait()
+
+    async with await Database.open(database_url) as db:
+        begun = asyncio.Event()
+        task = asyncio.create_task(read_and_wait(db, begun))
+        await begun.wait()
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    del task, db
+    gc.collect()
+    assert not left_open
+
+
 async def test_a_reading_session_cannot_write(database):
     with pytest.raises(DatabaseError):
         async with database.read() as session:
