@@ -20,7 +20,9 @@ from digest.store.session import Session
 _Condition: TypeAlias = ColumnElement[bool] | TextClause
 _f = feedback
 _WITH_WORDS = text("(address IS NOT NULL OR evidence IS NOT NULL OR sample IS NOT NULL)")
-_QUARANTINED, _REFUSED = text("effect = 'quarantined'"), text("result = 'refused'")
+_QUARANTINED = text("effect = 'quarantined'")
+# By a password, and by a provider, where the reason stands; each is written out, for its index.
+_REFUSED = (text("result = 'refused'"), text("substr(result, 1, 9) = 'refused: '"))
 _UNDECIDED = (Effect.HELD, Effect.ASKING)
 _HOURS_OF_A_RAMP = 24 * 366  # from the first one on: a warm-up counts its days by them
 
@@ -50,7 +52,11 @@ async def forget_words(session: Session, before: datetime, limit: int) -> int:
 
 async def forget_refusals(session: Session, before: datetime, limit: int) -> int:
     """Delete attempts to sign in that failed: whoever finds the page can write as many."""
-    return await _delete(session, audit, _REFUSED, audit.c.at < before, limit=limit)
+    taken = 0
+    for refused in _REFUSED:
+        old = (refused, audit.c.at < before)
+        taken += await _delete(session, audit, *old, limit=limit - taken)
+    return taken
 
 
 async def forget_schedulers(session: Session, before: datetime, limit: int) -> int:

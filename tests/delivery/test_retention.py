@@ -84,11 +84,14 @@ async def test_refused_sign_ins_go_and_deeds_stay(database: Database) -> None:
         database,
         audit,
         *(line("guess@example.org", 91, "refused") for _ in range(3)),
+        line("somebody", 91, "refused: not begun in this browser"),
+        line("somebody", 89, "refused: not begun in this browser"),
         line("anne@example.org", 3000, "done"),
         line("bart@example.org", 89, "refused"),
     )
-    assert await forget_old(database, NOW, keep=KEEP, batch=2) == 3
+    assert await forget_old(database, NOW, keep=KEEP, batch=2) == 4
     assert [row["who"] for row in await rows_of(database, audit)] == [
+        "somebody",
         "anne@example.org",
         "bart@example.org",
     ]

@@ -82,4 +82,5 @@ audit = Table(
     Column("subject", String(400), nullable=False, server_default=""),
     Column("result", String(400), nullable=False, server_default="done"),
     partial_index("ix_audit_refused", "who", "at", where="result = 'refused'"),
+    partial_index("ix_audit_refused_why", "at", where="substr(result, 1, 9) = 'refused: '"),
 )
