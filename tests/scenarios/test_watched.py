@@ -116,8 +116,10 @@ def test_what_is_sent_is_seen_and_a_slot_without_an_issue_alerts(
                 in {(one["labels"]["alertname"], one["state"]) for one in found["alerts"]}
             ),
         )
-        answered = _dashboard_answers(url)
-        assert {title for title, rows in answered.items() if rows} >= SEEN, answered
+        _until(  # a rate is there once it was asked for twice
+            lambda: _dashboard_answers(url),
+            lambda answered: {title for title, rows in answered.items() if rows} >= SEEN,
+        )
         (target,) = _get(f"{url}/api/v1/targets")["activeTargets"]
         assert (target["health"], target["lastError"]) == ("up", "")
     service.stop()
