@@ -28,7 +28,7 @@ from tests.repo.tree import ROOT
 RULES = ROOT / "deploy/prometheus/alerts.yml"
 SETUP = ROOT / "deploy/prometheus/prometheus.yml"
 DASHBOARD = ROOT / "deploy/grafana/digest.json"
-CASES = ROOT / "tests/repo/alerts.yml"
+CASES = {"cases.yml": "alerts.yml", "weeks.yml": "alerts_of_weeks.yml"}
 HOW_TO = ROOT / "docs/how-to/watch-it.md"
 _NAME = re.compile(r"\bdigest_\w+")
 _MATCHERS = re.compile(r"(digest_\w+)\{([^}]*)\}")
@@ -129,13 +129,15 @@ def test_prometheus_takes_the_rules_and_they_fire_when_they_should(tmp_path: Pat
     promtool = shutil.which("promtool")
     if promtool is None:
         missing("no promtool is installed")
-    for path in (RULES, SETUP, CASES):
-        shutil.copy(path, tmp_path / ("cases.yml" if path is CASES else path.name))
+    for path in (RULES, SETUP):
+        shutil.copy(path, tmp_path)
+    for name, ours in CASES.items():
+        shutil.copy(ROOT / "tests/repo" / ours, tmp_path / name)
     (tmp_path / "digest.token").write_text("token")
     commands = (
         ("check", "rules", "alerts.yml"),
         ("check", "config", "prometheus.yml"),
-        ("test", "rules", "cases.yml"),
+        ("test", "rules", *CASES),
     )
     for command in commands:
         ran = subprocess.run(
