@@ -1,9 +1,10 @@
 """The desk's pages with a million readers and fifty issues, and what viewers cost a sender.
 
-Pages are asked one after the other of an application in this process, on SQLite: the median of a
-few requests, by the clock, so a machine that is busy with other things shows. The newest issue has
-all its rows, the older ones are counts, as they are after their time. A hundred viewers are a
-process of their own. Arguments: ``--readers 1000000``, ``--only pages|viewers``.
+Pages are asked one after the other of an application in this process, on SQLite and, where its
+binaries are, on PostgreSQL: the median of a few requests, by the clock, so a machine that is busy
+with other things shows. The newest issue has all its rows, the older ones are counts, as they are
+after their time. A hundred viewers are a process of their own. Arguments: ``--readers 1000000``,
+``--only pages|viewers``.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from pathlib import Path
 from statistics import median
 
 import httpx2
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import bindparam, insert, select, text, update
 
+from bench.databases import fresh_databases
 from bench.result import Figure, Result
 from digest.access.sessions import begin_session
 from digest.clock import Clock
@@ -34,7 +36,7 @@ from digest.store.issues import approve_version, move_issue
 from digest.store.newsletters import Newsletter
 from digest.store.planning import Audience, write_rows
 from digest.store.reader_import import Consent, ImportedReader, import_chunk, open_batch
-from digest.store.schema import destinations, issues, rolled_up
+from digest.store.schema import deliveries, destinations, issues, rolled_up
 from digest.store.session import Database, Session, upgrade
 from digest.web.app import Site, create_app
 from digest.web.desk.visit import cookie_name
@@ -83,22 +85,22 @@ def run(args: Sequence[str]) -> Result:
     given = parser.parse_args(list(args))
     load = os.getloadavg()[0]
     figures: list[Figure] = []
-    with tempfile.TemporaryDirectory(prefix="digest-bench-") as name:
-        if given.only != "viewers":
-            figures += asyncio.run(_pages(Path(name), given.readers))
-        if given.only != "pages":
+    if given.only != "viewers":
+        with fresh_databases() as urls:
+            for kind, url in urls.items():
+                figures += asyncio.run(_pages(kind, url, given.readers))
+    if given.only != "pages":
+        with tempfile.TemporaryDirectory(prefix="digest-bench-") as name:
             figures += _viewers(Path(name))
     return Result("desk", tuple(figures), notes={"readers": given.readers, "load before": load})
 
 
-async def _pages(folder: Path, readers: int) -> list[Figure]:
-    url = f"sqlite:///{folder / 'desk.db'}"
-    await upgrade(url)
+async def _pages(kind: str, url: str, readers: int) -> list[Figure]:
     async with await Database.open(url) as db:
         await _filled(db, readers)
         async with _signed_in(db) as client:
             return [
-                Figure(name, 1000 * await _asked(client, path), "ms", _LIMIT)
+                Figure(f"{name} [{kind}]", 1000 * await _asked(client, path), "ms", _LIMIT)
                 for name, path in _PAGES.items()
             ]
 
@@ -168,7 +170,7 @@ async def _issue(
         await move_issue(session, issue_id, IssueState.SENDING, now=at)
         if counted is None:
             await write_rows(session, Audience(issue_id, version_id, at))
-            await session.execute(_SETTLED, {"issue": issue_id, "at": at.isoformat(" ")})
+            await session.execute(_SETTLED, {"issue": issue_id, "at": at})
         else:
             await _rolled(session, issue_id, version_id, counted)
             mine = update(issues).where(issues.c.id == issue_id)
@@ -193,7 +195,7 @@ UPDATE deliveries SET attempts = 1, settled_at = :at, first_claimed_at = :at,
     blame = CASE WHEN id % 100 = 0 THEN 'recipient' END,
     reply_code = CASE WHEN id % 100 = 0 THEN 550 ELSE 250 END
 WHERE issue_id = :issue
-""")
+""").bindparams(bindparam("at", type_=deliveries.c.settled_at.type))
 
 
 async def _came_back(session: Session) -> None:
