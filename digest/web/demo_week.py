@@ -43,11 +43,15 @@ class Week:
         steps = (
             Step("links", "Links", f"{desk}/links", "/links"),
             Step("write", "Write", "/week/write", "/write"),
-            Step("approve", "Approve", "/week/approve"),
-            Step("send", "Send", "/week/send"),
+            Step(
+                "approve", "Approve", "/week/approve", first="Save it first: then it is approved."
+            ),
+            Step(
+                "send", "Send", "/week/send", first="Save it first: then it is approved and sent."
+            ),
             Step("receipt", "Receipt", "/week/receipt", "/receipt"),
             Step("inbox", "Inbox", "/inbox", "/inbox"),
-            Step("archive", "Archive", f"/n/{self.newsletter}/archive"),
+            Step("archive", "Archive", f"/n/{self.newsletter}/archive", apart=True),
         )
         return Tour(steps, self.said, _KILL, _SAID)
 
@@ -71,7 +75,7 @@ def _path(week: Week, issues: list[StoredIssue], step: str) -> str:
             return "/receipt"
         return f"{desk}/i/{out.name}/receipt"
     if newest is None:
-        return f"{desk}/write?from=links"
+        return f"{desk}/write?from=links&step={step}"
     if step == "write" and newest.state in UNPLANNED:
         return f"{desk}/i/{newest.name}/write"
     if step in ("write", "approve", "send"):

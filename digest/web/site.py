@@ -38,12 +38,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A page of a walk. ``mark`` is what its address has; "" where its address says nothing."""
+    """A page of a walk. ``mark`` is what its address has; "" where its address says nothing.
+
+    ``first`` says what has to be done where this step leads to an earlier one; ``apart`` is a page
+    of the readers' site, which has no strip and opens beside.
+    """
 
     key: str
     title: str
     path: str
     mark: str = ""
+    first: str = ""
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +61,13 @@ class Tour:
     act: str  # where the button posts to
     again: str  # where to ask how things are by now
 
-    def step_of(self, path: str, asked: str) -> str:
-        """The key of the step that a page is, "" for none."""
-        keys = {one.key for one in self.steps}
-        found = (one.key for one in self.steps if one.mark and one.mark in path)
-        return asked if asked in keys else next(found, "")
+    def step_of(self, path: str) -> str:
+        """The key of the step whose address ``path`` is, "" for none."""
+        return next((one.key for one in self.steps if one.mark and one.mark in path), "")
+
+    def asked(self, key: str) -> Step | None:
+        """The step called so."""
+        return next((one for one in self.steps if one.key == key), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,5 +183,10 @@ def tour_values(request: Request) -> dict[str, object]:
     tour = site_of(request).tour
     if tour is None:
         return {"tour": None}
-    asked = request.query_params.get("step", "")
-    return {"tour": tour, "tour_step": tour.step_of(request.url.path, asked)}
+    here = tour.step_of(request.url.path)
+    asked = tour.asked(request.query_params.get("step", ""))
+    return {
+        "tour": tour,
+        "tour_step": here or (asked.key if asked else ""),
+        "tour_first": asked.first if asked and here else "",
+    }

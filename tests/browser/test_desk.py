@@ -209,8 +209,9 @@ _CONTROLS = """() => [...document.querySelectorAll(
     "a[href], button, input:not([type=hidden], [type=radio]), select, textarea, summary"
   )].filter(one => one.checkVisibility({visibilityProperty: true}) && !one.disabled
                    && one.tabIndex >= 0)"""
-# Kept by the page itself: out of the frame of a letter the focus comes in its own time, and who only
-# asks after each Tab where it is would miss the control behind the frame.
+
+# Kept by the page itself: out of the frame of a letter the focus comes in its own time, and who
+# only asks after each Tab where it is would miss the control behind the frame.
 _WALK = """() => {
   const walk = window.walk = {unseen: [], around: false};
   let first = null;

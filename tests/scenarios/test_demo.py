@@ -253,7 +253,9 @@ def week(browser: httpx2.Client) -> None:
         return answer
 
     post(f"/desk/n/demo/links/{field_of(inbox, 'link')}", do="keep")
+    assert "Save it first" in browser.get("/week/send").text  # nothing to send yet
     page = browser.get("/week/write").text
+    assert "Save it first" not in page
     text = unescape(page.partition("<textarea")[2].partition(">\n")[2].partition("</textarea>")[0])
     assert text.count("\n### ") == 5
     assert "1 to mend before it can go out" in page
