@@ -5,6 +5,10 @@ database, does what is due by ``now``, and says what it did. A slot takes its is
 transaction (``open → fired``), and starts it when the undo window ends; between the two, ``issue
 cancel`` or ``withdraw`` takes it back. A slot without an issue, or whose issue the gate refuses, is
 held: an approval within the grace lets it go out after all, later nobody does but an operator.
+
+What takes long with many readers is not done there, or the next newsletter's slot would wait for
+it: ``finish`` writes and settles the rows of issues that have started, and may run at the same
+time.
 """
 
 from __future__ import annotations
@@ -70,11 +74,16 @@ class SlotKeeper:
                 log.error("no slot was taken", newsletter=newsletter.slug, reason=str(error))
         done += await self._start_released(now)
         done += await self._start_scheduled(now)
-        await finish_planning(self.db, now)  # while the first mails of these leave
-        await finish_overtaking(self.db, now)
         for one in done:
             log.info("slot", newsletter=one.newsletter, what=one.what, issue=one.issue)
         return done
+
+    async def finish(self, now: datetime) -> None:
+        """Write the rows that issues lack, while their first mails leave, and give up what they
+        have overtaken. However many rows there are: minutes, and a transaction for each part.
+        """
+        await finish_planning(self.db, now)
+        await finish_overtaking(self.db, now)
 
     async def next_moment(self, now: datetime) -> datetime | None:
         """When something becomes due after ``now``, as far as is known."""

@@ -34,9 +34,11 @@ async def main(url: str) -> None:
         keeper = SlotKeeper(db, Gate(parse_relays("smtp://127.0.0.1:9"), KeyRing(KEY), PUBLIC_URL))
         for moment in (SLOT, SLOT + UNDO, SLOT + UNDO):
             await keeper.tick(moment)
+            await keeper.finish(moment)
         await _pay_for_the_slot(db)
         for _ in range(2):
             await keeper.tick(SPECIAL)
+            await keeper.finish(SPECIAL)
 
 
 async def _pay_for_the_slot(db: Database) -> None:

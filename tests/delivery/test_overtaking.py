@@ -117,7 +117,7 @@ async def test_who_comes_after_a_death_between_two_pages_gives_up_the_rest(stage
     half = await fates(stage.db, stage.issue_id)
     assert half[GIVEN_UP] == PAGE - 6
     assert await overtaken(stage.db) == [stage.issue_id]
-    await SlotKeeper(stage.db, GATE).tick(stage.clock.now())
+    await SlotKeeper(stage.db, GATE).finish(stage.clock.now())
     assert await fates(stage.db, stage.issue_id) == {
         (S.SENDING, None): 3,
         (S.ACCEPTED, None): 3,
@@ -142,6 +142,18 @@ async def test_what_a_sender_held_is_sent_and_tried_again(stage: Stage) -> None:
     await done(stage, (6,), S.DEFERRED, not_before=NOW)
     assert await claim(stage, stage.issue_id) == [6]
     await done(stage, (6,), S.ACCEPTED, attempt=2)
+    assert await look_after(stage.db, stage.issue_id, NOW) is IssueState.FINISHED
+
+
+async def test_what_a_worker_of_the_version_before_claims_of_it_goes_out_once(stage: Stage) -> None:
+    """It asks whether the issue is on its way, and knows no mark."""
+    await begin_issue(stage.db, await next_one(stage), now=NOW, gate=GATE)
+    claimed = {"state": S.SENDING, "owner": 1, "attempts": 1, "first_claimed_at": NOW}
+    async with stage.db.begin() as session:
+        await session.execute(update(deliveries).where(deliveries.c.id.in_((7, 8))).values(claimed))
+    await finish_overtaking(stage.db, NOW)
+    await done(stage, range(4, 9), S.ACCEPTED)
+    assert await fates(stage.db, stage.issue_id) == {(S.ACCEPTED, None): 8, GIVEN_UP: READERS - 8}
     assert await look_after(stage.db, stage.issue_id, NOW) is IssueState.FINISHED
 
 
@@ -182,7 +194,7 @@ async def test_rows_that_are_still_being_planned_are_awaited(stage: Stage) -> No
         await session.execute(mine.values(planning=True))
     await finish_overtaking(stage.db, NOW)
     assert GIVEN_UP not in await fates(stage.db, stage.issue_id)
-    await SlotKeeper(stage.db, GATE).tick(stage.clock.now())
+    await SlotKeeper(stage.db, GATE).finish(stage.clock.now())
     assert (await fates(stage.db, stage.issue_id))[GIVEN_UP] == READERS - 6
 
 

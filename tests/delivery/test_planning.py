@@ -238,7 +238,7 @@ async def test_who_was_confirmed_before_it_started_is_not_greeted_with_it_as_wel
 
 
 async def test_the_schedule_completes_what_somebody_died_over(stage: Stage) -> None:
-    await SlotKeeper(stage.db, GATE).tick(stage.clock.now())
+    await SlotKeeper(stage.db, GATE).finish(stage.clock.now())
     assert await count(stage) == READERS
 
 

@@ -51,7 +51,9 @@ class Scene:
         self.keeper = SlotKeeper(db, Gate(parse_relays(relay), KEYS, PUBLIC_URL))
 
     async def tick(self, now: datetime) -> list[str]:
-        return [one.what for one in await self.keeper.tick(now)]
+        done = [one.what for one in await self.keeper.tick(now)]
+        await self.keeper.finish(now)
+        return done
 
     async def approved(self, number: int, *, now: datetime = MONDAY) -> int:
         stored = await an_issue(self.db, self.newsletter, number)
