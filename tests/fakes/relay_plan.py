@@ -71,6 +71,7 @@ class Plan:
     starttls: bool = False
     login: bool = False
     pause: float = 0.0  # seconds before each usual answer to a message
+    synced: bool = True  # a message is on the disk before it is answered, else with the kernel
     rules: tuple[Rule, ...] = ()
 
     def as_json(self) -> dict[str, Any]:

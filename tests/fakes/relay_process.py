@@ -1,7 +1,7 @@
 """A scripted relay in a process of its own: speaks SMTP as its plan says, and keeps a ledger.
 
 ``python -m tests.fakes.relay_process --folder DIR`` prints its port. ``DIR/ledger.jsonl`` has a
-line for everything an oracle needs; that of a message is on the disk before its 250 leaves.
+line for everything an oracle needs; that of a message is written before its 250 leaves.
 ``since`` is the monotonic time at which the relay had last looked at all its sockets before it saw
 a MAIL command: the command came after it, however late it was read. Requests come as lines of JSON
 on standard input, answers leave on standard output; at the end of its input the relay ends.
@@ -88,7 +88,7 @@ class Relay:
         os.write(self.ledger, json.dumps(line, separators=(",", ":")).encode() + b"\n")
 
     def take(self, sender: str, recipient: str, message: bytes) -> None:
-        """Keep a message; it is on the disk when this returns."""
+        """Keep a message; it outlives this process when this returns."""
         head = BytesHeaderParser().parsebytes(message[: message.find(b"\r\n\r\n") + 4])
         offset = os.lseek(self.messages, 0, os.SEEK_END)
         os.write(self.messages, message)
@@ -102,7 +102,8 @@ class Relay:
             offset=offset,
             size=len(message),
         )
-        os.fdatasync(self.ledger)
+        if self.rules.plan.synced:
+            os.fdatasync(self.ledger)
         self.taken += 1
 
 
@@ -115,13 +116,14 @@ class Conversation:
         self.writer = writer
         relay.connections += 1
         self.name = f"connection {relay.connections}"
+        self.peer = writer.get_extra_info("peername")[0]
         self.sender: str | None = None
         self.recipient: str | None = None
         self.since = 0.0
         self.encrypted = False
 
     async def run(self) -> None:
-        self.relay.note("connect")
+        self.relay.note("connect", peer=self.peer)
         await self.answer(At.CONNECT, "220 relay.example.org ESMTP")
         while line := await self.reader.readline():
             verb = line[:4].upper()
@@ -235,7 +237,8 @@ class Conversation:
 
     async def obey(self, rule: Rule, usual: str) -> bool:
         reply = rule.reply or usual
-        self.relay.note("fault", phase=rule.at, does=rule.does, rcpt=self.recipient, said=reply)
+        did = {"phase": rule.at, "does": rule.does, "seconds": rule.seconds}
+        self.relay.note("fault", **did, rcpt=self.recipient, said=reply)
         match rule.does:
             case Does.LATE:
                 await asyncio.sleep(rule.seconds)
@@ -283,12 +286,14 @@ class Conversation:
 async def converse(relay: Relay, reader: Reader, writer: asyncio.StreamWriter) -> None:
     """One connection from its first to its last byte."""
     relay.open += 1
+    talk = Conversation(relay, reader, writer)
     try:
-        await Conversation(relay, reader, writer).run()
+        await talk.run()
     except (HangUpError, ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
         pass
     finally:
         relay.open -= 1
+        relay.note("closed", peer=talk.peer)
         writer.close()
 
 

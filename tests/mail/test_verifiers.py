@@ -1,4 +1,6 @@
-"""Three verifiers of others agree: what we sign holds, and what was changed does not."""
+"""Three verifiers of others, and a quick one for whole ledgers, agree: what we sign holds, and what
+was changed does not.
+"""
 
 from __future__ import annotations
 
@@ -30,12 +32,14 @@ SLOTS = [Slot("name", "folks"), Slot("leave"), Slot("preferences")]
 SHORT, FULL = 300, 10_000
 
 
-@pytest.fixture(params=["dkimpy", "opendkim", "mailauth"])
+@pytest.fixture(params=["dkimpy", "opendkim", "mailauth", "quick"])
 def verify(request: pytest.FixtureRequest, tmp_path: Path) -> Verifier:
-    """Each of the three in turn."""
+    """Each of them in turn."""
     match request.param:
         case "dkimpy":
             return verifiers.dkimpy
+        case "quick":
+            return verifiers.quick
         case "opendkim":
             if verifiers.opendkim_program() is None:
                 missing("OpenDKIM is not installed (Debian: opendkim)")

@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 
 from tests.conftest import missing
+from tests.fakes.disk import small_disk
+from tests.fakes.hosts import Network, can_have_hosts
 from tests.fakes.postgres import PostgresServer, find_binaries
 from tests.fakes.relay_plan import Plan
 from tests.scenarios.house import House, Houses, furnish
 from tests.scenarios.prefork import Prefork
 from tests.scenarios.relays import RelayProcess
+from tests.scenarios.town import MakeTown, Town
 
 SEED = "DIGEST_TEST_SEED"
 
@@ -103,6 +106,36 @@ def make_own_house(prefork: Prefork, tmp_path: Path) -> Iterator[MakeOwnHouse]:
             server.create_database("own")
             furnish(prefork, server.url("own"), folder=tmp_path, readers=readers)
             return House(tmp_path, server.url("own"), readers, relay, prefork, keys), server
+
+        yield make
+
+
+@pytest.fixture
+def make_town(prefork: Prefork, tmp_path: Path) -> Iterator[MakeTown]:
+    """Makes the installation of a test on hosts of their own, which go at the end."""
+    binaries = find_binaries()
+    if binaries is None:
+        missing("no binaries of PostgreSQL")
+    if not can_have_hosts():
+        missing(
+            "no network namespaces can be made here: that takes root, ip and a kernel with them"
+        )
+    with ExitStack() as stack:
+
+        def make(readers: int, plan: Plan, *, disk: str = "", **keys: object) -> Town:
+            network = stack.enter_context(Network())
+            server = PostgresServer(binaries, address=network.address, durable=bool(disk))
+            if disk:
+                stack.enter_context(small_disk(server.folder, disk))
+            stack.enter_context(server)
+            relay = RelayProcess(tmp_path / "relay", plan, host=network.address)
+            stack.enter_context(relay)
+            server.create_database("own")
+            furnish(prefork, server.url("own"), folder=tmp_path, readers=readers)
+            house = House(tmp_path, server.url("own"), readers, relay, prefork, keys)
+            town = Town(network, server, house)
+            stack.callback(town.end)
+            return town
 
         yield make
 

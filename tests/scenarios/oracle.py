@@ -6,6 +6,7 @@ code; the receipt is what the command line tells.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -115,3 +116,21 @@ def _receipt_adds_up(house: House, *, complete: bool) -> None:
     assert (receipt["state"] == "finished") == (waiting == 0), receipt
     if complete:
         assert waiting == 0
+
+
+def mail_after(house: House, left: dict[str, float]) -> list[str]:
+    """Those to whom a MAIL command came after their leaving was acknowledged.
+
+    ``since`` is when the relay had last found nothing more in its sockets: the command came later.
+    """
+    return [
+        event["rcpt"]
+        for event in house.relay.events("rcpt")
+        if event["rcpt"] in left and event["since"] > left[event["rcpt"]]
+    ]
+
+
+def leave_by_command(house: House, reader: str) -> float:
+    """In another process than the sender's; when it was acknowledged."""
+    house.run("reader", "leave", reader, "--newsletter", "weekly")
+    return time.monotonic()

@@ -2,7 +2,8 @@
 
 Tests append lines of JSON to the file that ``DIGEST_TEST_RESULTS`` names; ``python -m
 tests.scenarios.results PAGE`` adds them up and puts the table into the page, in place of an older
-one. A line is written only once everything it says was asserted.
+one, and below it the invariants of the longest runs. A line is written only once everything it says
+was asserted.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 FILE = "DIGEST_TEST_RESULTS"
 BEGIN, END = "<!-- faults -->", "<!-- end of faults -->"
@@ -25,6 +27,13 @@ and bytes of the first. Bound: the most second copies promise 2 allows there.
 
 | fault | database | runs | kills | messages | lost | duplicates | bound |
 |---|---|--:|--:|--:|--:|--:|--:|
+"""
+_INVARIANTS = """
+The ten invariants of the longest of these runs: lost (I1), second copies (I2), begun after a reader
+had left (I3), to who did not ask (I4), signatures (I5), memory, files, connections and rate of the
+workers (I6), who waits for a slow destination (I7), the receipt (I8), how others went on (I9), what
+logs tell (I10). Each was asserted.
+
 """
 
 
@@ -54,23 +63,40 @@ def record(
 ) -> None:
     """Say that it held: nobody lost, and no more second copies than ``bound``."""
     assert duplicates <= bound, f"{duplicates} second copies, {bound} are promised at most"
+    _write(asdict(Result(fault, database, runs, kills, messages, 0, duplicates, bound)))
+
+
+def witness(fault: str, invariants: Mapping[str, str]) -> None:
+    """Say, and print, what each of the ten invariants was."""
+    print(fault)
+    for name, found in invariants.items():
+        print(f"  {name:<4}{found}")
+    _write({"fault": fault, "invariants": invariants})
+
+
+def _write(line: Mapping[str, Any]) -> None:
     file = os.environ.get(FILE)
-    if file is None:
-        return
-    result = Result(fault, database, runs, kills, messages, 0, duplicates, bound)
-    with Path(file).open("a", encoding="utf-8") as lines:
-        lines.write(json.dumps(asdict(result)) + "\n")
+    if file is not None:
+        with Path(file).open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(line) + "\n")
 
 
 def table(lines: Iterable[str]) -> str:
     """The table of all lines; those of one fault and database are added up."""
     sums: dict[tuple[str, str], Result] = {}
+    invariants = ""
     for line in lines:
-        new = Result(**json.loads(line))
+        found = json.loads(line)
+        if "invariants" in found:
+            told = "; ".join(" ".join(one) for one in found["invariants"].items())
+            invariants += f"- {found['fault']}: {told}.\n"
+            continue
+        new = Result(**found)
         old = sums.get((new.fault, new.database))
         sums[new.fault, new.database] = new if old is None else _sum(old, new)
     ordered = sorted(sums.items(), key=lambda item: _order(item[0]))
-    return _HEAD + "".join(_line(one) for _, one in ordered)
+    rows = "".join(_line(one) for _, one in ordered)
+    return _HEAD + rows + (_INVARIANTS + invariants if invariants else "")
 
 
 def _line(result: Result) -> str:

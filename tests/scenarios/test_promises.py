@@ -16,29 +16,11 @@ from tests.fakes.relay_plan import At, Plan, Rule
 from tests.scenarios import results
 from tests.scenarios.conftest import ON_POSTGRESQL, ON_SQLITE, MakeHouse
 from tests.scenarios.house import House, address
-from tests.scenarios.oracle import judge
+from tests.scenarios.oracle import judge, leave_by_command, mail_after
 from tests.scenarios.service import Service
 
 READERS, LEAVERS = 400, 20
 SLOW = Plan(pause=0.02)
-
-
-def mail_after(house: House, left: dict[str, float]) -> list[str]:
-    """Those to whom a MAIL command came after their leaving was acknowledged.
-
-    ``since`` is when the relay had last found nothing more in its sockets: the command came later.
-    """
-    return [
-        event["rcpt"]
-        for event in house.relay.events("rcpt")
-        if event["rcpt"] in left and event["since"] > left[event["rcpt"]]
-    ]
-
-
-def leave_by_command(house: House, reader: str) -> float:
-    """In another process than the sender's; when it was acknowledged."""
-    house.run("reader", "leave", reader, "--newsletter", "weekly")
-    return time.monotonic()
 
 
 def nobody_wrote_to(house: House, left: dict[str, float]) -> None:
