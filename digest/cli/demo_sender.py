@@ -55,6 +55,7 @@ class KeptSender:
         if self.process is not None:
             with suppress(ProcessLookupError):
                 self.process.kill()
+                self.process = None  # at once: who looks before it is missed is told so, too
                 self.kills += 1
                 self._killed_at = time.monotonic()
 

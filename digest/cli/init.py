@@ -15,7 +15,13 @@ from digest.cli import output
 from digest.cli.dns import Groups, records_of, zone
 from digest.cli.doctor import examine, record_row, show
 from digest.cli.files import write_text
-from digest.cli.init_questions import ask_fields, ask_operator, ask_public_url, ask_relay
+from digest.cli.init_questions import (
+    ask_fields,
+    ask_operator,
+    ask_public_url,
+    ask_relay,
+    read_relay,
+)
 from digest.cli.newsletter import Traits, create_with_people
 from digest.cli.options import Json
 from digest.clock import Clock
@@ -45,7 +51,7 @@ async def init(
     newsletter: str | None = None,
     traits: Traits | None = None,
     database_url: str | None = None,
-    relay_url: str | None = None,
+    relay_url: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     public_url: str | None = None,
     yes: Annotated[bool, Parameter(name=("--yes", "-y"))] = False,
     offline: Annotated[bool, Parameter(negative=())] = False,
@@ -64,7 +70,9 @@ async def init(
     database_url
         sqlite:///digest.db, when not given; or postgresql://…
     relay_url
-        The SMTP server that takes the mail; it can be added to .env later.
+        The SMTP server that takes the mail; it can be added to .env later. With a password in it
+        say "-": then it is asked for without being shown, or read from standard input, and stands
+        in no list of processes.
     public_url
         Where readers reach the pages, like https://news.example.org.
     yes
@@ -115,6 +123,8 @@ def _write_env(given: dict[str, str | None], *, asks: bool) -> bool:
         if any(given.values()):
             raise ConflictError("There is a .env already.", where=ENV_FILE, fix="Change it there.")
         return False
+    if given["DIGEST_RELAY_URL"] == "-":
+        given["DIGEST_RELAY_URL"] = read_relay()
     for name, ask in (("DIGEST_RELAY_URL", ask_relay), ("DIGEST_PUBLIC_URL", ask_public_url)):
         if given[name] is None and asks:
             given[name] = ask()

@@ -56,6 +56,15 @@ def ask_relay() -> str | None:
     return url
 
 
+def read_relay() -> str:
+    """The relay's URL from a terminal, which does not show it, or from standard input."""
+    asks = sys.stdin.isatty()
+    given = getpass("URL of the relay (not shown): ") if asks else sys.stdin.readline()
+    if not given.strip():
+        raise InputError("No URL was given.", where="--relay-url", fix="smtp://user:password@host")
+    return given.strip()
+
+
 def ask_public_url() -> str | None:
     """Where readers reach the pages; None for this machine only."""
     question = "Public URL of the pages, https://… (empty: this machine only)"

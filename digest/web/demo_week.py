@@ -47,7 +47,11 @@ class Week:
                 "approve", "Approve", "/week/approve", first="Save it first: then it is approved."
             ),
             Step(
-                "send", "Send", "/week/send", first="Save it first: then it is approved and sent."
+                "send",
+                "Send",
+                "/week/send",
+                "/i/",
+                first="Save it first: then it is approved and sent.",
             ),
             Step("receipt", "Receipt", "/week/receipt", "/receipt"),
             Step("inbox", "Inbox", "/inbox", "/inbox"),

@@ -62,8 +62,9 @@ class Tour:
     again: str  # where to ask how things are by now
 
     def step_of(self, path: str) -> str:
-        """The key of the step whose address ``path`` is, "" for none."""
-        return next((one.key for one in self.steps if one.mark and one.mark in path), "")
+        """The key of the step whose address ``path`` is, "" for none: the longest mark counts."""
+        found = [one for one in self.steps if one.mark and one.mark in path]
+        return max(found, key=lambda one: len(one.mark)).key if found else ""
 
     def asked(self, key: str) -> Step | None:
         """The step called so."""

@@ -18,6 +18,7 @@ from playwright.async_api import Browser, Page, expect
 from starlette.routing import compile_path
 
 from digest.access.sessions import begin_session
+from digest.access.users import first_link, get_user, reset_user
 from digest.clock import Clock
 from digest.delivery.checks import Gate
 from digest.mail.tokens import KeyRing
@@ -32,6 +33,7 @@ from digest.web.desk.doctor import Examined
 from digest.web.desk.routes import DOORS
 from digest.web.desk.visit import HOME, cookie_name
 from digest.web.server import open_listener, serving
+from tests.access.test_users import a_code
 from tests.browser.test_journey import WCAG, violations
 from tests.browser.test_pages import HANDLERS, PAYLOADS, Watch, _hostile_text, browser
 from tests.browser.test_writing import PAGES as WRITING
@@ -228,6 +230,18 @@ _WALK = """() => {
 _MOST_STEPS = 400
 
 
+async def _walked(page: Page, where: str) -> None:
+    """By Tab, until one is where one began."""
+    await page.evaluate(_WALK)
+    for _ in range(_MOST_STEPS):
+        await page.keyboard.press("Tab")
+        if await page.evaluate("walk.around"):
+            break
+    assert await page.evaluate("walk") == {"unseen": [], "around": True}, where
+    left = f"({_CONTROLS})().filter(one => !one.dataset.reached).map(one => one.outerHTML)"
+    assert await page.evaluate(left) == [], where
+
+
 async def test_tab_leads_to_every_control_of_every_page_and_shows_where_one_is(
     browser: Browser,
     sqlite_url: str,
@@ -236,19 +250,79 @@ async def test_tab_leads_to_every_control_of_every_page_and_shows_where_one_is(
         await lively(db, Clock().now(), readers=40)
         async with a_desk(db) as served:
             page = await served.open(browser, bypass_csp=True)
-            for path in (*PATHS, *(WEEKLY + one for one in ("/links", "/settings", "/themes"))):
-                await page.goto(served.url + path)
-                await page.evaluate(_WALK)
-                for _ in range(_MOST_STEPS):
-                    await page.keyboard.press("Tab")
-                    if await page.evaluate("walk.around"):
-                        break
-                assert await page.evaluate("walk") == {"unseen": [], "around": True}, path
-                left = (
-                    f"({_CONTROLS})().filter(one => !one.dataset.reached).map(one => one.outerHTML)"
+            writing = ("/links", "/settings", "/themes", "/write", "/i/184/write")
+            for path in (*PATHS, *(WEEKLY + one for one in writing)):
+                # Where one writes the findings come a moment later, and with them controls.
+                await page.goto(
+                    served.url + path,
+                    wait_until="networkidle" if path.endswith("/write") else "load",
                 )
-                assert await page.evaluate(left) == [], path
+                await _walked(page, path)
             await page.context.close()
+
+
+async def test_the_ways_in_can_be_used_by_all_and_by_keyboard_alone(
+    browser: Browser, sqlite_url: str, node_modules: Path
+) -> None:
+    """From the first link to one-time codes and a link anew, also when something went wrong."""
+    axe = (node_modules / "axe-core" / "axe.min.js").read_text("utf-8")
+    password, address = "many sheep were counted", "anne@example.org"
+    listener = open_listener("127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    async with await Database.open(sqlite_url) as db:
+        site = Site(db, KeyRing(KEY), url, relay_configured=True)
+        async with db.begin() as session:
+            first = await first_link(session, site.clock.now())
+        async with serving(create_app(site), listener):
+            context = await browser.new_context(
+                viewport={"width": 360, "height": 740}, bypass_csp=True
+            )
+            page = await context.new_page()
+
+            async def looked_at(title: str) -> None:
+                await expect(page.locator("h1")).to_have_text(title)
+                for scheme in ("light", "dark"):
+                    await page.emulate_media(color_scheme=scheme)
+                    assert await violations(page, axe, WCAG) == [], title
+                wide = "document.scrollingElement.scrollWidth - innerWidth"
+                assert await page.evaluate(wide) <= 0, title
+                await _walked(page, title)
+
+            async def given(**fields: str) -> None:
+                """Type what a form asks for, and send it by Enter."""
+                for field, words in fields.items():
+                    await page.locator(f"[name={field}]").first.fill(words)
+                async with page.expect_navigation():
+                    await page.keyboard.press("Enter")
+
+            await page.goto(f"{url}/desk/welcome/{first}")
+            await looked_at("Welcome")
+            await given(address=address, name="Anne", password=password, again=password + "x")
+            await expect(page.locator("[role=alert]")).to_be_visible()
+            await looked_at("Welcome")
+            await given(password=password, again=password)
+            await page.goto(f"{url}/desk/account")
+            await looked_at("Your account")
+            secret = await page.locator("[name=secret]").input_value()
+            await given(code=a_code(secret, site.clock.now()))
+            await expect(page.get_by_text("Ask for none any more")).to_be_visible()
+            await looked_at("Your account")
+            await context.clear_cookies()
+            await page.goto(f"{url}/desk")
+            await looked_at("Sign in")
+            await given(address=address, password=password, code="000000")
+            await expect(page.locator("[role=alert]")).to_contain_text("did not let you in")
+            await looked_at("Sign in")
+            async with db.begin() as session:
+                again = await reset_user(
+                    session, await get_user(session, address), site.clock.now()
+                )
+            await page.goto(f"{url}/desk/welcome/{again}")
+            await looked_at("Welcome, Anne")
+            await page.goto(f"{url}/desk/welcome/{first}")
+            await expect(page.locator("h1")).to_be_visible()
+            assert await violations(page, axe, WCAG) == []
+            await context.close()
 
 
 async def test_a_reader_is_found_and_a_pause_made_by_keyboard_alone(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import subprocess
@@ -166,6 +167,25 @@ def test_on_a_terminal_everything_is_asked_for_and_no_password_is_shown(shell: S
         "return_path": "b-{token}@bounces.news.example.org",
     }
     assert {key: made[key] for key in expected} == expected
+
+
+def test_the_relays_password_is_given_without_a_list_of_processes_or_a_screen_showing_it(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = "smtp://anne:a-secret-word@relay.example.org:587"
+    answers = {"URL of the relay": url}
+    shown = _answering(shell, answers, "init", "--relay-url", "-", "--yes", "--offline")
+    assert "a-secret-word" not in shown
+    assert load_settings().relay_url == url
+    (shell.folder / ".env").unlink()
+    (shell.folder / "digest.db").unlink()
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{url}\n"))
+    assert shell("init", "--relay-url", "-", "--offline", "--json").json["relay"]
+    assert load_settings().relay_url == url
+    (shell.folder / ".env").unlink()
+    none = shell("init", "--relay-url", "-", "--offline", "--json")  # nothing more comes
+    assert (none.code, none.error["where"]) == (2, "--relay-url")
+    assert not (shell.folder / ".env").exists()
 
 
 WRONG = {  # once each, and then what is right

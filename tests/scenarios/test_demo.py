@@ -263,7 +263,9 @@ def week(browser: httpx2.Client) -> None:
     saved = post("/desk/n/demo/write", text=text, based_on="")
     path = str(saved.url.path).removesuffix("/write")
     post(f"{path}/approve", hash=field_of(saved.text, "hash"))
-    assert "sending" in post(f"{path}/start").text
+    going = post(f"{path}/start").text
+    assert "sending" in going
+    assert step_of(going) == "Send"
     counted(browser, lambda accepted: accepted > 5)
     pid = process_of(browser.get("/week/send").text)
     browser.post("/week/kill", headers={"referer": f"http://127.0.0.1{path}"})
@@ -273,6 +275,14 @@ def week(browser: httpx2.Client) -> None:
     assert "lost" not in after
     assert browser.post("/week/kill", headers={"sec-fetch-site": "cross-site"}).status_code == 403
     assert browser.get("/week/said").text.startswith("The sender ")  # what the strip asks again
+    assert step_of(after) == "Receipt"
+
+
+def step_of(page: str) -> str:
+    """The step that the strip above a page says it is."""
+    found = re.search(r'aria-current="step">(\w+)<', page)
+    assert found is not None
+    return found[1]
 
 
 def field_of(page: str, name: str) -> str:
