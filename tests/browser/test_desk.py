@@ -13,8 +13,10 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx2
 import pytest
 from playwright.async_api import Browser, Page, expect
+from sqlalchemy import select, update
 from starlette.routing import compile_path
 
 from digest.access.sessions import begin_session
@@ -26,6 +28,7 @@ from digest.rules.doctor.checkup import Check, Light
 from digest.rules.relay import parse_relays
 from digest.rules.rights import Role
 from digest.store.audit import write_down
+from digest.store.schema import api_keys, user_sessions, users
 from digest.store.session import Database
 from digest.store.users import write_user
 from digest.web.app import Site, create_app
@@ -40,6 +43,7 @@ from tests.browser.test_writing import PAGES as WRITING
 from tests.build import KEY, PUBLIC_URL, a_reader
 from tests.delivery.stage import Stage, set_stage
 from tests.fakes.relay import FakeRelay
+from tests.web.api import a_key
 from tests.web.desk import a_user
 from tests.web.lively import lively
 
@@ -204,6 +208,32 @@ def test_every_page_of_the_desk_is_among_those_that_are_looked_at() -> None:
         and not any(compile_path(door.path)[0].match(path) for path in looked_at)
     ]
     assert missing == []
+
+
+async def test_no_secret_stands_on_any_page_of_the_desk(sqlite_url: str) -> None:
+    """Of the machine and of people: keys, passwords, their hashes, sessions, one-time codes."""
+    relay_password, code_secret = "a-relays-own-secret", "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+    async with await Database.open(sqlite_url) as db:
+        await lively(db, Clock().now(), readers=40)
+        relay = f"smtp://anne:{relay_password}@127.0.0.1:9?tls=none"
+        async with a_desk(db, relay) as served:
+            _, key = await a_key(Site(db, KeyRing(KEY), served.url, True))
+            async with db.begin() as session:
+                given = {"password_hash": "$argon2id$a-hash", "code_secret": code_secret}
+                await session.execute(update(users).values(**given))
+                kept = set()
+                for table in (user_sessions, api_keys):
+                    column = table.c.token_hash if table is user_sessions else table.c.secret_hash
+                    kept |= set((await session.execute(select(column))).scalars())
+            assert len(kept) == 2
+            secrets = {KEY, relay_password, served.token, key, *given.values(), *kept}
+            cookies = {served.cookie: served.token}
+            async with httpx2.AsyncClient(base_url=served.url, cookies=cookies) as client:
+                writing = (f"{WEEKLY}{one}" for one in WRITING if one != "/write?from=links")
+                for path in (*PATHS, *writing):
+                    answer = await client.get(path.replace("/190", "/184"))
+                    assert answer.status_code == 200, path
+                    assert [one for one in secrets if one in answer.text] == [], path
 
 
 # Whatever a person can act on, and see; of radio buttons of one name, Tab leads to one.
