@@ -41,7 +41,8 @@ class Step:
     """A page of a walk. ``mark`` is what its address has; "" where its address says nothing.
 
     ``first`` says what has to be done where this step leads to an earlier one; ``apart`` is a page
-    of the readers' site, which has no strip and opens beside.
+    of the readers' site, which has no strip and opens beside. ``unasked`` is what the address of a
+    page has that is this step unless its query asks for another.
     """
 
     key: str
@@ -50,6 +51,7 @@ class Step:
     mark: str = ""
     first: str = ""
     apart: bool = False
+    unasked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,12 @@ class Tour:
     again: str  # where to ask how things are by now
 
     def step_of(self, path: str) -> str:
-        """The key of the step whose address ``path`` is, "" for none: the longest mark counts."""
-        found = [one for one in self.steps if one.mark and one.mark in path]
-        return max(found, key=lambda one: len(one.mark)).key if found else ""
+        """The key of the step whose address ``path`` is, "" for none."""
+        return next((one.key for one in self.steps if one.mark and one.mark in path), "")
+
+    def unasked(self, path: str) -> str:
+        """The same where neither the address nor its query names a step."""
+        return next((one.key for one in self.steps if one.unasked and one.unasked in path), "")
 
     def asked(self, key: str) -> Step | None:
         """The step called so."""
@@ -188,6 +193,6 @@ def tour_values(request: Request) -> dict[str, object]:
     asked = tour.asked(request.query_params.get("step", ""))
     return {
         "tour": tour,
-        "tour_step": here or (asked.key if asked else ""),
+        "tour_step": here or (asked.key if asked else tour.unasked(request.url.path)),
         "tour_first": asked.first if asked and here else "",
     }
