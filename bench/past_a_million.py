@@ -28,8 +28,8 @@ class Measured:
 
     worker: float = 3_000  # messages/s of 64 KB, signed (bench sender, dkim)
     planning: float = 6.1e-6  # seconds for a row (bench plan)
-    claim: float = 25e-6  # seconds of the database's processor for a row of a large claim
-    outcome: float = 35e-6  # the same for its outcome; both: 43 to 64 µs (bench scale)
+    claim: float = 19e-6  # seconds of the database's processor for a row of a large claim
+    outcome: float = 26e-6  # the same for its outcome; both: 44 and 45 µs (bench scale)
     cores: int = 2  # of the database
     turns: int = 2  # claims at a time (store.claims)
     unrecorded: int = 500  # outcomes that may wait (promise 2)
