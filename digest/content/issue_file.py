@@ -294,7 +294,7 @@ class _Reader:
 def _todo_offset(token: Token, child: Token) -> int | None:
     if TODO in (child.attrs.get("href"), child.attrs.get("src")):
         return int(child.meta.get("offset", 0))
-    if child.type == "text" and TODO_WORD.search(child.content):
+    if child.type in ("text", "image") and TODO_WORD.search(child.content):
         match = TODO_WORD.search(token.content)
         return match.start() if match else 0
     return None

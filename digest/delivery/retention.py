@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from digest.store.forgetting import (
+    forget_pictures,
     forget_quarantined,
     forget_refusals,
     forget_schedulers,
@@ -35,6 +36,7 @@ KEPT: Mapping[Forget, timedelta | None] = {
     forget_quarantined: timedelta(days=90),
     forget_words: None,
     forget_refusals: timedelta(days=90),
+    forget_pictures: timedelta(days=90),
     forget_usage: SHORTEST,
     forget_schedulers: timedelta(days=90),
 }

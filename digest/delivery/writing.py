@@ -23,11 +23,12 @@ from digest.content.issue_format import new_issue
 from digest.content.lint import Finding, Severity, check_issue
 from digest.content.media import read_media
 from digest.content.render import Rendered, render_issue
+from digest.content.uploads import hashes_in
 from digest.delivery.identity import masthead, theme_of
 from digest.delivery.known import what_is_known
 from digest.errors import DigestError, InputError, NotFoundError, RefusedError
 from digest.store.issues import StoredVersion, get_issue, latest_version
-from digest.store.media import get_media
+from digest.store.media import find_media, get_media
 from digest.store.newsletters import Newsletter
 from digest.store.session import Database, Session
 from digest.store.turns import take_newsletters_turn
@@ -103,13 +104,21 @@ async def saved_since(
     return latest
 
 
-async def pictures_of(session: Session, version: StoredVersion | None) -> dict[str, bytes]:
-    """The pictures that a version shows, by how its text names them."""
+async def pictures_of(
+    session: Session, version: StoredVersion | None, text: str = ""
+) -> dict[str, bytes]:
+    """The pictures that a version shows, and those brought one by one that ``text`` names; by how
+    they are named.
+    """
     found = {}
     for source, sha256 in (version.pictures or {} if version else {}).items():
         media = await get_media(session, sha256)
         if media is not None:
             found[source] = media.data
+    for name, beginning in hashes_in(text).items():
+        media = None if name in found else await find_media(session, beginning)
+        if media is not None:
+            found[name] = media.data
     return found
 
 

@@ -14,7 +14,15 @@ from sqlalchemy import ColumnElement, Table, TextClause, delete, select, text, u
 
 from digest.rules.feedback import Effect
 from digest.store.rows import among
-from digest.store.schema import audit, feedback, relay_usage, relays, schedulers
+from digest.store.schema import (
+    audit,
+    feedback,
+    media,
+    relay_usage,
+    relays,
+    schedulers,
+    version_media,
+)
 from digest.store.session import Session
 
 _Condition: TypeAlias = ColumnElement[bool] | TextClause
@@ -62,6 +70,15 @@ async def forget_refusals(session: Session, before: datetime, limit: int) -> int
 async def forget_schedulers(session: Session, before: datetime, limit: int) -> int:
     """Delete machines that kept the schedule once."""
     return await _delete(session, schedulers, schedulers.c.seen_at < before, limit=limit)
+
+
+async def forget_pictures(session: Session, before: datetime, limit: int) -> int:
+    """Delete pictures that somebody brought for a text and no version ever showed."""
+    old = media.c.created_at < before
+    unseen = media.c.sha256.not_in(select(version_media.c.sha256))
+    rows = select(media.c.sha256).where(old, unseen).limit(limit)
+    # Asked twice: of one that is brought again meanwhile, PostgreSQL looks at the row anew.
+    return (await session.execute(delete(media).where(media.c.sha256.in_(rows), old))).rowcount
 
 
 async def forget_usage(session: Session, before: datetime, limit: int) -> int:

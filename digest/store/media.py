@@ -27,7 +27,7 @@ class StoredMedia:
 
 
 async def put_media(session: Session, pictures: Iterable[StoredMedia], *, now: datetime) -> None:
-    """Store what is not there yet."""
+    """Store what is not there yet; of what is, that it was brought again."""
     rows = [
         {
             "sha256": one.sha256,
@@ -40,8 +40,12 @@ async def put_media(session: Session, pictures: Iterable[StoredMedia], *, now: d
         # Always in the same order: two who store the same pictures do not lock each other out.
         for one in sorted(pictures, key=lambda one: one.sha256)
     ]
+    # Whoever forgets pictures that no version shows sees by the moment that this one may be about
+    # to get one (``forgetting.forget_pictures``).
     for row in rows:
-        await session.execute(insert(_t).values(row).on_conflict_do_nothing())
+        new = insert(_t).values(row)
+        again = new.on_conflict_do_update(index_elements=["sha256"], set_={"created_at": now})
+        await session.execute(again)
 
 
 async def get_media(session: Session, sha256: str) -> StoredMedia | None:
@@ -49,6 +53,14 @@ async def get_media(session: Session, sha256: str) -> StoredMedia | None:
     query = select(_t.c.sha256, _t.c.extension, _t.c.width, _t.c.height, _t.c.data)
     row = (await session.execute(query.where(_t.c.sha256 == sha256))).one_or_none()
     return None if row is None else StoredMedia(*row)
+
+
+async def find_media(session: Session, beginning: str) -> StoredMedia | None:
+    """The one picture whose hash begins like this; None where there is none, or several."""
+    digits = _t.c.sha256
+    query = select(digits).where(digits >= beginning, digits < beginning + "g").limit(2)
+    found = (await session.scalars(query)).all()
+    return await get_media(session, found[0]) if len(found) == 1 else None
 
 
 async def media_of_version(session: Session, version_id: int) -> list[str]:

@@ -131,7 +131,8 @@ def _when_left(site: Site, stamp: str, subscription_id: int) -> datetime | None:
 
 def is_one_click(content_type: str, body: bytes) -> bool:
     """Whether ``body`` is exactly ``List-Unsubscribe=One-Click``, urlencoded or multipart."""
-    return form_pairs(content_type, body, encoding="ascii", most=2) == [ONE_CLICK]
+    pairs = form_pairs(content_type, body, encoding="ascii", most=2) or []
+    return [(name, value.strip()) for name, value in pairs] == [ONE_CLICK]
 
 
 async def _subscription(

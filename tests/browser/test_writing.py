@@ -7,11 +7,14 @@ of.
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Locator, Page
+from PIL import Image
+from playwright.async_api import Browser, BrowserContext, FilePayload, Locator, Page
 
 from digest.access.sessions import begin_session
 from digest.content.links import canonical_url
@@ -31,6 +34,7 @@ from tests.browser.test_pages import (
     some_payloads,
 )
 from tests.build import a_reader, an_issue, issue_text
+from tests.content.test_media import picture
 from tests.web.desk import a_user
 
 pytestmark = pytest.mark.browser
@@ -91,6 +95,7 @@ async def test_an_editor_goes_from_the_inbox_to_the_receipt(
         await links(journey, ["Counting sheep", "Robots that read", "TODO: a title"])
         context = await signed_in(journey, browser, viewport=viewport, java_script_enabled=scripts)
         page = await context.new_page()
+        page.on("filechooser", lambda _: None)  # told of from here on: the browser is asked for it
         await page.goto(f"{journey.url}{DESK}/links")
         await page.get_by_role("button", name="Keep Counting sheep").click()
         await page.get_by_role("link", name="Write the issue").click()
@@ -105,6 +110,7 @@ async def test_an_editor_goes_from_the_inbox_to_the_receipt(
             await looked_at(page, "Nothing to mend")
             letter = page.frame_locator("#letter")
             await letter.get_by_role("link", name="A better title").wait_for()
+        await (bring_pictures if scripts else bring_a_picture)(page)
         await page.get_by_role("button", name="Save").click()
         await page.wait_for_url(f"**{DESK}/i/1/write*")
         await page.locator("#to").fill("cris@example.org")
@@ -120,6 +126,75 @@ async def test_an_editor_goes_from_the_inbox_to_the_receipt(
         assert "It was accepted by the relay for its only reader." in sums
         await journey.settled()
         await context.close()
+
+
+def a_file(name: str, data: bytes) -> FilePayload:
+    return {"name": name, "mimeType": "image/png", "buffer": data}
+
+
+# A drop and a paste as a browser tells a page of them; the files are real ones.
+_GIVE = """([kind, name, code]) => {
+  const text = document.getElementById("text");
+  const data = new DataTransfer();
+  data.items.add(new File([Uint8Array.from(atob(code), c => c.charCodeAt(0))], name,
+                          {type: "image/png"}));
+  const more = {bubbles: true, cancelable: true};
+  const event = kind === "paste"
+    ? new ClipboardEvent("paste", {...more, clipboardData: data})
+    : new DragEvent("drop", {...more, dataTransfer: data});
+  return text.dispatchEvent(event);
+}"""
+
+
+_BEFORE_SECTIONS = """text => {
+  const at = text.value.indexOf("\\n## ");
+  text.focus();
+  text.setSelectionRange(at, at);
+}"""
+
+
+async def bring_pictures(page: Page) -> None:
+    """Put pictures into the text: chosen, dropped and pasted, by keyboard where there is a way."""
+    text, said = page.get_by_label("The text"), page.locator("#uploaded")
+    await text.evaluate(_BEFORE_SECTIONS)
+    await page.get_by_role("button", name="Add a picture").focus()
+    async with page.expect_file_chooser() as choosing:
+        await page.keyboard.press("Enter")
+    await (await choosing.value).set_files(a_file("Labels.png", picture("PNG")))
+    await said.get_by_text("Labels.png is in the text").wait_for()
+    await page.keyboard.type("What one sees")  # over what is chosen, where one writes
+    assert "![What one sees](img/labels-" in await text.input_value()
+    for kind, name, colour in (("drop", "Dropped.png", "red"), ("paste", "image.png", "blue")):
+        data = io.BytesIO()
+        Image.new("RGB", (30, 20), colour).save(data, "PNG")
+        await text.evaluate(_BEFORE_SECTIONS)
+        code = base64.b64encode(data.getvalue()).decode()
+        assert not await page.evaluate(_GIVE, [kind, name, code])  # the browser does nothing else
+        await said.get_by_text(f"{name} is in the text").wait_for()
+        await looked_at(page, "to mend before it can go out")
+        await page.keyboard.type(kind)
+        assert f"![{kind}](img/{name.lower().partition('.')[0]}-" in await text.input_value()
+    before = await text.input_value()
+    await page.keyboard.press("Control+z")  # as whatever else was typed
+    assert await text.input_value() != before
+    await page.keyboard.press("Control+y")
+    assert await text.input_value() == before
+    await page.set_input_files("#picture", a_file("notes.pdf", b"%PDF-1.7"))
+    await page.locator("#not-added", has_text="notes.pdf was not added.").wait_for()
+    assert await text.input_value() == before
+    await page.frame_locator("#letter").get_by_alt_text("paste").wait_for()
+
+
+async def bring_a_picture(page: Page) -> None:
+    """Without JavaScript: a form, and a line to be put into the text."""
+    text = page.get_by_label("The text")
+    written = await text.input_value()
+    await page.set_input_files("#picture", a_file("Labels.png", picture("PNG")))
+    await page.get_by_role("button", name="Add a picture").click()
+    line = await page.locator("code", has_text="![TODO](img/labels-").inner_text()
+    assert await text.input_value() == written
+    mended = line.replace("TODO", "What one sees")
+    await text.fill(written.replace("\n## ", f"\n{mended}\n\n## ", 1))
 
 
 async def test_a_text_is_not_lost_when_the_session_or_the_connection_is(

@@ -12,11 +12,12 @@ from sqlalchemy import Table, func, insert, select
 from digest.delivery.retention import KEPT, SHORTEST, forget_old
 from digest.rules.feedback import ACTS_FOR, Bearing, Effect
 from digest.rules.ramp import Quota
+from digest.store.media import StoredMedia, put_media
 from digest.store.relays import ensure_relay
-from digest.store.schema import audit, feedback, relay_usage, schedulers
+from digest.store.schema import audit, feedback, media, relay_usage, schedulers, version_media
 from digest.store.session import Database
 from digest.store.usage import reserve, usage
-from tests.build import NOW, an_installation
+from tests.build import NOW, a_newsletter, an_installation, an_issue
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 KEEP = 400 * DAY
@@ -106,6 +107,23 @@ async def test_machines_that_kept_the_schedule_once_are_forgotten(database: Data
     )
     assert await forget_old(database, NOW, keep=KEEP) == 1
     assert [row["machine"] for row in await rows_of(database, schedulers)] == ["b"]
+
+
+async def test_a_picture_that_no_version_shows_is_forgotten_after_three_months(
+    database: Database,
+) -> None:
+    await an_installation(database)
+    newsletter = await a_newsletter(database)
+    version = (await an_issue(database, newsletter)).version
+    old, recent = NOW - 91 * DAY, NOW - 89 * DAY
+    for name, at in {"shown": old, "again": old, "unseen": old, "new": recent}.items():
+        async with database.begin() as session:
+            await put_media(session, [StoredMedia(name, "png", 1, 1, b"")], now=at)
+    await add(database, version_media, {"version_id": version.id, "sha256": "shown"})
+    async with database.begin() as session:
+        await put_media(session, [StoredMedia("again", "png", 1, 1, b"")], now=recent)
+    assert await forget_old(database, NOW, keep=None, batch=1) == 1
+    assert [row["sha256"] for row in await rows_of(database, media)] == ["again", "new", "shown"]
 
 
 async def test_a_warm_up_and_a_quota_see_the_same_when_old_hours_are_gone(

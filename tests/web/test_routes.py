@@ -146,6 +146,7 @@ DESK = {
     "GET /desk/n/{newsletter}/i/{issue}/write": "write",
     "POST /desk/n/{newsletter}/write": "write",
     "POST /desk/n/{newsletter}/write/look": "write",
+    "POST /desk/n/{newsletter}/write/picture": "write",
     "POST /desk/n/{newsletter}/write/letter": "write",
     "GET /desk/n/{newsletter}/settings": "approve",
     "POST /desk/n/{newsletter}/settings": "approve",
@@ -406,6 +407,7 @@ async def test_a_key_made_for_a_role_opens_what_the_role_may_do_at_the_desk(
 # Acts of the desk, and what does the same without it; None: about the browser itself.
 SAME = {
     "write issue": "issue add",
+    "add picture": "issue add",
     "test issue": "issue test",
     "approve issue": "issue approve",
     "withdraw issue": "issue withdraw",

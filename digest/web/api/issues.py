@@ -16,7 +16,7 @@ from digest.delivery.issue_tests import write_tests
 from digest.delivery.known import what_is_known
 from digest.delivery.publish import Prepared, approve_issue, prepare_issue, store_issue
 from digest.delivery.readiness import when_it_goes
-from digest.delivery.writing import saved_since
+from digest.delivery.writing import pictures_of, saved_since
 from digest.errors import (
     AddressError,
     ConflictError,
@@ -205,7 +205,7 @@ async def _prepared(session: Session, newsletter: Newsletter, call: Call) -> Pre
             newsletter,
             asked.text,
             path=asked.path,
-            media=asked.pictures,
+            media=await pictures_of(session, None, asked.text) | asked.pictures,
             public_url=site.public_url,
             themes=site.themes,
             known=known,

@@ -31,19 +31,20 @@ from digest.rules.rights import Right
 from digest.web.desk.advice import advice_here
 from digest.web.desk.visit import SIGN_IN, Visit, cookie_name, newsletters_of, plain_page
 from digest.web.forms import Form, read_form
-from digest.web.security import BODY_LIMIT, is_own
+from digest.web.security import BODY_LIMIT, BODY_SECONDS, is_own
 from digest.web.site import Site, site_of
 
 Handling: TypeAlias = Callable[[Visit], Awaitable[Response]]
 
 TOKEN_FIELD = "form_token"  # noqa: S105 - the name of a field
+_FILE_SECONDS = 120.0  # a photo, from a train
 _REFUSALS = (RefusedError, ConflictError, InputError, AddressError, SettingsError)
 
 
 @dataclass(frozen=True, slots=True)
 class Door:
     """``right`` None: whoever is signed in. ``act`` is what the log calls a POST; one without an
-    act brings a text to be looked at, and changes nothing.
+    act brings a text to be looked at, and changes nothing. ``files``: its form may bring some.
     """
 
     method: str
@@ -52,6 +53,7 @@ class Door:
     handling: Handling
     act: str = ""
     body_limit: int = BODY_LIMIT
+    files: bool = False
 
 
 def routes_of(doors: Iterable[Door]) -> tuple[Route, ...]:
@@ -79,7 +81,9 @@ async def _answer(request: Request, door: Door) -> Response:
         return plain_page(site, "forbidden.html", {"role": visitor.user.role}, status=403)
     form = Form([])
     if door.method == "POST":
-        form = await read_form(request, limit=door.body_limit)
+        seconds = _FILE_SECONDS if door.files else BODY_SECONDS
+        limit = door.body_limit
+        form = await read_form(request, limit=limit, seconds=seconds, files=door.files)
         given = form.one(TOKEN_FIELD)
         ours = hmac.compare_digest(given.encode(), visitor.form_token.encode())
         if not ours or not is_own(request):

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from digest.content.uploads import UPLOAD_MAX
 from digest.delivery.publish import Prepared, prepare_issue, store_issue
 from digest.delivery.readiness import what_is_next
 from digest.delivery.writing import (
@@ -54,7 +55,7 @@ from digest.web.desk.letters import looked, unsaved_letter
 from digest.web.desk.visit import HOME, Visit
 
 WRITE: Final = f"{LIST}/write"
-_FORM_MAX: Final = 4 << 20  # bytes: a text of a megabyte, as a form encodes it
+FORM_MAX: Final = 4 << 20  # bytes: a text of a megabyte, as a form encodes it
 _CONTEXT: Final = 2  # lines round a difference
 _DIFF_MAX: Final = 4_000  # lines of each text
 
@@ -96,7 +97,8 @@ async def new(visit: Visit) -> Response:
             text = await made(session, newsletter, now=now)
         except RefusedError as error:
             return refused(visit, error)
-    return await _page(visit, Written(newsletter, text, "", None, {}))
+        pictures = await pictures_of(session, None, text)
+    return await look_again(visit, Written(newsletter, text, "", None, pictures))
 
 
 async def edit(visit: Visit) -> Response:
@@ -104,25 +106,25 @@ async def edit(visit: Visit) -> Response:
     async with visit.site.db.read() as session:
         newsletter, issue = await issue_of(session, visit)
         version = await latest_version(session, issue.id)
-        pictures = await pictures_of(session, version)
+        pictures = await pictures_of(session, version, version.source if version else "")
     if version is None:
         raise NotFoundError
     if issue.state not in UNPLANNED:
         return visit.see(f"{HOME}/n/{newsletter.slug}/i/{issue.name}")
     written = Written(newsletter, version.source, version.hash, version, pictures)
-    return await _page(visit, written)
+    return await look_again(visit, written)
 
 
 async def look(visit: Visit) -> Response:
     """What the text of a form looks like: the part of the page that follows the typing."""
-    written = await _written(visit)
+    written = await written_of(visit)
     values = looked(written.newsletter, written.text, await _look(visit, written))
     return visit.page("_look.html", values)
 
 
 async def letter(visit: Visit) -> Response:
     """The letter that the text of a form makes."""
-    written = await _written(visit)
+    written = await written_of(visit)
     form = visit.form
     line = form.one("line")
     at = int(line) if line.isascii() and line.isdigit() and len(line) < 8 else 0
@@ -131,7 +133,7 @@ async def letter(visit: Visit) -> Response:
 
 async def save(visit: Visit) -> Response:
     """Store the text as the next version, unless somebody else did so meanwhile."""
-    site, written = visit.site, await _written(visit)
+    site, written = visit.site, await written_of(visit)
     newsletter = written.newsletter
     try:
         prepared = await _prepared(visit, written)
@@ -144,7 +146,7 @@ async def save(visit: Visit) -> Response:
     except _SavedSinceError as since:
         return await _since(visit, written, since.theirs)
     except (IssueFileError, ConflictError) as error:
-        return await _page(visit, written, error=error, status=422)
+        return await look_again(visit, written, error=error, status=422)
     return visit.see(f"{HOME}/n/{newsletter.slug}/i/{stored.issue.name}/write", done="saved")
 
 
@@ -168,7 +170,7 @@ async def _since(visit: Visit, written: Written, theirs: StoredVersion) -> Respo
     """The text again, what is different, and the choice: mine over theirs, theirs, or both."""
     lines = await asyncio.to_thread(differing, theirs.source, written.text)
     mine = Written(written.newsletter, written.text, theirs.hash, theirs, written.pictures)
-    return await _page(visit, mine, theirs=theirs, lines=lines, status=409)
+    return await look_again(visit, mine, theirs=theirs, lines=lines, status=409)
 
 
 def differing(theirs: str, mine: str) -> list[Line]:
@@ -190,12 +192,13 @@ def differing(theirs: str, mine: str) -> list[Line]:
     return found
 
 
-async def _written(visit: Visit) -> Written:
+async def written_of(visit: Visit) -> Written:
+    """What a form of the editor brought, with the pictures that its text may show."""
     form, text = visit.form, clean_text(visit.form.raw("text"))
     async with visit.site.db.read() as session:
         newsletter = await get_newsletter(session, visit.part("newsletter"))
         base = await _base(session, newsletter, form.one("issue"))
-        pictures = await pictures_of(session, base)
+        pictures = await pictures_of(session, base, text)
     return Written(newsletter, text, form.one("based_on"), base, pictures)
 
 
@@ -223,15 +226,21 @@ async def _look(visit: Visit, written: Written) -> Look:
     )
 
 
-async def _page(
+async def look_again(
     visit: Visit,
     written: Written,
     *,
     theirs: StoredVersion | None = None,
     lines: list[Line] | None = None,
     error: DigestError | None = None,
+    unusable: DigestError | None = None,
+    added: str = "",
     status: int = 200,
 ) -> Response:
+    """The page with the text, and what there is to say about it: what ``theirs`` has that it has
+    not, the ``error`` that keeps it from being stored, why a picture is ``unusable``, or the line
+    that shows the one ``added``.
+    """
     newsletter, base = written.newsletter, written.base
     values: dict[str, Any] = {
         "newsletter": newsletter,
@@ -241,6 +250,9 @@ async def _page(
         "theirs": theirs,
         "lines": lines or [],
         "error": error,
+        "unusable": unusable,
+        "added": added,
+        "upload_max": UPLOAD_MAX,
         "path": visit.site.path(f"{HOME}/n/{newsletter.slug}"),
         **await _around(visit, newsletter, base),
         **looked(newsletter, written.text, await _look(visit, written)),
@@ -271,7 +283,7 @@ async def _around(
 DOORS = (
     Door("GET", WRITE, Right.WRITE, new),
     Door("GET", f"{ONE}/write", Right.WRITE, edit),
-    Door("POST", WRITE, Right.WRITE, save, "write issue", _FORM_MAX),
-    Door("POST", f"{WRITE}/look", Right.WRITE, look, body_limit=_FORM_MAX),
-    Door("POST", f"{WRITE}/letter", Right.WRITE, letter, body_limit=_FORM_MAX),
+    Door("POST", WRITE, Right.WRITE, save, "write issue", FORM_MAX),
+    Door("POST", f"{WRITE}/look", Right.WRITE, look, body_limit=FORM_MAX),
+    Door("POST", f"{WRITE}/letter", Right.WRITE, letter, body_limit=FORM_MAX),
 )

@@ -18,6 +18,7 @@
   let turn = 0;
   let asked = 0;
   let leaving = false;
+  let had = text; // the focus, last
 
   document.documentElement.classList.add("js");
   document.getElementById("row").append(document.getElementById("inbox"));
@@ -101,6 +102,8 @@
     return true;
   }
 
+  window.digestRenewed = renewed; // pictures.js asks, too
+
   // The answer to the text as it is, or null where there is none; says why.
   async function ask() {
     const mine = ++asked;
@@ -176,7 +179,7 @@
     old.after(fresh);
     fresh.addEventListener("load", () => {
       if (document.activeElement === fresh) {
-        text.focus({ preventScroll: true }); // a frame that comes takes nobody's place
+        had.focus({ preventScroll: true }); // a frame that comes takes nobody's place
       }
       old.remove();
       fresh.id = "letter";
@@ -253,6 +256,11 @@
     save();
   });
   text.addEventListener("input", changed);
+  document.addEventListener("focusin", (event) => {
+    if (event.target.tagName !== "IFRAME") {
+      had = event.target;
+    }
+  });
   document.addEventListener("keydown", (event) => {
     if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === "s") {
       event.preventDefault();
