@@ -20,6 +20,7 @@ from digest.rules.doctor.checkup import Check
 from digest.rules.relay import RelayConfig, parse_relays
 from digest.settings import Settings, is_loopback, keyring
 from digest.store.installation import ensure_installation
+from digest.store.noting import aside
 from digest.store.session import Database
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     keys = keyring(settings)
     async with await Database.open(settings.database_url) as db:
         clock = Clock(await db.clock_offset())
-        async with db.begin() as session:
-            await ensure_installation(session, fingerprints=keys.fingerprints, now=clock.now())
+        with aside():
+            async with db.begin() as session:
+                await ensure_installation(session, fingerprints=keys.fingerprints, now=clock.now())
         yield Runtime(settings, db, keys, clock, relays)

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from digest.store.audit import Note, unnoted
 from digest.store.preferences import person
 from digest.store.subscribers import (
     Proof,
@@ -75,7 +74,6 @@ async def leave(
     source: str,
     clock: Clock,
     leavers: Leavers | None = None,
-    note: Note = unnoted,
 ) -> bool:
     """End ``subscription_id`` and return once no message of it can start.
 
@@ -85,7 +83,6 @@ async def leave(
     """
     async with db.begin() as session:
         ended = await leave_subscription(session, subscription_id, clock.now(), source=source)
-        await note(session)
     if leavers is not None:
         leavers.add(subscription_id)
     own_worker = leavers.worker_id if leavers is not None else None

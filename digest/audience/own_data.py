@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from digest.audience.leave import Leavers, leave
 from digest.rules.subscription import PassPurpose, SubscriptionState, SuppressionReason
-from digest.store.audit import Note, unnoted
 from digest.store.erasure import anonymise, wipe
 from digest.store.newsletters import newsletter_by_id
 from digest.store.notices import SIGN_UP_LANE, Notice, write_notice
@@ -108,7 +107,6 @@ async def erase_reader(
     *,
     clock: Clock,
     leavers: Leavers | None = None,
-    note: Note = unnoted,
 ) -> bool:
     """Erase a reader, once no message to them can start any more; False where there is none.
 
@@ -125,7 +123,6 @@ async def erase_reader(
             return False
         await suppress(session, reader.key, reason=SuppressionReason.ERASED, now=now)
         await anonymise(session, reader, now)
-        await note(session)
     await wipe(db)
     return True
 

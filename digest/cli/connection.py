@@ -14,6 +14,7 @@ from digest.clock import Clock
 from digest.logs import configure_logs
 from digest.settings import ENV_FILE, Settings, keyring, load_settings
 from digest.store.installation import ensure_installation, get_installation
+from digest.store.noting import aside
 from digest.store.session import Database
 
 log = structlog.get_logger(__name__)
@@ -67,5 +68,6 @@ async def _check_key(settings: Settings, db: Database, clock: Clock) -> None:
         found = await get_installation(session)
     if found is not None and found.key_fingerprint == keys.fingerprint:
         return
-    async with db.begin() as session:
-        await ensure_installation(session, fingerprints=keys.fingerprints, now=clock.now())
+    with aside():
+        async with db.begin() as session:
+            await ensure_installation(session, fingerprints=keys.fingerprints, now=clock.now())

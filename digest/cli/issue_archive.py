@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from digest.cli import output
+from digest.cli.asked import who_calls
 from digest.cli.connection import connected
-from digest.cli.issue_publish import find_issue, read_issue, who_calls
+from digest.cli.issue_publish import find_issue, read_issue
 from digest.cli.options import Json, OfNewsletter
 from digest.delivery.corrections import correct_issue
 from digest.store.archive import list_in_archive

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 from digest.cli import output
+from digest.cli.asked import who_calls
 from digest.cli.connection import connected, read_settings
-from digest.cli.issue_publish import find_issue, read_issue, who_calls
+from digest.cli.issue_publish import find_issue, read_issue
 from digest.cli.options import Json, Many, OfNewsletter
 from digest.delivery import control
 from digest.delivery.readiness import what_is_next

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from digest.cli import issue_remote, output
+from digest.cli.asked import who_calls
 from digest.cli.connection import connected
 from digest.cli.files import read_bytes
 from digest.cli.options import Json, OfNewsletter
@@ -287,14 +286,6 @@ async def _tested(session: Session, issue: StoredIssue) -> str:
             fix=f"Send one: digest issue test {issue.name} --to you@example.org",
         )
     return (await get_version(session, test.version_id)).hash
-
-
-def who_calls() -> str:
-    """The name of whoever runs this, or their number where there is no name for it."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())
 
 
 async def withdraw(issue: str, /, *, slug: OfNewsletter = None, as_json: Json = False) -> int:

@@ -17,6 +17,7 @@ from digest.errors import RefusedError
 from digest.rules.delivery import IssueState
 from digest.runtime import Runtime, open_runtime
 from digest.store.issues import StoredIssue, issue_by_id
+from digest.store.noting import aside
 from digest.store.reports import issue_totals
 
 WATCH = 1.0  # seconds between two looks
@@ -81,9 +82,10 @@ async def send(
 
 
 async def _begin(runtime: Runtime, *, take_over: bool) -> None:
-    began = await begin_here(
-        runtime.db, runtime.settings.state_dir, now=runtime.clock.now(), take_over=take_over
-    )
+    with aside():
+        began = await begin_here(
+            runtime.db, runtime.settings.state_dir, now=runtime.clock.now(), take_over=take_over
+        )
     if began.held is not None:
         raise RefusedError(
             "The database was put back from a backup: what may have been sent since is held.",

@@ -17,6 +17,7 @@ from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from digest import __version__
 from digest.cli import output
+from digest.cli.asked import noted
 from digest.cli.help_text import HelpText
 from digest.cli.options import DEFAULTS, GROUPS
 from digest.cli.service import INTERRUPTED
@@ -67,10 +68,10 @@ def run(tokens: Sequence[str]) -> int:
     """Run one command line and return its exit code; errors are told on standard error."""
     as_json = "--json" in tokens
     try:
-        command, bound, _ = build_app(tokens[:1]).parse_args(
-            list(tokens), print_error=False, exit_on_error=False
-        )
-        return _call(command, bound)
+        app = build_app(tokens[:1])
+        command, bound, _ = app.parse_args(list(tokens), print_error=False, exit_on_error=False)
+        with noted(" ".join(app.parse_commands(tokens)[0]), bound):
+            return _call(command, bound)
     except CycloptsError as error:
         output.tell_error(_usage(error, tokens), code="usage", as_json=as_json)
         return DigestError.exit_code

@@ -19,12 +19,10 @@ from digest.access.users import (
 )
 from digest.cli import output
 from digest.cli.connection import connected
-from digest.cli.issue_publish import who_calls
 from digest.cli.options import Json, group
 from digest.errors import InputError, NotFoundError, SettingsError
 from digest.rules.rights import Role
 from digest.settings import Settings
-from digest.store.audit import write_down
 from digest.store.user_identities import Identity, list_identities
 from digest.store.user_sessions import end_session, end_sessions, list_sessions
 from digest.store.users import list_users
@@ -64,7 +62,6 @@ async def add(
             await expect_user(session, address, role=role, name=name, now=now)
         else:
             secret = await add_user(session, address, role=role, name=name, now=now)
-        await write_down(session, _me(), "add user", subject=address, now=now)
     if oidc:
         page = f"{found.settings.public_url}/desk"
         text = f"{address} signs in with {label} at {page}"
@@ -91,7 +88,6 @@ async def reset(address: str, /, *, as_json: Json = False) -> int:
     async with connected() as found, found.db.begin() as session:
         now = found.clock.now()
         secret = await reset_user(session, await get_user(session, address), now)
-        await write_down(session, _me(), "reset user", subject=address, now=now)
     link = welcome_url(found.settings, secret)
     output.result({"address": address, "link": link}, as_json=as_json, text=link)
     return 0
@@ -124,12 +120,10 @@ async def change(
         user, now = await get_user(session, address), found.clock.now()
         if role is not None:
             await set_role(session, user, role)
-            await write_down(session, _me(), "set role", subject=address, result=role, now=now)
         if oidc is not None:
             label = _label(found.settings) if oidc else ""
             await set_identity(session, user, may=oidc, now=now)
             said = f"by {label}" if oidc else "by no provider"
-            await write_down(session, _me(), "set sign-in", subject=address, result=said, now=now)
     lines = [f"{address} is {role} now."] if role is not None else []
     if oidc is not None:
         lines.append(f"{address} signs in {said}.")
@@ -161,7 +155,6 @@ async def remove(address: str, /, *, as_json: Json = False) -> int:
     """
     async with connected() as found, found.db.begin() as session:
         await remove_user(session, await get_user(session, address))
-        await write_down(session, _me(), "remove user", subject=address, now=found.clock.now())
     data = {"address": address, "removed": True}
     output.result(data, as_json=as_json, text=f"{address} is removed and signed out.")
     return 0
@@ -217,9 +210,6 @@ async def sessions(
             raise NotFoundError("There is no such session.", where=str(end))
         if end_all and user is not None:
             await end_sessions(session, user.id)
-        if end is not None or end_all:
-            now = found.clock.now()
-            await write_down(session, _me(), "sign out", subject=address or str(end), now=now)
         names = {one.id: one.address for one in await list_users(session)}
         opened = await list_sessions(session, user.id if user else None)
     rows: list[output.Row] = [
@@ -257,7 +247,3 @@ async def tell_served(runtime: Runtime, data: output.Row, *, as_json: bool, text
         data = {**data, "first_owner": link}
         text += f"\nNobody can sign in yet. Begin at {link}"
     output.tell_started(data, as_json=as_json, text=text)
-
-
-def _me() -> str:
-    return f"{who_calls()} (command line)"

@@ -1,9 +1,9 @@
 """Taking an issue that is on its way in hand: pause, resume, cancel, amend, send once more.
 
-Each is one transaction, in which ``note`` writes down who did it; ``pause`` and ``cancel`` answer
-only when no mail of the issue can start any more. A sender gives back a row it has not begun within
-2 s, and claims none while the issue is not ``sending``; so we wait until no row is under way, or
-the claim is older than 2.5 s: then its mail has begun or never will (promise 3, as
+Each is one transaction, with the line of who did it (``store.noting``); ``pause`` and ``cancel``
+answer only when no mail of the issue can start any more. A sender gives back a row it has not begun
+within 2 s, and claims none while the issue is not ``sending``; so we wait until no row is under
+way, or the claim is older than 2.5 s: then its mail has begun or never will (promise 3, as
 ``audience.leave`` does for one reader).
 """
 
@@ -23,7 +23,6 @@ from digest.delivery.publish import Prepared, refuse_unfinished, store_pictures
 from digest.errors import InputError, RefusedError
 from digest.rules.delivery import UNPLANNED, IssueState
 from digest.store import control
-from digest.store.audit import Note, unnoted
 from digest.store.issues import (
     StoredIssue,
     StoredVersion,
@@ -32,6 +31,7 @@ from digest.store.issues import (
     latest_version,
     move_issue,
 )
+from digest.store.noting import aside
 from digest.store.session import Database, Session
 from digest.store.subscribers import find_reader
 from digest.store.versions import store_version
@@ -57,9 +57,7 @@ class Halted:
     cancelled: int = 0
 
 
-async def pause(
-    db: Database, issue_id: int, *, reason: str, clock: Clock, note: Note = unnoted
-) -> Halted:
+async def pause(db: Database, issue_id: int, *, reason: str, clock: Clock) -> Halted:
     """Let nothing more of an issue start; returns once that is so.
 
     An issue that is paused stays paused for its first reason. Raises RefusedError where it is not
@@ -70,13 +68,12 @@ async def pause(
         issue = await issue_by_id(session, issue_id)
         if issue.state is not IssueState.PAUSED:
             raise _refusal(issue, "there is nothing to pause")
-        await note(session)
         count = await control.under_way(session, issue_id, since=_EVER)
     left = await _until_nothing_can_start(db, issue_id, clock=clock)
     return Halted(issue, changed, under_way=count, unanswered=left)
 
 
-async def cancel(db: Database, issue_id: int, *, clock: Clock, note: Note = unnoted) -> Halted:
+async def cancel(db: Database, issue_id: int, *, clock: Clock) -> Halted:
     """Send an issue to nobody else, for good; returns once nothing more of it starts.
 
     An issue whose rows are not planned yet is a draft again. Raises RefusedError for one that is
@@ -86,13 +83,11 @@ async def cancel(db: Database, issue_id: int, *, clock: Clock, note: Note = unno
         issue = await issue_by_id(session, issue_id)
         if issue.state in UNPLANNED:
             moved = await move_issue(session, issue_id, IssueState.DRAFT, now=clock.now())
-            await note(session)
             return Halted(await issue_by_id(session, issue_id), changed=moved)
         stopped = await control.cancel_issue(session, issue_id, now=clock.now())
         issue = await issue_by_id(session, issue_id)
         if issue.state is not IssueState.CANCELLED:
             raise _refusal(issue, "there is nothing to cancel")
-        await note(session)
         count = await control.under_way(session, issue_id, since=_EVER)
     left = await _until_nothing_can_start(db, issue_id, clock=clock)
     async with db.begin() as session:  # what a sender gave back meanwhile
@@ -121,7 +116,7 @@ class Resumed:
     released: int
 
 
-async def resume(db: Database, issue_id: int, *, now: datetime, note: Note = unnoted) -> Resumed:
+async def resume(db: Database, issue_id: int, *, now: datetime) -> Resumed:
     """Let an issue go on, and every row of it that a brake holds.
 
     Raises RefusedError where it neither is on its way nor has such rows.
@@ -132,7 +127,6 @@ async def resume(db: Database, issue_id: int, *, now: datetime, note: Note = unn
         issue = await issue_by_id(session, issue_id)
         if issue.state is not IssueState.SENDING:
             raise _refusal(issue, "there is nothing to resume")
-        await note(session)
     return Resumed(issue, released is not None, released or 0)
 
 
@@ -216,7 +210,6 @@ async def resend(
     *,
     to: Sequence[str] | None,
     now: datetime,
-    note: Note = unnoted,
 ) -> Again:
     """Queue an issue once more: for everybody it did not reach, or for the addresses ``to``.
 
@@ -224,12 +217,11 @@ async def resend(
     ``unknown`` for an address nobody reads at. Raises AddressError for what is no address,
     RefusedError where the issue has not started or was cancelled.
     """
-    await finish_overtaking(db, now)
+    with aside():
+        await finish_overtaking(db, now)
     async with db.begin() as session:
         if to is None:
             done = await control.resend(session, issue_id, subscriber_ids=None, now=now)
-            if done.rows:
-                await note(session)
             return Again(done.rows, done.refused, {})
         rows, addresses = 0, dict[str, str]()
         for address in dict.fromkeys(to):
@@ -241,8 +233,6 @@ async def resend(
             rows += done.rows
             for why in done.refused:
                 addresses[address] = why
-        if rows:
-            await note(session)
     return Again(rows, dict(Counter(addresses.values())), addresses)
 
 

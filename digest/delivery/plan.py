@@ -24,6 +24,7 @@ from digest.rules.throttle import ISSUE_SHARE
 from digest.store.audit import Note, unnoted
 from digest.store.issues import StoredIssue, issue_by_id
 from digest.store.newsletters import newsletter_by_id
+from digest.store.noting import aside
 from digest.store.overtaking import overtake
 from digest.store.planning import (
     audience_of,
@@ -59,7 +60,6 @@ async def start_issue(
     gate: Gate,
     accept_partial: bool = False,
     readers_of: int | None = None,
-    note: Note = unnoted,
 ) -> Started:
     """As ``begin_issue``, and every row of it is there at the end."""
     started = await begin_issue(
@@ -69,7 +69,6 @@ async def start_issue(
         gate=gate,
         accept_partial=accept_partial,
         readers_of=readers_of,
-        note=note,
     )
     await finish_planning(db, now)
     await finish_overtaking(db, now)
@@ -91,7 +90,7 @@ async def begin_issue(
     """Start an approved issue, once; one that is on its way or finished is left as it is.
 
     ``readers_of``: it corrects that issue, and goes to those who got it; nothing that still waits
-    is overtaken by it. ``note`` is written with it: who started it. Raises SettingsError and
+    is overtaken by it. ``note`` is written with it. Raises SettingsError and
     RefusedError of the gate, which may ask the network first, and RefusedError where the issue is
     not approved, is paused or was cancelled, or, without ``accept_partial``, where it could not be
     through before the newsletter's next issue is due.
@@ -99,7 +98,8 @@ async def begin_issue(
     await gate.look_outside(db, issue_id)
     async with db.read() as session:
         newsletter_id = (await issue_by_id(session, issue_id)).newsletter_id
-    await finish_planning(db, now, newsletter_id)  # of the issue before, to be overtaken as a whole
+    with aside():
+        await finish_planning(db, now, newsletter_id)  # of the issue before, to be overtaken whole
     async with db.begin() as session:
         issue = await issue_by_id(session, issue_id)
         await gate.check(session, issue)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, cast
 
-from sqlalchemy import QueuePool, text
+from sqlalchemy import QueuePool, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from digest.clock import Clock
@@ -28,6 +28,7 @@ from digest.store.engines import (
     translated,
     write_engine,
 )
+from digest.store.noting import act_under_way
 from digest.store.revisions import (
     Patience,
     RevisionState,
@@ -42,6 +43,7 @@ __all__ = ["Database", "Patience", "RevisionState", "Session", "revision_state",
 
 Session = AsyncConnection
 _NEWS = 60.0  # seconds after which a write that failed says nothing about the next one
+_WRITING = ("INSERT", "UPDATE", "DELETE")
 _GIVE_BACK = 5.0  # seconds that closing waits for connections in use
 
 
@@ -123,11 +125,20 @@ class Database:
     async def begin(self) -> AsyncIterator[Session]:
         """A writing transaction: committed at the end, rolled back when the block raises.
 
-        Raises DatabaseError when the database fails; a broken constraint comes as it is.
+        The first one of an act that changes anything writes the act's line (``noting``). Raises
+        DatabaseError when the database fails; a broken constraint comes as it is.
         """
+        act = act_under_way()
+        changed = False
         try:
             async with self._writing() as session:
+                changes = _changes_of(session) if act is not None else []
                 yield session
+                changed = act is not None and not act.written and bool(changes)
+                if act is not None and changed:
+                    await act.line(session)
+            if act is not None and changed:
+                act.written = True
         except DatabaseError:
             self._refused_at = Clock.monotonic()
             raise
@@ -197,3 +208,25 @@ class Database:
 
     async def __aexit__(self, *_error: object) -> None:
         await self.close()
+
+
+def _changes_of(session: Session) -> list[int]:
+    """How many rows each statement of ``session`` changes from here on, those that change none left
+    out; -1 where the driver does not say.
+    """
+    changes: list[int] = []
+
+    def look(
+        _connection: object,
+        cursor: Any,
+        statement: str,
+        _parameters: object,
+        context: Any,
+        _many: object,
+    ) -> None:
+        writes = context.isinsert or context.isupdate or context.isdelete
+        if (writes or statement.lstrip().startswith(_WRITING)) and cursor.rowcount:
+            changes.append(cursor.rowcount)
+
+    event.listen(session.sync_connection, "after_cursor_execute", look)
+    return changes

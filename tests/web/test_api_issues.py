@@ -158,8 +158,9 @@ async def test_an_issue_on_its_way_is_paused_resumed_and_cancelled_and_it_is_wri
     async with installation.site.db.read() as session:
         deeds = await list_deeds(session, limit=9)
     assert [one.action for one in reversed(deeds)] == [
-        *("pause issue", "pause issue", "resume issue", "cancel issue"),
+        *("pause issue", "pause issue", "resume issue", "cancel issue", "resume issue"),
     ]
+    assert [one.result for one in deeds if one.result != "done"] == ["refused: as things stand"]
     assert {(one.who.rstrip("0123456789"), one.subject) for one in deeds} == {
         ("api key ", "weekly 182")
     }

@@ -30,6 +30,7 @@ from digest.errors import (
     SettingsError,
 )
 from digest.store.audit import write_down
+from digest.store.noting import noting
 from digest.store.session import Session
 from digest.web.client import Turnstile, client_net
 from digest.web.problem import API, problem
@@ -67,11 +68,11 @@ class Call:
         """What stands in the record of consents for what this call changes."""
         return f"api key {self.key.id}"
 
-    async def note(self, session: Session) -> None:
-        """Write down what is done, in the transaction that does it."""
-        act = self.name.replace("_", " ")
+    async def note(self, session: Session, result: str = "done") -> None:
+        """Write down what was done, or that it was not."""
+        act, now = self.name.replace("_", " "), self.site.clock.now()
         subject = " ".join(str(part) for part in self.path.values())
-        await write_down(session, self.door, act, subject=subject, now=self.site.clock.now())
+        await write_down(session, self.door, act, subject=subject, result=result, now=now)
 
     def number(self, name: str) -> int:
         """An id in the path; 404 for one that no column holds."""
@@ -101,7 +102,8 @@ Answering: TypeAlias = Callable[[Call], Awaitable[BaseModel | Response]]
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One thing a program may do. ``problems``: statuses beside those every operation has;
-    ``stream``: it answers with events, each of whose data is an ``answer``.
+    ``stream``: it answers with events, each of whose data is an ``answer``; ``looks``: it changes
+    nothing, though its question has a body.
     """
 
     name: str
@@ -117,6 +119,12 @@ class Operation:
     status: int = 200
     problems: tuple[int, ...] = ()
     stream: bool = False
+    looks: bool = False
+
+    @property
+    def changes(self) -> bool:
+        """Whether it is written down that it was done."""
+        return self.method != "GET" and not self.looks
 
 
 @dataclass(slots=True)
@@ -174,12 +182,34 @@ async def _answer(request: Request, operation: Operation) -> Response:
         body = await _body(request, operation)
     except ValidationError as error:
         return _refused(error)
-    found = await operation.answering(Call(site, key, request, operation.name, query, body))
+    call = Call(site, key, request, operation.name, query, body)
+    found = await (_done(call, operation) if operation.changes else operation.answering(call))
     if isinstance(found, Response):
         return found
     if operation.method != "GET":
         log.info("api", key=key.id, operation=operation.name)
     return Response(found.model_dump_json(), operation.status, media_type="application/json")
+
+
+async def _done(call: Call, operation: Operation) -> BaseModel | Response:
+    """Do it; its line goes with it (``store.noting``), that of what was not done by itself."""
+    result = "failed"
+    with noting(call.note) as act:
+        try:
+            found = await operation.answering(call)
+            result = "done"
+        except (DigestError, RefusalError):
+            result = "refused: as things stand"  # like a sign-in, forgotten in time
+            raise
+        except HTTPException as error:
+            result = f"refused: {error.status_code}"
+            raise
+        finally:
+            act.over = True
+            if not act.written:
+                async with call.site.db.begin() as session:
+                    await call.note(session, result)
+    return found
 
 
 async def _key_of(request: Request, site: Site) -> Key | None:

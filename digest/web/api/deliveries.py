@@ -64,7 +64,7 @@ async def resend(call: Call) -> Resent:
     async with site.db.read() as session:
         _, issue = await issue_of(session, call)
     now = site.clock.now()
-    again = await control.resend(site.db, issue.id, to=asked.to or None, now=now, note=call.note)
+    again = await control.resend(site.db, issue.id, to=asked.to or None, now=now)
     return Resent(
         issue=issue.name, queued=again.rows, refused=again.refused, addresses=again.addresses
     )

@@ -118,7 +118,6 @@ async def add(call: Call) -> IssueAdded:
             stored = await store_issue(session, newsletter, prepared, now=call.site.clock.now())
         except ConflictError as error:
             raise RefusalError(409, error) from error
-        await call.note(session)
     return IssueAdded(
         issue=stored.issue.name,
         version=stored.version.ordinal,
@@ -179,7 +178,6 @@ async def approve(call: Call) -> Approved:
             version = await approve_issue(session, issue, digits, by=call.door, now=now)
         except (RefusedError, ConflictError) as error:
             raise RefusalError(409, error) from error
-        await call.note(session)
         issue = await issue_by_id(session, issue.id)  # as it is by now
         coming = await when_it_goes(session, newsletter, issue, now)
     return Approved.of(issue, version, coming)
@@ -281,6 +279,7 @@ OPERATIONS = (
         answering=check,
         answer=IssueChecked,
         summary="Look at a text as an approval would; nothing is stored",
+        looks=True,
         status=200,
         problems=(404,),
     ),
@@ -304,6 +303,7 @@ OPERATIONS = (
         "Make a link that shows a version to whoever has it, for some days",
         body=ShareAsked,
         problems=(404, 409),
+        looks=True,
     ),
     Operation(
         "test_issue",

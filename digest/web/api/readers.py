@@ -96,6 +96,7 @@ OPERATIONS = (
         "Find the reader at an address. It is a POST since addresses in paths end up in logs.",
         body=WhoseAddress,
         problems=(404,),
+        looks=True,
     ),
     Operation(
         "show_reader",

@@ -32,7 +32,6 @@ async def schedule(call: Call) -> IssueMoved:
     async with call.site.db.begin() as session:
         newsletter, issue = await issue_of(session, call)
         await schedule_at(session, newsletter, issue, at, now=call.site.clock.now())
-        await call.note(session)
         after = await get_issue(session, newsletter.id, str(issue.name))
     return _moved(after, changed=after.scheduled_at != issue.scheduled_at)
 
@@ -49,7 +48,6 @@ async def withdraw(call: Call) -> IssueMoved:
     async with call.site.db.begin() as session:
         newsletter, issue = await issue_of(session, call)
         await withdraw_issue(session, issue, now=call.site.clock.now())
-        await call.note(session)
         after = await get_issue(session, newsletter.id, str(issue.name))
     return _moved(after, changed=issue.state is not IssueState.DRAFT)
 
@@ -59,9 +57,7 @@ async def start(call: Call) -> IssueMoved:
     site, issue = call.site, await _found(call)
     if site.gate is None:
         raise RefusedError("Nothing is sent from here.", where="gate")
-    started = await start_issue(
-        site.db, issue.id, now=site.clock.now(), gate=site.gate, note=call.note
-    )
+    started = await start_issue(site.db, issue.id, now=site.clock.now(), gate=site.gate)
     return _moved(await _found(call), changed=started.fresh)
 
 
@@ -70,21 +66,21 @@ async def pause(call: Call) -> IssueMoved:
     asked: PauseAsked = call.body
     site, issue = call.site, await _found(call)
     reason = asked.reason.strip() or f"paused by {call.door}"
-    halted = await control.pause(site.db, issue.id, reason=reason, clock=site.clock, note=call.note)
+    halted = await control.pause(site.db, issue.id, reason=reason, clock=site.clock)
     return _moved(halted.issue, changed=halted.changed)
 
 
 async def resume(call: Call) -> IssueMoved:
     """Let an issue go on, with what a brake held."""
     site, issue = call.site, await _found(call)
-    resumed = await control.resume(site.db, issue.id, now=site.clock.now(), note=call.note)
+    resumed = await control.resume(site.db, issue.id, now=site.clock.now())
     return _moved(resumed.issue, changed=resumed.changed)
 
 
 async def cancel(call: Call) -> IssueMoved:
     """Send an issue to nobody else, for good."""
     site, issue = call.site, await _found(call)
-    halted = await control.cancel(site.db, issue.id, clock=site.clock, note=call.note)
+    halted = await control.cancel(site.db, issue.id, clock=site.clock)
     return _moved(halted.issue, changed=halted.changed)
 
 

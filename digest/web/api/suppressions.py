@@ -55,5 +55,6 @@ OPERATIONS = (
         Suppressions,
         "Find out whether and why an address is not mailed",
         body=WhoseAddress,
+        looks=True,
     ),
 )

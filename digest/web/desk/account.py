@@ -66,7 +66,7 @@ async def codes(visit: Visit) -> Response:
 async def sessions(visit: Visit) -> Response:
     """Sign one other browser out, or all of them."""
     which = visit.form.one("session")
-    async with visit.begin() as session:
+    async with visit.site.db.begin() as session:
         if which == "others":
             await end_sessions(session, visit.user.id, but=visit.visitor.session_id)
         else:

@@ -28,6 +28,7 @@ from digest.errors import (
     SettingsError,
 )
 from digest.rules.rights import Right
+from digest.store.noting import noting
 from digest.web.desk.advice import advice_here
 from digest.web.desk.visit import SIGN_IN, Visit, cookie_name, newsletters_of, plain_page
 from digest.web.forms import Form, read_form
@@ -113,12 +114,14 @@ def _to_sign_in(request: Request, site: Site, door: Door) -> Response:
 
 
 async def _done(visit: Visit, door: Door) -> Response:
-    """Do what a form asks, and write down that it was done, where the act itself has not yet
-    (``Visit.begin``, ``Visit.note_done``), or why it was not.
+    """Do what a form asks; its line goes with it (``store.noting``). What changed nothing, and why
+    something was refused, gets a line of its own.
     """
     result = "failed"
+    act = None
     try:
-        answer = await door.handling(visit)
+        with noting(visit.note) as act:
+            answer = await door.handling(visit)
         refused_form = answer.status_code >= 400  # a form again, with what is wrong with it
         result = f"refused ({answer.status_code})" if refused_form else "done"
     except _REFUSALS as error:
@@ -128,7 +131,7 @@ async def _done(visit: Visit, door: Door) -> Response:
         result = f"refused ({error.status_code})"
         raise
     finally:
-        if not visit.noted:
+        if act is not None and not act.written:
             async with visit.site.db.begin() as session:
                 await visit.note(session, result)
     return answer

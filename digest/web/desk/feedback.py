@@ -62,14 +62,14 @@ async def feedback(visit: Visit) -> Response:
 async def learn(visit: Visit) -> Response:
     """Teach what words of a server mean."""
     phrase, reason = visit.form.one("phrase"), visit.form.one("reason")
-    async with visit.begin() as session:
+    async with visit.site.db.begin() as session:
         await teach(session, phrase, reason, visit.site.clock.now())
     return visit.see(PATH, done="taught", query={"show": "unclassified"})
 
 
 async def forget(visit: Visit) -> Response:
     """Take taught words back."""
-    async with visit.begin() as session:
+    async with visit.site.db.begin() as session:
         await unteach(session, visit.form.one("phrase"))
     return visit.see(PATH, done="forgotten", query={"show": "unclassified"})
 

@@ -115,7 +115,7 @@ async def add(visit: Visit) -> Response:
     async with site.db.read() as session:
         newsletter = await get_newsletter(session, visit.part("newsletter"))
     looked = await look_for(site.asker, handed.url)
-    async with visit.begin() as session:
+    async with visit.site.db.begin() as session:
         now = site.clock.now()
         taken = await keep_link(session, newsletter, handed, looked.facts, now=now)
     done = "link-unread" if looked.trouble else "link"
@@ -130,7 +130,7 @@ async def change(visit: Visit) -> Response:
     if link > _ID_MAX:
         raise HTTPException(404)
     asked = form.one("do")
-    async with visit.begin() as session:
+    async with visit.site.db.begin() as session:
         newsletter = await get_newsletter(session, visit.part("newsletter"))
         if asked in _STATES:
             found = await set_candidates(session, newsletter.id, [link], _STATES[asked])
@@ -168,7 +168,7 @@ async def order(visit: Visit) -> Response:
     """
     form = visit.form
     ids = _numbers(form.one("order"))
-    async with visit.begin() as session:
+    async with visit.site.db.begin() as session:
         newsletter = await get_newsletter(session, visit.part("newsletter"))
         moved = _numbers(form.one("moved"))
         if moved and form.one("section"):

@@ -35,7 +35,7 @@ async def test(visit: Visit) -> Response:
     addresses = _addresses(visit.form.one("to"))
     if not visit.site.relay_configured:
         raise no_relay()
-    async with visit.begin() as session:
+    async with visit.site.db.begin() as session:
         newsletter, issue = await issue_of(session, visit)
         await write_tests(session, newsletter, issue, addresses, now=visit.site.clock.now())
     return visit.see(_path(newsletter, issue), done="test")
@@ -53,7 +53,7 @@ def _addresses(text: str) -> list[str]:
 
 async def approve(visit: Visit) -> Response:
     """Approve the version that was shown: this and nothing else goes out."""
-    async with visit.begin() as session:
+    async with visit.site.db.begin() as session:
         newsletter, issue = await issue_of(session, visit)
         digits = visit.form.one("hash")
         await approve_issue(session, issue, digits, by=visit.by, now=visit.site.clock.now())
@@ -62,7 +62,7 @@ async def approve(visit: Visit) -> Response:
 
 async def withdraw(visit: Visit) -> Response:
     """Take the approval back."""
-    async with visit.begin() as session:
+    async with visit.site.db.begin() as session:
         newsletter, issue = await issue_of(session, visit)
         await withdraw_issue(session, issue, now=visit.site.clock.now())
     return visit.see(_path(newsletter, issue), done="withdrawn")
@@ -71,7 +71,7 @@ async def withdraw(visit: Visit) -> Response:
 async def time(visit: Visit) -> Response:
     """Give it a time of its own, or the newsletter's next one."""
     asked = visit.form.one("at") if not visit.form.one("as_usual") else ""
-    async with visit.begin() as session:
+    async with visit.site.db.begin() as session:
         newsletter, issue = await issue_of(session, visit)
         at = _moment(asked) if asked else None
         await schedule_at(session, newsletter, issue, at, now=visit.site.clock.now())
@@ -93,7 +93,7 @@ async def start(visit: Visit) -> Response:
     async with site.db.read() as session:
         newsletter, issue = await issue_of(session, visit)
     now = site.clock.now()
-    await start_issue(site.db, issue.id, now=now, gate=site.gate, note=visit.note_done)
+    await start_issue(site.db, issue.id, now=now, gate=site.gate)
     return visit.see(_path(newsletter, issue), done="started")
 
 
@@ -103,7 +103,7 @@ async def pause(visit: Visit) -> Response:
         newsletter, issue = await issue_of(session, visit)
     reason = visit.form.one("reason")[:200] or f"paused by {visit.user.called}"
     site = visit.site
-    await control.pause(site.db, issue.id, reason=reason, clock=site.clock, note=visit.note_done)
+    await control.pause(site.db, issue.id, reason=reason, clock=site.clock)
     return visit.see(_path(newsletter, issue), done="paused")
 
 
@@ -112,7 +112,7 @@ async def resume(visit: Visit) -> Response:
     async with visit.site.db.read() as session:
         newsletter, issue = await issue_of(session, visit)
     now = visit.site.clock.now()
-    await control.resume(visit.site.db, issue.id, now=now, note=visit.note_done)
+    await control.resume(visit.site.db, issue.id, now=now)
     return visit.see(_path(newsletter, issue), done="resumed")
 
 
@@ -120,7 +120,7 @@ async def cancel(visit: Visit) -> Response:
     """Send it to nobody else, for good."""
     async with visit.site.db.read() as session:
         newsletter, issue = await issue_of(session, visit)
-    await control.cancel(visit.site.db, issue.id, clock=visit.site.clock, note=visit.note_done)
+    await control.cancel(visit.site.db, issue.id, clock=visit.site.clock)
     return visit.see(_path(newsletter, issue), done="cancelled")
 
 
@@ -129,7 +129,7 @@ async def resend(visit: Visit) -> Response:
     async with visit.site.db.read() as session:
         newsletter, issue = await issue_of(session, visit)
     db, now = visit.site.db, visit.site.clock.now()
-    again = await control.resend(db, issue.id, to=None, now=now, note=visit.note_done)
+    again = await control.resend(db, issue.id, to=None, now=now)
     if not again.rows:
         raise RefusedError("Nobody is to get it again.", where=f"issue {issue.name}")
     return visit.see(_path(newsletter, issue), done="resent")

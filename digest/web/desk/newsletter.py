@@ -285,7 +285,7 @@ async def _set(
     parts: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     site = visit.site
-    async with visit.begin() as session:
+    async with visit.site.db.begin() as session:
         current = await newsletter_by_id(session, newsletter.id)
         fields = fields_of(changed, current, themes=site.themes)
         after = await set_newsletter(session, current.id, **fields)

@@ -62,7 +62,7 @@ async def add(visit: Visit) -> Response:
     address, site = visit.form.one("address"), visit.site
     by_provider = site.issuer is not None and bool(visit.form.one("oidc") or not site.passwords)
     role, name, now = _role(visit), visit.form.one("name"), site.clock.now()
-    async with visit.begin() as session:
+    async with visit.site.db.begin() as session:
         if by_provider:
             await expect_user(session, address, role=role, name=name, now=now)
         else:
@@ -74,7 +74,7 @@ async def add(visit: Visit) -> Response:
 
 async def reset(visit: Visit) -> Response:
     """Take a password away; the link that sets another is shown this once."""
-    async with visit.begin() as session:
+    async with visit.site.db.begin() as session:
         user = await _user(session, visit)
         secret = await reset_user(session, user, visit.site.clock.now())
     return await _people(visit, link=_link(visit, secret), whose=user.address)
@@ -82,7 +82,7 @@ async def reset(visit: Visit) -> Response:
 
 async def role(visit: Visit) -> Response:
     """Give somebody another role."""
-    async with visit.begin() as session:
+    async with visit.site.db.begin() as session:
         await set_role(session, await _user(session, visit), _role(visit))
     return visit.see(PEOPLE, done="role")
 
@@ -92,7 +92,7 @@ async def provider(visit: Visit) -> Response:
     may = visit.form.one("may") == "1"
     if may and visit.site.issuer is None:
         raise RefusedError("No provider of sign-ins is set.", where="DIGEST_OIDC__ISSUER")
-    async with visit.begin() as session:
+    async with visit.site.db.begin() as session:
         user = await _user(session, visit)
         await set_identity(session, user, may=may, now=visit.site.clock.now())
     return visit.see(PEOPLE, done="provider" if may else "no-provider")
@@ -100,7 +100,7 @@ async def provider(visit: Visit) -> Response:
 
 async def remove(visit: Visit) -> Response:
     """Let somebody in no more."""
-    async with visit.begin() as session:
+    async with visit.site.db.begin() as session:
         await remove_user(session, await _user(session, visit))
     return visit.see(PEOPLE, done="removed")
 

@@ -44,7 +44,7 @@ async def add(visit: Visit) -> Response:
     stored = StoredMedia(
         picture.sha256, picture.extension, picture.width, picture.height, picture.data
     )
-    async with visit.begin() as session:
+    async with visit.site.db.begin() as session:
         await put_media(session, [stored], now=visit.site.clock.now())
     name = name_of(file.name, picture)
     if as_json:

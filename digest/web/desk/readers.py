@@ -132,7 +132,7 @@ async def add(visit: Visit) -> Response:
     consent = visit.form.one("consent")
     if not consent:
         raise InputError("Say how this reader agreed: it is kept as the proof.", where="consent")
-    async with visit.begin() as session:
+    async with visit.site.db.begin() as session:
         newsletter = await get_newsletter(session, visit.part("newsletter"))
         await add_reader(
             session,
@@ -200,7 +200,7 @@ def _got(row: DeliveryRow) -> Got:
 async def change(visit: Visit) -> Response:
     """Call a reader something else, and give one subscription other tags."""
     tags = clean_tags(visit.form.one("tags").split(","))
-    async with visit.begin() as session:
+    async with visit.site.db.begin() as session:
         found = await reader_of(session, visit)
         await rename(session, found.id, clean_name(visit.form.one("name")))
         for one in found.subscriptions:
@@ -221,7 +221,6 @@ async def end(visit: Visit) -> Response:
         source="operator",
         clock=site.clock,
         leavers=site.leavers,
-        note=visit.note_done,
     )
     return _back(visit, found, "ended")
 
@@ -229,7 +228,7 @@ async def end(visit: Visit) -> Response:
 async def confirm(visit: Visit) -> Response:
     """Mail another link to who has asked and not confirmed yet."""
     site = visit.site
-    async with visit.begin() as session:
+    async with visit.site.db.begin() as session:
         found = await reader_of(session, visit)
         mine = _subscription(visit, found)
         newsletter = await get_newsletter(session, mine.newsletter)
@@ -247,7 +246,7 @@ def _subscription(visit: Visit, reader: Reader) -> Subscription:
 async def suppress(visit: Visit) -> Response:
     """Never mail this address again, with why."""
     why = visit.form.one("evidence")[:400] or f"by {visit.user.called}"
-    async with visit.begin() as session:
+    async with visit.site.db.begin() as session:
         found = await reader_of(session, visit)
         who = Unwanted(_key(found), found.id, SuppressionReason.OPERATOR, why)
         await stop_mailing(session, who, visit.site.clock.now())
@@ -256,7 +255,7 @@ async def suppress(visit: Visit) -> Response:
 
 async def lift(visit: Visit) -> Response:
     """Mail this address again; who left, or never confirmed, still gets nothing."""
-    async with visit.begin() as session:
+    async with visit.site.db.begin() as session:
         found = await reader_of(session, visit)
         await unsuppress(session, _key(found), now=visit.site.clock.now())
     return _back(visit, found, "lifted")
@@ -271,9 +270,7 @@ async def erase(visit: Visit) -> Response:
         raise InputError(
             "This is not the reader's address, so nothing was erased.", where="address"
         )
-    await erase_reader(
-        site.db, found.id, clock=site.clock, leavers=site.leavers, note=visit.note_done
-    )
+    await erase_reader(site.db, found.id, clock=site.clock, leavers=site.leavers)
     return visit.see(HOME, done="erased")
 
 

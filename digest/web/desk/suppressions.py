@@ -38,7 +38,7 @@ async def add(visit: Visit) -> Response:
     address = visit.form.one("address")
     key = address_key(parse_address(address))
     why = visit.form.one("evidence")[:400] or f"by {visit.user.called}"
-    async with visit.begin() as session:
+    async with visit.site.db.begin() as session:
         reader = await find_reader(session, address)
         mine = reader.id if reader else None
         who = Unwanted(key, mine, SuppressionReason.OPERATOR, why)
@@ -51,7 +51,7 @@ async def settle(visit: Visit) -> Response:
     form, believe = visit.form, visit.form.one("do") == "believe"
     if form.one("do") not in ("believe", "drop"):
         raise InputError("Believe them, or drop them?", where="do")
-    async with visit.begin() as session:
+    async with visit.site.db.begin() as session:
         newsletter = await get_newsletter(session, form.one("newsletter"))
         issue = await get_issue(session, newsletter.id, form.one("issue"))
         held = Held(issue.id, form.one("domain"))

@@ -7,8 +7,7 @@ changes something needs the form's token besides.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -40,7 +39,7 @@ _PRIVATE = {"referrer-policy": "same-origin", "x-robots-tag": "noindex, nofollow
 @dataclass(frozen=True, slots=True)
 class Visit:
     """A request of somebody who is signed in and may make it. ``form`` is what a POST brought,
-    ``act`` what the log calls it; ``noted`` holds it once it is written there.
+    ``act`` what the log calls it.
     """
 
     request: Request
@@ -48,7 +47,6 @@ class Visit:
     newsletters: tuple[Newsletter, ...] = ()
     form: Form = field(default_factory=lambda: Form([]))
     act: str = ""
-    noted: list[str] = field(default_factory=list)
 
     @property
     def site(self) -> Site:
@@ -62,19 +60,6 @@ class Visit:
     def by(self) -> str:
         """Who did it, as records have it."""
         return self.user.address
-
-    @asynccontextmanager
-    async def begin(self) -> AsyncIterator[Session]:
-        """A transaction that does what a form asks and writes down that it was done, or neither."""
-        async with self.site.db.begin() as session:
-            yield session
-            await self.note(session)
-        self.noted.append(self.act)
-
-    async def note_done(self, session: Session) -> None:
-        """Write down that it was done, as the last statement of a transaction begun elsewhere."""
-        await self.note(session)
-        self.noted.append(self.act)
 
     async def note(self, session: Session, result: str = "done") -> None:
         """Write down what was done, or why it was not."""

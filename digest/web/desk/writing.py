@@ -137,7 +137,7 @@ async def save(visit: Visit) -> Response:
     newsletter = written.newsletter
     try:
         prepared = await _prepared(visit, written)
-        async with visit.begin() as session:
+        async with visit.site.db.begin() as session:
             name = str(prepared.issue.name)
             theirs = await saved_since(session, newsletter, name, written.based_on)
             if theirs is not None and theirs.source != written.text:
