@@ -121,7 +121,8 @@ async def resume(db: Database, issue_id: int, *, now: datetime) -> Resumed:
 
     Raises RefusedError where it neither is on its way nor has such rows.
     """
-    await finish_overtaking(db, now)
+    with aside():
+        await finish_overtaking(db, now)
     async with db.begin() as session:
         released = await control.resume_issue(session, issue_id, now=now)
         issue = await issue_by_id(session, issue_id)

@@ -216,14 +216,8 @@ def _changes_of(session: Session) -> list[int]:
     """
     changes: list[int] = []
 
-    def look(
-        _connection: object,
-        cursor: Any,
-        statement: str,
-        _parameters: object,
-        context: Any,
-        _many: object,
-    ) -> None:
+    def look(_connection: object, cursor: Any, statement: str, *more: Any) -> None:
+        _parameters, context, _many = more
         writes = context.isinsert or context.isupdate or context.isdelete
         if (writes or statement.lstrip().startswith(_WRITING)) and cursor.rowcount:
             changes.append(cursor.rowcount)

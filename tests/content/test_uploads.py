@@ -133,7 +133,7 @@ def test_an_animation_keeps_its_frames_and_their_times(kind: str) -> None:
     )
     found = clean_picture(given + PAYLOAD)
     shown = seen(found.data)
-    assert (found.extension, shown.n_frames) == (kind.lower(), 3)  # type: ignore[attr-defined]
+    assert (found.extension, getattr(shown, "n_frames", 1)) == (kind.lower(), 3)
     assert PAYLOAD not in found.data
     times = []
     for at in range(3):
@@ -174,9 +174,10 @@ def test_what_is_seen_through_stays_so() -> None:
     for given in (written(image, "PNG"), written(image, "WEBP", lossless=True)):
         found = clean_picture(given)
         assert found.extension == "png"
-        assert seen(found.data).convert("RGBA").getpixel((30, 10))[3] == 0  # type: ignore[index]
+        assert seen(found.data).convert("RGBA").getchannel("A").getpixel((30, 10)) == 0
     keyed = written(Image.new("RGB", (4, 4), (1, 2, 3)), "PNG", transparency=(1, 2, 3))
-    assert seen(clean_picture(keyed).data).convert("RGBA").getpixel((0, 0))[3] == 0  # type: ignore[index]
+    shown = seen(clean_picture(keyed).data).convert("RGBA")
+    assert shown.getchannel("A").getpixel((0, 0)) == 0
     assert seen(clean_picture(written(image, "GIF")).data).has_transparency_data
 
 

@@ -15,6 +15,7 @@ import pytest
 from digest.cli.main import run
 from digest.delivery.retention import KEPT
 from digest.store.forgetting import (
+    forget_pictures,
     forget_quarantined,
     forget_refusals,
     forget_schedulers,
@@ -136,6 +137,7 @@ def test_of_every_table_it_is_said_how_long_what_is_in_it_stays() -> None:
         "`notices` and their `attempts`": forget_notices,
         "`feedback` without a token of ours": forget_quarantined,
         "`audit`": forget_refusals,
+        "`media`": forget_pictures,
         "`relay_usage`": forget_usage,
         "`schedulers`, `workers`, `budgets`": forget_schedulers,
     }
