@@ -72,6 +72,7 @@ class Served:
     url: str
     cookie: str
     token: str
+    welcome: str = ""  # the path of the link of who is called ``word``
 
     async def open(self, browser: Browser, **given: object) -> Page:
         context = await browser.new_context(**given)  # type: ignore[arg-type]  # as it takes them
@@ -91,10 +92,12 @@ async def a_desk(
     site = Site(db, keys, url, relay_configured=True, gate=gate, stream_seconds=30.0)
     user = await a_user(site, Role.OWNER)
     async with db.begin() as session:
-        token = await begin_session(session, user, browser=word, now=site.clock.now())
+        now, welcome = site.clock.now(), ""
+        token = await begin_session(session, user, browser=word, now=now)
         if word:
-            now = site.clock.now()
             await write_user(session, "x@example.org", name=word, role=Role.VIEWER, now=now)
+            secret = await reset_user(session, await get_user(session, "x@example.org"), now)
+            welcome = f"{HOME}/welcome/{secret}"
             await write_down(session, word, word, subject=word, result=word, now=now)
     app = create_app(site)
     app.state.desk_doctor = Examined(  # type: ignore[attr-defined]  # an application of Starlette
@@ -102,7 +105,7 @@ async def a_desk(
         site.clock.now(),
     )
     async with serving(app, listener) as served:
-        yield Served(served, cookie_name(site), token)
+        yield Served(served, cookie_name(site), token, welcome)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +147,7 @@ async def _nothing_runs(
     page.on("requestfinished", watch.on_request)
     page.on("requestfailed", watch.on_request)
     page.on("console", watch.on_console)
-    for path in PATHS:
+    for path in (*PATHS, served.welcome):
         answer = await page.goto(served.url + path, wait_until="load")
         assert answer is not None
         assert answer.status == 200, path

@@ -22,6 +22,7 @@ from digest.store.audit import list_deeds
 from digest.store.session import Database
 from digest.web.app import Site, create_app
 from digest.web.server import open_listener, serving
+from tests.browser.test_desk import _walked
 from tests.browser.test_journey import WCAG, violations
 from tests.browser.test_pages import browser
 from tests.build import KEY, an_installation
@@ -152,8 +153,9 @@ async def test_the_way_in_can_be_used_by_all(
                     assert await violations(page, axe, WCAG) == []
                     wide = await page.evaluate("document.documentElement.scrollWidth")
                     assert wide <= width
-        await page.goto(f"{url}/desk/sign-in")
-        await page.locator("body").press("Tab")
+        for path in (f"{BACK}?state=x", "/desk/sign-in"):
+            await page.goto(url + path)
+            await _walked(page, path)
         link = page.get_by_role("link", name="Sign in with Example Co.")
         await link.focus()
         await link.press("Enter")
