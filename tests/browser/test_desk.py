@@ -307,10 +307,7 @@ async def test_the_ways_in_can_be_used_by_all_and_by_keyboard_alone(
         async with db.begin() as session:
             first = await first_link(session, site.clock.now())
         async with serving(create_app(site), listener):
-            context = await browser.new_context(
-                viewport={"width": 360, "height": 740}, bypass_csp=True
-            )
-            page = await context.new_page()
+            page = await browser.new_page(viewport={"width": 360, "height": 740}, bypass_csp=True)
 
             async def looked_at(title: str) -> None:
                 await expect(page.locator("h1")).to_have_text(title)
@@ -340,7 +337,7 @@ async def test_the_ways_in_can_be_used_by_all_and_by_keyboard_alone(
             await given(code=a_code(secret, site.clock.now()))
             await expect(page.get_by_text("Ask for none any more")).to_be_visible()
             await looked_at("Your account")
-            await context.clear_cookies()
+            await page.context.clear_cookies()
             await page.goto(f"{url}/desk")
             await looked_at("Sign in")
             await given(address=address, password=password, code="000000")
@@ -355,7 +352,7 @@ async def test_the_ways_in_can_be_used_by_all_and_by_keyboard_alone(
             await page.goto(f"{url}/desk/welcome/{first}")
             await expect(page.locator("h1")).to_be_visible()
             assert await violations(page, axe, WCAG) == []
-            await context.close()
+            await page.close()
 
 
 async def test_a_reader_is_found_and_a_pause_made_by_keyboard_alone(
