@@ -190,7 +190,8 @@ def _comments(text: str, *, first: int, path: str) -> list[tuple[int, int]]:
             break
         position, at_line_start = mark.end(), mark[0] == "\n"
         if mark[0].startswith("`"):
-            position = _after_code(mark, ticks[len(mark[0])], breaks)
+            # Behind an escaped tick a run is shorter than it looks, and may be the only one.
+            position = _after_code(mark, ticks.get(len(mark[0]), []), breaks)
         elif mark[0] == "<!--":
             end = text.find("-->", mark.end())
             if end < 0:

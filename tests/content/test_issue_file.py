@@ -6,7 +6,7 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from digest.content.front_matter import KEYS
@@ -409,6 +409,7 @@ def test_a_label_wins_over_the_link() -> None:
 
 @settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("ab[]()<>!{|}`*_#-\\& \n:/TODO~"), max_size=80))
+@example("\\``")
 def test_any_text_is_read_or_refused_with_place_and_advice(body: str) -> None:
     text = f"---\nnumber: 1\ntitle: T\n---\n{body}"
     outcome = read(text)
