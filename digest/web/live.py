@@ -35,6 +35,7 @@ class Watched:
     look: Look | None = None
     pace: Pace = field(default_factory=Pace)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    left: asyncio.Event = field(default_factory=asyncio.Event)  # by the last viewer
     task: asyncio.Task[None] | None = None
     _said: dict[Form, str] = field(default_factory=dict)
 
@@ -65,14 +66,21 @@ class Live:
     """Every issue that is watched in this process."""
 
     watched: dict[int, Watched] = field(default_factory=dict)
+    looking: set[asyncio.Task[None]] = field(default_factory=set)
 
     @asynccontextmanager
     async def watching(self, site: Site, issue_id: int) -> AsyncIterator[Watched]:
-        """The issue's looks, for as long as the block runs; the last viewer ends them."""
+        """The issue's looks, for as long as the block runs; the last viewer ends them.
+
+        A look that is under way comes to its end: cancelled inside the database's driver it could
+        leave a connection open that nobody closes.
+        """
         found = self.watched.get(issue_id)
         if found is None or found.over:
             found = self.watched[issue_id] = Watched()
             found.task = asyncio.create_task(_look_on(site, issue_id, found))
+            self.looking.add(found.task)
+            found.task.add_done_callback(self.looking.discard)
         found.viewers += 1
         try:
             yield found
@@ -81,8 +89,7 @@ class Live:
             if not found.viewers:
                 if self.watched.get(issue_id) is found:
                     del self.watched[issue_id]
-                if found.task is not None:
-                    found.task.cancel()
+                found.left.set()
 
 
 def live_of(request: Request) -> Live:
@@ -111,13 +118,15 @@ async def events(request: Request, issue_id: int, form: Form) -> AsyncGenerator[
 
 
 async def _look_on(site: Site, issue_id: int, watched: Watched) -> None:
-    while not watched.over:
+    while not (watched.over or watched.left.is_set()):
         began = site.clock.monotonic()
         with suppress(DatabaseError):  # it is away for a moment: the last look stays
             look = await look_at_issue(site.db, issue_id, site.clock.now())
             await watched.show(look, site.clock.monotonic())
         took = site.clock.monotonic() - began
-        await asyncio.sleep(max(WATCH, SPARE * took))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(WATCH, SPARE * took)):
+                await watched.left.wait()
 
 
 def _event(name: str, text: str) -> str:
