@@ -36,7 +36,6 @@ class Watched:
     pace: Pace = field(default_factory=Pace)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     left: asyncio.Event = field(default_factory=asyncio.Event)  # by the last viewer
-    task: asyncio.Task[None] | None = None
     _said: dict[Form, str] = field(default_factory=dict)
 
     @property
@@ -78,9 +77,9 @@ class Live:
         found = self.watched.get(issue_id)
         if found is None or found.over:
             found = self.watched[issue_id] = Watched()
-            found.task = asyncio.create_task(_look_on(site, issue_id, found))
-            self.looking.add(found.task)
-            found.task.add_done_callback(self.looking.discard)
+            task = asyncio.create_task(_look_on(site, issue_id, found))
+            self.looking.add(task)
+            task.add_done_callback(self.looking.discard)
         found.viewers += 1
         try:
             yield found

@@ -20,13 +20,12 @@ from tests.cli.shell import KEY
 from tests.fakes.hosts import Host, Process
 from tests.mail.verifiers import dkimpy, quick
 from tests.scenarios.house import address
-from tests.scenarios.oracle import UNRECORDED, judge, leave_by_command, mail_after
+from tests.scenarios.oracle import UNRECORDED, judge, leave_by_command, mail_after, may_get_nothing
 from tests.scenarios.town import Town
 
 DOMAIN = "news.example.org"
 MOST_MEMORY, MOST_FILES = 160, 100  # MB and open files of one process: bounded, not a figure
 _BY_DKIMPY = 200  # messages that the slow verifier looks at too
-_NEVER = 3  # readers of each kind that must get nothing
 
 
 @dataclass
@@ -47,21 +46,7 @@ class Witness:
         house = town.house
         house.settings["DIGEST_DKIM__FOLDER"] = str(house.folder / "dkim")
         record = house.json("dkim", "new", DOMAIN)["value"]
-        unconfirmed, suppressed, erased = (
-            [address(number) for number in range(start, start + _NEVER)]
-            for start in range(0, 3 * _NEVER, _NEVER)
-        )
-        named = ", ".join(f"'{one}'" for one in unconfirmed)
-        house.query(
-            "UPDATE subscriptions SET state = 'pending', confirmed_at = NULL WHERE subscriber_id IN"
-            f" (SELECT id FROM subscribers WHERE address IN ({named}))"
-        )
-        for one in suppressed:
-            house.run("suppression", "add", one)
-        for one in erased:
-            house.run("reader", "erase", one)
-        never = frozenset([*unconfirmed, *suppressed, *erased])
-        return cls(town, connections, rate, record, never)
+        return cls(town, connections, rate, record, may_get_nothing(house))
 
     def somebody_leaves(self, numbers: range) -> None:
         """These readers leave, by a process that sends nothing."""

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from tests.scenarios.house import House
+from tests.scenarios.house import House, address
 
 OPEN = {"queued", "sending", "deferred"}
 UNRECORDED = 500  # the default of DIGEST_SENDER__UNRECORDED
@@ -128,6 +128,21 @@ def mail_after(house: House, left: dict[str, float]) -> list[str]:
         for event in house.relay.events("rcpt")
         if event["rcpt"] in left and event["since"] > left[event["rcpt"]]
     ]
+
+
+def may_get_nothing(house: House) -> frozenset[str]:
+    """The first nine readers from now on: three unconfirmed, three suppressed, three erased."""
+    unconfirmed, suppressed, erased = ([address(n + k) for n in range(3)] for k in (0, 3, 6))
+    named = ", ".join(f"'{one}'" for one in unconfirmed)
+    house.query(
+        "UPDATE subscriptions SET state = 'pending', confirmed_at = NULL WHERE subscriber_id IN "
+        f"(SELECT id FROM subscribers WHERE address IN ({named}))"
+    )
+    for one in suppressed:
+        house.run("suppression", "add", one)
+    for one in erased:
+        house.run("reader", "erase", one)
+    return frozenset([*unconfirmed, *suppressed, *erased])
 
 
 def leave_by_command(house: House, reader: str) -> float:

@@ -16,7 +16,7 @@ from tests.fakes.relay_plan import At, Plan, Rule
 from tests.scenarios import results
 from tests.scenarios.conftest import ON_POSTGRESQL, ON_SQLITE, MakeHouse
 from tests.scenarios.house import House, address
-from tests.scenarios.oracle import judge, leave_by_command, mail_after
+from tests.scenarios.oracle import judge, leave_by_command, mail_after, may_get_nothing
 from tests.scenarios.service import Service
 
 READERS, LEAVERS = 400, 20
@@ -74,16 +74,7 @@ def test_who_has_not_confirmed_is_suppressed_or_is_erased_on_the_way_gets_no_iss
 ) -> None:
     """Promise 4, with the issue in flight: three kinds before it is planned, two while it goes."""
     house = make_house(READERS, SLOW, connections=4)
-    unconfirmed, suppressed, erased = ([address(n + k) for n in range(3)] for k in (0, 3, 6))
-    addresses = ", ".join(f"'{one}'" for one in unconfirmed)
-    house.query(
-        "UPDATE subscriptions SET state = 'pending', confirmed_at = NULL WHERE subscriber_id IN "
-        f"(SELECT id FROM subscribers WHERE address IN ({addresses}))"
-    )
-    for one in suppressed:
-        house.run("suppression", "add", one)
-    for one in erased:
-        house.run("reader", "erase", one)
+    never = may_get_nothing(house)
     sender = house.begin_send()
     house.relay.until_taken(50)
     late = {}
@@ -91,7 +82,6 @@ def test_who_has_not_confirmed_is_suppressed_or_is_erased_on_the_way_gets_no_iss
         house.run("reader", "erase", address(number))
         late[address(number)] = time.monotonic()
     assert sender.wait() == 0, sender.err[-2000:]
-    never = {*unconfirmed, *suppressed, *erased}
     assert not never & {event["rcpt"] for event in house.relay.events("rcpt")}
     assert mail_after(house, late) == []
     taken = {one.recipient for one in house.ledger}

@@ -1,5 +1,4 @@
 // Says again every second how the demo's sender is: it is killed, and comes back, while one looks.
-// Where the steps do not all fit, the one that is shown is moved into sight.
 "use strict";
 
 (function () {
@@ -16,9 +15,6 @@
       said.textContent = "The demo has ended.";
     }
   }
-
-  const here = document.querySelector(".tour [aria-current]");
-  here?.scrollIntoView({ block: "nearest", inline: "center" });
 
   setInterval(() => document.hidden || ask(), 1000);
 })();
