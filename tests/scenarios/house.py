@@ -145,6 +145,11 @@ class House:
         """Return once the states of all deliveries fit."""
         self._until(lambda: fits(self.states()), lambda: f"deliveries stay {self.states()}")
 
+    def until_over(self) -> None:
+        """Return once the issue is over: a moment after its last row, when a sender has seen it."""
+        over = "SELECT count(*) FROM issues WHERE state = 'finished'"
+        self._until(lambda: self.query(over)[0][0] == 1, lambda: f"not over: {self.states()}")
+
     def until_alone(self) -> None:
         """Return once PostgreSQL has ended the sessions of processes that were killed."""
         if self.dialect == "sqlite":

@@ -158,6 +158,7 @@ def test_workers_join_die_and_leave_during_an_issue_and_nobody_is_lost(
     second.signal(signal.SIGTERM)
     assert second.wait() == 0, second.err[-2000:]
     house.until_states(lambda states: states == {"accepted": READERS})
+    house.until_over()
     assert not third.ended
     duplicates = judge(house).duplicates
     assert duplicates <= UNRECORDED
@@ -185,6 +186,7 @@ def test_three_workers_together_keep_to_the_rate_of_a_relay(
     house.relay.until_taken(3 * rate)
     first.kill()
     house.until_states(lambda states: states == {"accepted": READERS})
+    house.until_over()
     fleet.stop()
     assert judge(house).duplicates <= rate  # of who was killed: no more than a second's worth
     # Each MAIL came between these two moments, however late it was read.

@@ -42,6 +42,7 @@ def test_what_happens_to_one_host_costs_nobody_the_issue(make_town: MakeTown, fa
     until(lambda: house.relay.taken_so_far > taken + 2 * CONNECTIONS, REPLACED)
     house.until_states(lambda states: states == {"accepted": READERS})
     assert time.monotonic() - began < REPLACED
+    house.until_over()
     before = house.rows()
     mend()
     time.sleep(3)  # whoever was away would have written by now
@@ -81,6 +82,7 @@ def test_a_full_disk_of_the_databases_host_stops_every_worker_until_there_is_roo
     filler.unlink()
     server.bring_back()
     house.until_states(lambda states: states == {"accepted": readers})
+    house.until_over()
     assert not any(worker.ended for worker in workers), "they go on by themselves"
     duplicates = judge(house).duplicates
     assert duplicates <= 3 * few

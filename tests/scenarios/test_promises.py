@@ -47,6 +47,7 @@ def test_who_leaves_by_one_click_while_run_sends_gets_no_mail_any_more(
         assert answer.status == 200
         left[address(number)] = answer.at
     house.until_states(lambda states: not set(states) & {"queued", "sending", "deferred"})
+    house.until_over()
     service.stop()
     assert len({one.recipient for one in house.ledger} & set(left)) < LEAVERS
     nobody_wrote_to(house, left)

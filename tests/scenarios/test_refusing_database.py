@@ -74,6 +74,7 @@ def ends_well(service: Service) -> int:
     service.until_ready(lambda answer: answer.status == 200)
     assert service.leave(LEAVER).status == 200
     house.until_states(lambda states: not set(states) & {"queued", "sending", "deferred"})
+    house.until_over()
     service.stop()
     return judge(house, copies=Counter()).duplicates
 
