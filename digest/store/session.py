@@ -59,6 +59,7 @@ class Database:
         self._turn = asyncio.Lock() if place.dialect == "sqlite" else None
         self._holder: asyncio.Task[Any] | None = None
         self._refused_at: float | None = None  # when the last write failed, if it did
+        self._closed = False
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -167,6 +168,8 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self, engine: AsyncEngine, **options: object) -> AsyncIterator[Session]:
+        if self._closed:  # a pool that was closed would open a connection that nobody closes
+            raise DatabaseError("This process has closed the database.", where=str(self._place))
         with translated(self._place):
             async with engine.connect() as session:
                 await session.execution_options(**options)
@@ -185,7 +188,7 @@ class Database:
         return offset
 
     async def close(self) -> None:
-        """Close every connection, also when cancelled; the object is of no use afterwards."""
+        """Close every connection, also when cancelled; a transaction afterwards is refused."""
         closing = asyncio.create_task(self._dispose())
         try:
             await asyncio.shield(closing)
@@ -199,6 +202,7 @@ class Database:
             async with asyncio.timeout(_GIVE_BACK):
                 while self.connections[0]:  # noqa: ASYNC110 - a pool has no event for it
                     await asyncio.sleep(0.01)
+        self._closed = True
         await self._writer.dispose()
         if self._reader is not self._writer:
             await self._reader.dispose()

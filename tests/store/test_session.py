@@ -138,6 +138,16 @@ async def test_what_was_cancelled_a_moment_ago_leaves_no_connection_open(
     assert not left_open
 
 
+@pytest.mark.parametrize("use", [read_once, write_once])
+async def test_a_closed_database_opens_no_connection_any_more(
+    database_url: str, use: Callable[[str, Database], Coroutine[Any, None, None]]
+) -> None:
+    async with await Database.open(database_url) as db:
+        pass
+    with pytest.raises(DatabaseError, match="closed"):
+        await use(database_url, db)
+
+
 async def test_a_reading_session_cannot_write(database):
     with pytest.raises(DatabaseError):
         async with database.read() as session:

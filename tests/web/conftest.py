@@ -48,7 +48,7 @@ def keys() -> KeyRing:
 
 
 @pytest.fixture
-async def installation(database: Database, keys: KeyRing) -> Installation:
+async def installation(database: Database, keys: KeyRing) -> AsyncIterator[Installation]:
     await an_installation(database, fingerprint=keys.fingerprint)
     newsletter = await a_newsletter(database, description="Every Thursday, twenty links.")
     anne = await a_reader(database, newsletter, "Anne")
@@ -61,9 +61,10 @@ async def installation(database: Database, keys: KeyRing) -> Installation:
         await plan_deliveries(session, issue_id=issue_id, version_id=version_id, now=NOW)
         await pass_canary(session, issue_id)
     site = Site(database, keys, PUBLIC_URL, relay_configured=True, stream_seconds=0.05)
-    return Installation(
+    yield Installation(
         site, newsletter, issue_id, version_id, anne.subscription_id, bart.subscription_id
     )
+    await site.settled()
 
 
 @pytest.fixture
@@ -71,4 +72,3 @@ async def client(installation: Installation) -> AsyncIterator[httpx2.AsyncClient
     transport = httpx2.ASGITransport(create_app(installation.site))
     async with httpx2.AsyncClient(transport=transport, base_url=PUBLIC_URL) as opened:
         yield opened
-    await installation.site.settled()
