@@ -283,12 +283,12 @@ async def test_tab_leads_to_every_control_of_every_page_and_shows_where_one_is(
         await lively(db, Clock().now(), readers=40)
         async with a_desk(db) as served:
             page = await served.open(browser, bypass_csp=True)
-            writing = ("/links", "/settings", "/themes", "/write", "/i/184/write")
-            for path in (*PATHS, *(WEEKLY + one for one in writing)):
+            writing = ("/links", "/settings", "/themes", "/write", "/write?from=links")
+            for path in (*PATHS, *(WEEKLY + one for one in (*writing, "/i/184/write"))):
                 # Where one writes the findings come a moment later, and with them controls.
                 await page.goto(
                     served.url + path,
-                    wait_until="networkidle" if path.endswith("/write") else "load",
+                    wait_until="networkidle" if "/write" in path else "load",
                 )
                 await _walked(page, path)
             await page.context.close()
