@@ -146,10 +146,10 @@ async def _readers(db: Database, newsletter: Newsletter, readers: int) -> None:
     now = Clock().now() - timedelta(weeks=_ISSUES)
     async with db.begin() as session:
         batch = await open_batch(session, newsletter.id, Consent("a list", None, None), now=now)
-        for start in range(0, readers, _CHUNK):
-            await import_chunk(
-                session, batch, [_reader(one) for one in range(start, start + _CHUNK)], now=now
-            )
+    for start in range(0, readers, _CHUNK):
+        chunk = [_reader(one) for one in range(start, start + _CHUNK)]
+        async with db.begin() as session:  # of its own: PostgreSQL empties its table at the end
+            await import_chunk(session, batch, chunk, now=now)
 
 
 def _reader(number: int) -> ImportedReader:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+import weakref
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from email import message_from_bytes
 from email.message import Message
 from types import TracebackType
 from typing import Self
+
+from tests.fakes.ports import hold_port
 
 _EXTENSIONS = ("PIPELINING", "SIZE 52428800", "8BITMIME", "ENHANCEDSTATUSCODES", "SMTPUTF8")
 _PATH = re.compile(rb"(?:FROM|TO):<(.*)>[^<>]*", re.IGNORECASE)
@@ -88,7 +91,9 @@ class FakeRelay:
         self.open = 0
         self.most_open = 0
         self.on_command: Callable[[bytes], None] | None = None
-        self.port = 0
+        self._held = hold_port()  # while it is down, nobody else answers there
+        self.port: int = self._held.getsockname()[1]
+        weakref.finalize(self, self._held.close)
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._serving: set[asyncio.Task[None]] = set()
@@ -97,7 +102,6 @@ class FakeRelay:
         self._server = await asyncio.start_server(
             self._serve, "127.0.0.1", self.port, limit=1 << 25
         )
-        self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(

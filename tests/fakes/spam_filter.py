@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.conftest import missing
+from tests.fakes.ports import free_port
 
 _CONFIG = """
 .include "$CONFDIR/common.conf"
@@ -45,7 +45,7 @@ class SpamFilter:
         if program is None:
             missing("no rspamd on the PATH")
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         (folder / "tld").write_text("com\nnet\norg\nio\n")
         (folder / "options.inc").write_text(_OPTIONS.format(folder=folder, names=names))
         config = folder / "rspamd.conf"
@@ -103,10 +103,3 @@ class SpamFilter:
             return connection.getresponse().read()
         finally:
             connection.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

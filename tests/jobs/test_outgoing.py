@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
-import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -35,6 +34,7 @@ from digest.store.webhooks import (
 )
 from tests.build import NOW, a_newsletter, a_reader, an_installation, in_this_process
 from tests.fakes.listener import Listener
+from tests.fakes.ports import hold_port
 
 LOOPBACK = Settings(_env_file=None, webhooks=WebhookSettings(allow="127.0.0.0/8"))
 
@@ -364,8 +364,7 @@ async def test_it_is_told_by_itself_while_pages_are_served(house: House) -> None
 @asynccontextmanager
 async def nobody() -> AsyncIterator[str]:
     """The address of a port that nobody listens on."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+    with closing(hold_port()) as taken:
         yield f"http://127.0.0.1:{taken.getsockname()[1]}/"
 
 

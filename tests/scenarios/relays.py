@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.fakes.ports import hold_port
 from tests.fakes.relay_plan import Plan
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -44,9 +46,13 @@ class RelayProcess:
     host: str = "127.0.0.1"
     start_of_ledger: int = 0  # bytes of it that no longer count
     _process: subprocess.Popen[bytes] | None = None
+    _held: socket.socket | None = None
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self.host == "127.0.0.1":  # while it is down, nobody else answers there
+            self._held = hold_port()
+            self.port = self._held.getsockname()[1]
         self.start()
         return self
 
@@ -57,6 +63,8 @@ class RelayProcess:
         _trace: TracebackType | None,
     ) -> None:
         self.stop()
+        if self._held is not None:
+            self._held.close()
 
     def start(self) -> None:
         """Start it, on the same port as before if it has run already."""

@@ -23,10 +23,10 @@ import pytest
 
 from digest.mail.tokens import KeyRing, TokenKind
 from digest.store.session import Database
-from digest.web.server import open_listener
 from tests.build import a_newsletter, a_reader
 from tests.conftest import missing
 from tests.fakes.certificates import Authority
+from tests.fakes.ports import free_port
 from tests.repo.tree import ROOT
 from tests.scenarios.processes import KEY, PATIENCE, Script, environment
 
@@ -55,15 +55,6 @@ def found(program: str) -> str:
     """Where ``program`` is; Debian keeps servers where a user's PATH does not lead."""
     path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
     return path or missing(f"no {program} on the PATH")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports nobody listens on."""
-    taken = [open_listener("127.0.0.1", 0) for _ in range(count)]
-    ports = [listener.getsockname()[1] for listener in taken]
-    for listener in taken:
-        listener.close()
-    return ports
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +94,7 @@ def nginx(folder: Path, sample: str, upstream: int, prefix: str) -> Iterator[Fro
     folder.mkdir()
     authority = Authority.make(folder / "tls")
     certificate = authority.certificate()
-    http, https = free_ports(2)
+    http, https = free_port(), free_port()
     site = (DEPLOY / sample).read_text(encoding="utf-8")
     for pattern, ours in (
         (r"^ *listen \[::\].*$", ""),
@@ -153,7 +144,7 @@ async def test_behind_nginx_readers_leave_by_one_click_and_are_told_apart(
     sqlite_url: str, tmp_path: Path, sample: str, prefix: str
 ) -> None:
     subscription = await a_reader_of_weekly(sqlite_url)
-    port = free_ports(1)[0]
+    port = free_port()
     with nginx(tmp_path / "nginx", sample, port, prefix) as front:
         ours = environment(
             DIGEST_DATABASE_URL=sqlite_url,
