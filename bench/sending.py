@@ -12,7 +12,8 @@ from bench.letters import NEWSLETTER, PUBLIC_URL, issue_text, peer_letter
 from bench.peers.letter import PeerLetter, address_of
 from digest.clock import Clock
 from digest.delivery.checks import Gate
-from digest.delivery.plan import start_issue
+from digest.delivery.overtaking import finish_overtaking
+from digest.delivery.plan import begin_issue, finish_planning
 from digest.delivery.publish import approve_issue, prepare_issue, store_issue
 from digest.mail.tokens import KeyRing
 from digest.rules.relay import parse_relays
@@ -50,8 +51,10 @@ def approve(url: str, slug: str) -> int:
     return asyncio.run(_approve(url, slug))
 
 
-def start(url: str, issue: int) -> float:
-    """Plan an approved issue; how many seconds that took."""
+def start(url: str, issue: int) -> tuple[float, float]:
+    """Start an approved issue: seconds until all its rows are there, and until those of the
+    issues before it that still wait are given up.
+    """
     return asyncio.run(_start(url, issue))
 
 
@@ -139,12 +142,15 @@ async def _approve(url: str, slug: str) -> int:
         return stored.issue.id
 
 
-async def _start(url: str, issue: int) -> float:
+async def _start(url: str, issue: int) -> tuple[float, float]:
     gate = Gate(parse_relays("smtp://127.0.0.1:25?tls=none"), KeyRing(KEY), PUBLIC_URL)
     async with await Database.open(url) as db:
-        began = Clock.monotonic()
-        await start_issue(db, issue, now=Clock().now(), gate=gate)
-        return Clock.monotonic() - began
+        began, now = Clock.monotonic(), Clock().now()
+        await begin_issue(db, issue, now=now, gate=gate)
+        await finish_planning(db, now)
+        planned = Clock.monotonic()
+        await finish_overtaking(db, now)
+        return planned - began, Clock.monotonic() - planned
 
 
 async def _letter_of(url: str, slug: str) -> PeerLetter:
