@@ -77,9 +77,15 @@ def read_text(path: Path, *, limit: int = MAX_ISSUE_FILE) -> str:
 
 
 def write_text(path: Path, text: str, *, mode: int | None = None) -> None:
-    """Replace the file in one step: whoever reads it sees the old text or the new one, never half.
+    """Replace the file by UTF-8 text; see ``write_bytes``."""
+    write_bytes(path, text.encode(), mode=mode)
 
-    ``mode`` are the permissions of a new file; those of a file that is there are kept.
+
+def write_bytes(path: Path, data: bytes, *, mode: int | None = None) -> None:
+    """Replace the file in one step: whoever reads it sees the old one or the new one, never half.
+
+    ``mode`` are the permissions of a new file; those of a file that is there are kept. Raises
+    InputError where it cannot be written.
     """
     target = path.resolve()  # a link keeps pointing to the file it points to
     try:
@@ -87,9 +93,9 @@ def write_text(path: Path, text: str, *, mode: int | None = None) -> None:
             mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            with os.fdopen(handle, "wb") as file:
                 os.fchmod(file.fileno(), mode)
-                file.write(text)
+                file.write(data)
             Path(name).replace(target)
         except BaseException:
             Path(name).unlink(missing_ok=True)
@@ -125,6 +131,11 @@ def unwritable(path: Path, error: OSError) -> InputError:
 
 def write_new(path: Path, text: str) -> None:
     """Write a file that is not there yet; InputError where it is."""
+    refuse_existing(path)
+    write_text(path, text)
+
+
+def refuse_existing(path: Path) -> None:
+    """InputError where there is such a file."""
     if path.exists():
         raise InputError("It is there already.", where=str(path), fix="Name another file.")
-    write_text(path, text)

@@ -34,7 +34,7 @@ _VERBS = {
     },
     "issue_share": {
         "share": "Make a link that shows an issue before it goes out.",
-        "pull": "Get the text of an issue back, its latest version.",
+        "pull": "Get the latest version of an issue back: its text, and its pictures.",
     },
     "issue_test": {
         "test": "Send the latest version to a few addresses of your own.",

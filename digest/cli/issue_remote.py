@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from digest.cli import output
-from digest.cli.files import write_new
 from digest.cli.findings import tell_findings, tell_verdict
 from digest.cli.remote import Server, based_on, remember, text_of
 from digest.content.issue_file import decode_issue, parse_issue
@@ -58,22 +57,16 @@ async def add(place: Server, file: Path, *, slug: str | None, as_json: bool) -> 
 
 
 async def pull(
-    place: Server, issue: str, *, out: Path | None, slug: str | None, as_json: bool
-) -> int:
-    """The latest text there."""
+    place: Server, issue: str, *, pictures: bool, slug: str | None
+) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The latest text there, and its pictures where they are wanted."""
     path = await place.issue(slug, issue)
     found = await place.get(f"{path}/source")
     remember(place, path.rpartition("/")[0] + f"/{found['issue']}", found["hash"])
-    text = decode_issue(found["source"].encode(), path=issue)
-    if out is not None:
-        write_new(out, text)
-        found |= {"file": str(out)}
-        del found["source"]
-    if out is None and not as_json:
-        output.document(text)
-        return 0
-    output.result(found, as_json=as_json, text=f"Version {found['version']} is in {out}.")
-    return 0
+    found["source"] = decode_issue(found["source"].encode(), path=issue)
+    shown = found.pop("pictures")
+    wanted = shown if pictures else {}
+    return found, {name: await place.picture(url) for name, url in wanted.items()}
 
 
 async def share(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from digest.cli import issue_remote, output
 from digest.cli.connection import connected, read_settings
-from digest.cli.files import write_new
 from digest.cli.issue_publish import find_issue
 from digest.cli.options import Json, OfNewsletter
+from digest.cli.pictures import write_with_pictures
 from digest.cli.remote import server
+from digest.delivery.writing import pictures_of
 from digest.errors import InputError, NotFoundError
 from digest.mail.tokens import share_token
 from digest.settings import keyring
@@ -75,34 +77,44 @@ async def pull(
     slug: OfNewsletter = None,
     as_json: Json = False,
 ) -> int:
-    """Get the text of an issue back from the database, its latest version.
+    """Get the latest version of an issue back: its text, and its pictures.
 
     Parameters
     ----------
     issue
         Its number or slug.
     out
-        The file to write, which must not be there yet; the text is printed, when not given.
+        The file to write, which must not be there yet, with its pictures beside it; the text is
+        printed, when not given.
     """
+    wanted = out is not None
     if place := server():
-        return await issue_remote.pull(place, issue, out=out, slug=slug, as_json=as_json)
+        data, pictures = await issue_remote.pull(place, issue, pictures=wanted, slug=slug)
+    else:
+        data, pictures = await _pull(issue, pictures=wanted, slug=slug)
+    text = data.pop("source")
+    if out is not None:
+        write_with_pictures(out, text, pictures)
+        data |= {"file": str(out), "pictures": sorted(pictures)}
+        beside = {0: "", 1: ", its picture beside it"}
+        shown = beside.get(len(pictures), f", its {len(pictures)} pictures beside it")
+        output.result(data, as_json=as_json, text=f"Version {data['version']} is in {out}{shown}.")
+    elif as_json:
+        output.result(data | {"file": None, "source": text}, as_json=True)
+    else:
+        output.document(text)
+    return 0
+
+
+async def _pull(
+    issue: str, *, pictures: bool, slug: str | None
+) -> tuple[dict[str, Any], dict[str, bytes]]:
     async with connected() as found, found.db.read() as session:
         stored = await find_issue(session, slug, issue)
         shown = await _version(session, stored, None)
-    if out is not None:
-        write_new(out, shown.source)
-    data = {
-        "issue": stored.name,
-        "version": shown.ordinal,
-        "hash": shown.hash,
-        "file": str(out) if out is not None else None,
-        **({} if out is not None else {"source": shown.source}),
-    }
-    if out is None and not as_json:
-        output.document(shown.source)
-        return 0
-    output.result(data, as_json=as_json, text=f"Version {shown.ordinal} is in {out}.")
-    return 0
+        media = await pictures_of(session, shown) if pictures else {}
+    data = {"issue": stored.name, "version": shown.ordinal, "hash": shown.hash}
+    return data | {"source": shown.source}, media
 
 
 async def _version(session: Session, issue: StoredIssue, hash_: str | None) -> StoredVersion:

@@ -8,6 +8,7 @@ server it is for and to nobody else: over TLS or on loopback, and no redirect is
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ import httpx2
 
 from digest import __version__
 from digest.content.media import Media
+from digest.content.picture_names import PICTURE_URL
 from digest.errors import (
     ConflictError,
     DatabaseError,
@@ -63,6 +65,20 @@ class Server:
         """The same, for what is to be changed."""
         return await self._call("PATCH", path, body)
 
+    async def picture(self, url: str) -> bytes:
+        """The picture of an issue; whatever host ``url`` names, this server is asked.
+
+        Raises InputError where what comes is not the picture that the URL names.
+        """
+        named = PICTURE_URL.search(url)
+        if named is None:
+            raise InputError("This is no picture of an issue.", where=url)
+        answer = await self._send("GET", f"/media/{named['name']}", None, {})
+        data = answer.content
+        if not answer.is_success or hashlib.sha256(data).hexdigest() != named["sha"]:
+            raise InputError("The server does not have this picture.", where=url)
+        return data
+
     async def newsletter(self, slug: str | None) -> str:
         """The path of the newsletter called ``slug``, or of the only one there is."""
         if slug is None:
@@ -80,13 +96,8 @@ class Server:
         return f"{await self.newsletter(slug)}/issues/{quote(name.removeprefix('#'), safe='')}"
 
     async def _call(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
-        headers = {"authorization": f"Bearer {self.token}", "user-agent": f"digest/{__version__}"}
-        try:
-            async with httpx2.AsyncClient(timeout=_PATIENCE, headers=headers) as client:
-                answer = await client.request(method, f"{self.url}/api/v1{path}", json=body)
-        except httpx2.HTTPError as error:
-            reason = str(error) or type(error).__name__
-            raise DatabaseError(f"The server does not answer: {reason}.", where=SERVER) from None
+        headers = {"authorization": f"Bearer {self.token}"}
+        answer = await self._send(method, f"/api/v1{path}", body, headers)
         try:
             said = json.loads(answer.content, object_hook=_with_moments)
         except ValueError:
@@ -94,6 +105,17 @@ class Server:
         if answer.is_success and said is not None:
             return said
         raise _refusal(answer.status_code, said if isinstance(said, dict) else {})
+
+    async def _send(
+        self, method: str, path: str, body: Mapping[str, Any] | None, headers: dict[str, str]
+    ) -> httpx2.Response:
+        headers = {"user-agent": f"digest/{__version__}", **headers}
+        try:
+            async with httpx2.AsyncClient(timeout=_PATIENCE, headers=headers) as client:
+                return await client.request(method, self.url + path, json=body)
+        except httpx2.HTTPError as error:
+            reason = str(error) or type(error).__name__
+            raise DatabaseError(f"The server does not answer: {reason}.", where=SERVER) from None
 
 
 def server() -> Server | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -61,6 +61,12 @@ async def find_media(session: Session, beginning: str) -> StoredMedia | None:
     query = select(digits).where(digits >= beginning, digits < beginning + "g").limit(2)
     found = (await session.scalars(query)).all()
     return await get_media(session, found[0]) if len(found) == 1 else None
+
+
+async def file_names(session: Session, hashes: Collection[str]) -> dict[str, str]:
+    """``<sha256>.<extension>`` of each stored picture among ``hashes``, by its hash."""
+    query = select(_t.c.sha256, _t.c.extension).where(_t.c.sha256.in_(hashes))
+    return {sha256: f"{sha256}.{extension}" for sha256, extension in await session.execute(query)}
 
 
 async def media_of_version(session: Session, version_id: int) -> list[str]:

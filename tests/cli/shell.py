@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from digest.cli.main import run
 
@@ -37,6 +39,13 @@ The blurb, in Markdown. A second [link](https://example.org/more) is fine.
 ### [owner/repository](https://github.com/owner/repository)
 What it does.
 """
+
+
+def a_picture(width: int = 4) -> bytes:
+    """A PNG."""
+    data = io.BytesIO()
+    Image.new("RGB", (width, 3)).save(data, "PNG")
+    return data.getvalue()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,5 +90,6 @@ class Shell:
     def write(self, name: str, content: str | bytes) -> str:
         """A file in the folder; its name."""
         data = content.encode() if isinstance(content, str) else content
+        (self.folder / name).parent.mkdir(exist_ok=True)
         (self.folder / name).write_bytes(data)
         return name

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import email
 import email.policy
-import io
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
-from tests.cli.shell import ISSUE, Shell
-
-
-def a_picture() -> bytes:
-    data = io.BytesIO()
-    Image.new("RGB", (4, 3)).save(data, "PNG")
-    return data.getvalue()
+from tests.cli.shell import ISSUE, Shell, a_picture
 
 
 def test_a_sendable_issue_passes(shell: Shell) -> None:
@@ -67,7 +59,6 @@ def test_template_syntax_is_text(shell: Shell) -> None:
 
 
 def test_render_writes_what_is_mailed_and_nothing_else(shell: Shell) -> None:
-    (shell.folder / "img").mkdir()
     shell.write("img/x.png", a_picture())
     shell.write("182.md", ISSUE.replace("*The Site", "![A picture](img/x.png)\n*The Site"))
     said = shell("issue", "render", "182.md", "--out", "out", "--json")

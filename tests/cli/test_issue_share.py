@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.shell import ISSUE, Shell
+from tests.cli.shell import ISSUE, Shell, a_picture
 from tests.scenarios.processes import capture_relay
 
 CORRECTED = ISSUE.replace("The blurb", "The right blurb")
@@ -50,6 +50,48 @@ def test_the_text_of_an_issue_can_be_had_back(stored: Shell) -> None:
     assert (stored.folder / "back.md").read_text() == ISSUE
     again = stored("issue", "pull", "182", "--out", "back.md")
     assert (again.code, again.error["where"]) == (2, "back.md")
+
+
+@pytest.fixture
+def illustrated(installed: Shell) -> Shell:
+    """Issue 182 has two pictures."""
+    pictures = "![One](img/x.png) ![Two](y.png)"
+    installed.write("img/x.png", a_picture())
+    installed.write("y.png", a_picture(3))
+    installed.write("182.md", ISSUE.replace("*The Site", f"{pictures}\n*The Site"))
+    assert installed("issue", "add", "182.md").code == 0
+    return installed
+
+
+def test_its_pictures_come_with_it(illustrated: Shell) -> None:
+    (illustrated.folder / "again").mkdir()
+    said = illustrated("issue", "pull", "182", "--out", "again/182.md")
+    assert said.out == "Version 1 is in again/182.md, its 2 pictures beside it.\n"
+    assert (illustrated.folder / "again/y.png").read_bytes() == a_picture(3)
+    beside = illustrated("issue", "pull", "182", "--out", "copy.md", "--json")
+    assert beside.json["pictures"] == ["img/x.png", "y.png"]  # which are there already
+
+
+@pytest.mark.parametrize("hinders", ["another picture", "a link elsewhere", "a file for a folder"])
+def test_nothing_is_written_over_or_outside_for_a_picture(
+    illustrated: Shell, tmp_path: Path, hinders: str
+) -> None:
+    again, outside = illustrated.folder / "again", tmp_path / "outside"
+    again.mkdir()
+    outside.mkdir()
+    if hinders == "another picture":
+        (again / "y.png").write_bytes(a_picture(5))
+    elif hinders == "a link elsewhere":
+        (again / "img").symlink_to(outside)
+    else:
+        (again / "img").write_text("a file")
+    refused = illustrated("issue", "pull", "182", "--out", "again/182.md")
+    assert refused.code == 2, refused.err
+    assert not (again / "182.md").exists()
+    assert not list(outside.iterdir())
+    if hinders == "another picture":
+        assert (again / "y.png").read_bytes() == a_picture(5)
+        assert not (again / "img").exists()
 
 
 def test_a_correction_is_for_the_web_alone(out: Shell) -> None:

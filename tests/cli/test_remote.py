@@ -14,7 +14,9 @@ import httpx2
 import pytest
 
 from digest.access.api_keys import create_key
+from digest.cli.remote import Server
 from digest.collect.asking import Asker
+from digest.errors import InputError
 from digest.logs import configure_logs
 from digest.mail.tokens import KeyRing
 from digest.rules.delivery import UNPLANNED, IssueState
@@ -23,7 +25,7 @@ from digest.store.session import Database
 from digest.web.app import Site, create_app
 from digest.web.server import open_listener, serving
 from tests.build import KEY, NOW, PUBLIC_URL, a_newsletter, an_installation
-from tests.cli.shell import ISSUE, Shell
+from tests.cli.shell import ISSUE, Shell, a_picture
 from tests.collect.web import html, served
 
 SCOPES = (
@@ -166,6 +168,31 @@ def test_what_somebody_else_added_meanwhile_is_not_undone(
     editor("issue", "pull", "182", "--out", "both.md")
     editor.write("both.md", ISSUE.replace("The blurb", "Both blurbs"))
     assert editor("issue", "add", "both.md").code == 0
+
+
+def test_an_issue_comes_with_its_pictures_and_may_go_back_at_once(
+    editor: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    editor.write("img/x.png", a_picture())
+    editor.write("182.md", ISSUE.replace("*The Site", "![A picture](img/x.png)\n*The Site"))
+    assert editor("issue", "add", "182.md").code == 0
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another machine"))
+    pulled = editor("issue", "pull", "182", "--out", "theirs/182.md", "--json")
+    assert pulled.code == 2  # there is no such folder
+    (editor.folder / "theirs").mkdir()
+    pulled = editor("issue", "pull", "182", "--out", "theirs/182.md", "--json")
+    assert pulled.json["pictures"] == ["img/x.png"], pulled.err
+    assert (editor.folder / "theirs/img/x.png").read_bytes() == a_picture()
+    assert editor("issue", "add", "theirs/182.md", "--json").json["hash"] == pulled.json["hash"]
+
+
+async def test_a_picture_is_what_its_name_says_and_comes_from_the_server_alone(
+    there: Elsewhere,
+) -> None:
+    place = Server(there.url, there.key)
+    for url in ("https://evil.example/media/x.png", f"https://evil.example/media/{'0' * 64}.png"):
+        with pytest.raises(InputError):
+            await place.picture(url)
 
 
 def test_a_link_is_kept_listed_moved_and_dropped_from_elsewhere_as_at_home(

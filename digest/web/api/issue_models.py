@@ -94,6 +94,8 @@ class IssueSource(Answer):
     version: int
     hash: str
     source: str
+    pictures: dict[str, str]
+    """Where the pictures are that it shows, by the path the text names them with."""
 
 
 class IssueText(Asked):

@@ -38,6 +38,7 @@ from digest.store.issues import (
     latest_version,
     list_issues,
 )
+from digest.store.media import file_names
 from digest.store.newsletters import Newsletter
 from digest.store.session import Session
 from digest.web.api.calls import Call, Operation, RefusalError
@@ -81,10 +82,17 @@ async def source(call: Call) -> IssueSource:
     async with call.site.db.read() as session:
         _, issue = await issue_of(session, call)
         version = await latest_version(session, issue.id)
-    if version is None:
-        raise NotFoundError
+        if version is None:
+            raise NotFoundError
+        shown = version.pictures or {}
+        files = await file_names(session, set(shown.values()))
+    media = f"{call.site.public_url}/media"
     return IssueSource(
-        issue=issue.name, version=version.ordinal, hash=version.hash, source=version.source
+        issue=issue.name,
+        version=version.ordinal,
+        hash=version.hash,
+        source=version.source,
+        pictures={name: f"{media}/{files[sha256]}" for name, sha256 in shown.items()},
     )
 
 
