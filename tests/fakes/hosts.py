@@ -1,6 +1,7 @@
 """Hosts on one machine: network namespaces on one bridge, whose cables can be pulled.
 
-The machine itself is the first host, at ``Network.address``: what the others talk to listens there.
+The machine itself is the first host, and has two addresses in the network, ``Network.address`` and
+``Network.other_address``: what the others talk to listens there.
 Needs root and ``ip`` (iproute2); nothing is left behind.
 """
 
@@ -36,7 +37,7 @@ def _ip(*arguments: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One host; ``pull`` its cable, and ``plug`` it in again."""
+    """One host; ``pull`` its cable and ``plug`` it in again, ``lose`` one address and ``find`` it."""
 
     namespace: str
     cable: str
@@ -62,6 +63,14 @@ class Host:
     def plug(self) -> None:
         """Connect it again."""
         _ip("link", "set", self.cable, "up")
+
+    def lose(self, address: str) -> None:
+        """From now on no packet goes to ``address``; all others are reached as before."""
+        _ip("-n", self.namespace, "route", "add", "blackhole", f"{address}/32")
+
+    def find(self, address: str) -> None:
+        """Reach it again."""
+        _ip("-n", self.namespace, "route", "del", "blackhole", f"{address}/32")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +110,15 @@ class Network:
         """Where the machine itself is reached from all of them."""
         return f"{self.subnet}.1"
 
+    @property
+    def other_address(self) -> str:
+        """The same by another address."""
+        return f"{self.subnet}.254"
+
     def __enter__(self) -> Self:
         _ip("link", "add", self.bridge, "type", "bridge")
-        _ip("addr", "add", f"{self.address}/24", "dev", self.bridge)
+        for address in (self.address, self.other_address):
+            _ip("addr", "add", f"{address}/24", "dev", self.bridge)
         _ip("link", "set", self.bridge, "up")
         return self
 

@@ -128,7 +128,7 @@ def make_town(prefork: Prefork, tmp_path: Path) -> Iterator[MakeTown]:
             if disk:
                 stack.enter_context(small_disk(server.folder, disk))
             stack.enter_context(server)
-            relay = RelayProcess(tmp_path / "relay", plan, host=network.address)
+            relay = RelayProcess(tmp_path / "relay", plan, host=network.other_address)
             stack.enter_context(relay)
             server.create_database("own")
             furnish(prefork, server.url("own"), folder=tmp_path, readers=readers)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import missing
 from tests.fakes.disk import fill, small_disk
 from tests.fakes.relay_plan import Plan
 from tests.scenarios import results, tracing
@@ -38,7 +39,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         try:
             stack.enter_context(small_disk(folder, DISK))
         except OSError as error:
-            pytest.skip(str(error))
+            missing(str(error))
         yield folder
 
 

@@ -1,6 +1,6 @@
 """An installation whose parts are on hosts of their own, and what may happen to one of them.
 
-The first host has PostgreSQL and the relay.
+The first host has PostgreSQL and the relay, each at an address of its own.
 """
 
 from __future__ import annotations
@@ -75,6 +75,12 @@ def cut_off(town: Town, host: Host, _process: Process) -> Callable[[], None]:
     return host.plug
 
 
+def without_database(town: Town, host: Host, _process: Process) -> Callable[[], None]:
+    """It reaches the relay and not PostgreSQL."""
+    host.lose(town.network.address)
+    return lambda: host.find(town.network.address)
+
+
 def stopped(town: Town, _host: Host, process: Process) -> Callable[[], None]:
     """The machine stands still."""
     process.signal(signal.SIGSTOP)
@@ -97,6 +103,7 @@ def database_restarted(town: Town, _host: Host, _process: Process) -> Callable[[
 
 FAULTS = {
     "worker cut off": cut_off,
+    "worker without the database": without_database,
     "worker stopped": stopped,
     "worker killed": killed,
     "database restarted": database_restarted,
