@@ -37,7 +37,7 @@ def _ip(*arguments: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One host; ``pull`` its cable and ``plug`` it in again, ``lose`` one address and ``find`` it."""
+    """One host. ``pull`` its cable, ``plug`` it in; ``lose`` one address, ``find`` it again."""
 
     namespace: str
     cable: str
