@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from contextlib import suppress
 
 import psycopg
 import pytest
 
-from tests.fakes.disk import fill
 from tests.fakes.relay_plan import Plan
 from tests.scenarios import results
 from tests.scenarios.conftest import short
-from tests.scenarios.house import SEND, House
+from tests.scenarios.house import SEND
 from tests.scenarios.oracle import UNRECORDED, judge
-from tests.scenarios.town import FAULTS, REPLACED, MakeTown, a_slot_is_due, two_schedulers, until
+from tests.scenarios.town import (
+    FAULTS,
+    REPLACED,
+    MakeTown,
+    a_slot_is_due,
+    fill_disk,
+    two_schedulers,
+    until,
+    until_quiet,
+)
 
 CONNECTIONS = 6
 READERS = 300
@@ -67,9 +74,7 @@ def test_a_full_disk_of_the_databases_host_stops_every_worker_until_there_is_roo
     workers = [town.worker()[1] for _ in range(3)]
     house.run(*SEND)
     house.relay.until_taken(readers // 6)
-    filler = fill(server.folder)
-    with suppress(psycopg.Error):
-        server.execute("SELECT pg_switch_wal()")
+    filler = fill_disk(town)
     with pytest.raises(psycopg.Error):
         house.query("UPDATE issues SET title = title || '!'")
     full = house.relay.taken_so_far
@@ -93,15 +98,6 @@ def test_a_full_disk_of_the_databases_host_stops_every_worker_until_there_is_roo
         duplicates=duplicates,
         bound=3 * few,
     )
-
-
-def until_quiet(house: House) -> int:
-    """How many MAIL and DATA the relay has seen once no more come for a second."""
-    seen = -1
-    while (now := sum(one["event"] in ("mail", "data") for one in house.relay.events())) != seen:
-        seen = now
-        time.sleep(1)
-    return seen
 
 
 @pytest.mark.long

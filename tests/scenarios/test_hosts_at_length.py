@@ -17,22 +17,31 @@ from tests.scenarios import results
 from tests.scenarios.house import SEND
 from tests.scenarios.invariants import Witness, until_settled
 from tests.scenarios.oracle import UNRECORDED
-from tests.scenarios.town import FAULTS, REPLACED, MakeTown, a_slot_is_due, two_schedulers, until
+from tests.scenarios.town import (
+    FAULTS,
+    REPLACED,
+    MakeTown,
+    a_slot_is_due,
+    disk_full,
+    two_schedulers,
+    until,
+)
 
 READERS = 100_020  # 9 of them get nothing, and 10 may have left in time
 CONNECTIONS, RATE = 24, 1_000
 SLOW = Rule(At.RCPT, Does.LATE, seconds=10, domain="slow.example", times=6, begin=READERS // 20)
-SCHEDULER = "scheduler cut off"
+SCHEDULER, DISK = "scheduler cut off", "disk of the database full"
 PATIENCE = 3_600.0
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("fault", [*FAULTS, SCHEDULER])
+@pytest.mark.parametrize("fault", [*FAULTS, SCHEDULER, DISK])
 def test_a_hundred_thousand_readers_lose_nothing_by_what_happens_to_one_host(
     make_town: MakeTown, fault: str
 ) -> None:
     plan = Plan(rules=(SLOW,), synced=False)
-    town = make_town(READERS, plan, connections=CONNECTIONS, rate=RATE)
+    disk = "2g" if fault == DISK else ""
+    town = make_town(READERS, plan, disk=disk, connections=CONNECTIONS, rate=RATE)
     house = town.house
     witness = Witness.of(town, connections=CONNECTIONS, rate=RATE)
     host, victim = town.worker()
@@ -49,7 +58,10 @@ def test_a_hundred_thousand_readers_lose_nothing_by_what_happens_to_one_host(
             house.run(*SEND)
             house.relay.until_taken(READERS // 5, patience=PATIENCE)
             witness.look()
-            mending.callback(FAULTS[fault](town, host, victim))
+            if fault == DISK:
+                disk_full(town)
+            else:
+                mending.callback(FAULTS[fault](town, host, victim))
             began, taken = time.monotonic(), house.relay.taken_so_far
         # what was on its way may come in still
         until(lambda: house.relay.taken_so_far > taken + 2 * CONNECTIONS, REPLACED)

@@ -9,8 +9,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import psycopg
+
+from tests.fakes.disk import fill
 from tests.fakes.hosts import Host, Network, Process
 from tests.fakes.postgres import PostgresServer
 from tests.scenarios.house import House
@@ -99,6 +104,31 @@ def database_restarted(town: Town, _host: Host, _process: Process) -> Callable[[
     time.sleep(3)
     town.server.start()
     return lambda: None
+
+
+def fill_disk(town: Town) -> Path:
+    """Let PostgreSQL find no room for its log; the file to take away again."""
+    filler = fill(town.server.folder)
+    with suppress(psycopg.Error):
+        town.server.execute("SELECT pg_switch_wal()")
+    return filler
+
+
+def disk_full(town: Town) -> None:
+    """The disk of the database is full until nothing is sent any more; then there is room."""
+    filler = fill_disk(town)
+    until_quiet(town.house)
+    filler.unlink()
+    town.server.bring_back()
+
+
+def until_quiet(house: House) -> int:
+    """How many MAIL and DATA the relay has seen once no more come for a second."""
+    seen = -1
+    while (now := sum(one["event"] in ("mail", "data") for one in house.relay.events())) != seen:
+        seen = now
+        time.sleep(1)
+    return seen
 
 
 FAULTS = {
