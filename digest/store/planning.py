@@ -3,8 +3,8 @@
 The canary is a few readers spread over the whole audience. Their rows are written in the
 transaction that starts the issue, so that it is on its way at once; the rest of a large issue
 follows in one of its own (``plan_rest``), while the first mails leave. Both are one ``INSERT …
-SELECT``, and the unique (issue, subscriber, ordinal) makes them idempotent: who comes back after a
-crash does the rest again.
+SELECT`` for whoever has no row yet: who comes back after a crash does the rest again, and the
+unique (issue, subscriber, ordinal) sees to it that nobody gets two.
 
 A suppressed address is known by a keyed hash only, which SQL cannot compute: whoever suppresses
 sets ``suppressed_at`` of the subscriber in the same transaction, and that decides here.
@@ -18,7 +18,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, exists, func, literal, null, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    case,
+    exists,
+    func,
+    insert,
+    literal,
+    null,
+    or_,
+    select,
+    update,
+)
 
 from digest.rules.brakes import canary_size
 from digest.rules.delivery import CANARY_WAVE, REST_WAVE, DeliveryState, IssueState
@@ -32,7 +44,6 @@ from digest.store.rows import among, each_of, lock_issue
 from digest.store.schema import deliveries, issues, subscribers, subscriptions
 from digest.store.session import Session
 from digest.store.turns import take_turn
-from digest.store.types import insert
 
 _TURN = 0x64696765_706C6E00  # "digepln": one plans the rest of an issue at a time
 _DRAWS = 5  # of a canary's readers, at most; who is missing then is whoever is in line
@@ -177,12 +188,16 @@ async def write_rows(
         *("issue_id", "subscriber_id", "ordinal", "version_id", "subscription_id"),
         *("destination_id", "wave", "not_before", "state", "settled_at"),
     )
-    rows = _rows(audience, wave).where(*only).limit(limit)
-    # ON CONFLICT, not NOT EXISTS: of that PostgreSQL makes a join of every reader with every row.
-    written = insert(deliveries).from_select(columns, rows)
-    added = await session.execute(
-        written.on_conflict_do_nothing(index_elements=["issue_id", "subscriber_id", "ordinal"])
+    # Those with a row, a hundredth at most, are told by their ids. NOT EXISTS: PostgreSQL makes a
+    # join of every reader with every row of it; ON CONFLICT: it asks the index about every reader,
+    # and notes for each that there was none, which takes a quarter more.
+    named = select(deliveries.c.subscriber_id).where(
+        deliveries.c.issue_id == audience.issue_id, deliveries.c.ordinal == 0
     )
+    there = each_of(session, (await session.scalars(named)).all())
+    new = _s.c.subscriber_id.not_in(select(there.c.value))
+    rows = _rows(audience, wave).where(*only, new).limit(limit)
+    added = await session.execute(insert(deliveries).from_select(columns, rows))
     at = literal(audience.at, issues.c.planned_at.type)
     await session.execute(
         update(issues)
@@ -250,12 +265,7 @@ async def _write_canary(session: Session, audience: Audience, size: int) -> int:
         mine = (among(session, _s.c.subscriber_id, ids),)
         chosen = await write_rows(session, audience, mine, wave=CANARY_WAVE)
     if chosen < size:  # some of these get nothing, or the latest are wanted: whoever is in line
-        named = exists().where(
-            deliveries.c.issue_id == audience.issue_id,
-            deliveries.c.subscriber_id == _s.c.subscriber_id,
-        )
-        missing = size - chosen
-        chosen += await write_rows(session, audience, (~named,), wave=CANARY_WAVE, limit=missing)
+        chosen += await write_rows(session, audience, wave=CANARY_WAVE, limit=size - chosen)
     return chosen
 
 

@@ -47,10 +47,11 @@ def as_the_wall_shows(
             "cron 30 2 29 * sun",  # no 02:30 in March, two in October, and a leap day
             lambda at: (at.day == 29 or at.weekday() == 6) and (at.hour, at.minute) == (2, 30),
         ),
-        (
+        pytest.param(
             "America/New_York",
             "sun,thu 02:30",
             lambda at: at.weekday() in (6, 3) and (at.hour, at.minute) == (2, 30),
+            marks=pytest.mark.long,
         ),
         (
             "Australia/Lord_Howe",  # where half an hour is repeated

@@ -104,6 +104,8 @@ async def test_what_is_cancelled_wherever_it_waits_leaves_no_connection_open(
     monkeypatch.setattr("psycopg.waiting.MAX_BUSY_TIME", -1.0)
     left_open: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda one: left_open.append(repr(one.exc_value)))
+    gc.collect()
+    gc.freeze()  # each look is at what is made from here on only
     for step in itertools.count(1):
         async with await Database.open(database_url) as db, db.read():  # another connection
             cancelled = await cancelled_at(step, use(database_url, db))
