@@ -50,14 +50,14 @@ def test_what_happens_to_one_host_costs_nobody_the_issue(make_town: MakeTown, fa
     house.until_states(lambda states: states == {"accepted": READERS})
     assert time.monotonic() - began < REPLACED
     house.until_over()
+    if fault == "worker without the database":
+        until(lambda: "port 5432 failed" in victim.err)
     before = house.rows()
     mend()
     time.sleep(3)  # whoever was away would have written by now
     assert house.rows() == before
     if fault not in ("worker stopped", "worker killed"):
         assert not victim.ended, "it must go on by itself"
-    if fault == "worker without the database":
-        assert "port 5432 failed" in victim.err, "it had it all the time"
     duplicates = judge(house).duplicates
     results.record(
         f"Hosts: {fault}", "postgresql", messages=READERS, duplicates=duplicates, bound=UNRECORDED
