@@ -29,7 +29,10 @@ FAULT = 70  # EX_SOFTWARE of sysexits(3): our own fault, not the caller's
 
 # Groups of one command: a function instead of an App.
 COMMANDS = frozenset(
-    {"demo", "dns", "doctor", "export", "init", "run", "scheduler", "status", "web", "worker"}
+    {
+        *("demo", "dns", "doctor", "export", "init", "log", "run", "scheduler", "status", "web"),
+        "worker",
+    }
 )
 
 

@@ -41,6 +41,7 @@ GROUPS = {
     "user": "Who may sign in at the desk: add, list, set, reset, remove, sessions.",
     "api-key": "Keys for programs that use the API: create, list, revoke.",
     "webhook": "Other programs that are told of readers: add, list, remove, enable, test.",
+    "log": "What was done at the desk, by programs and by commands.",
     "export": "Everything that is yours, as files to move away with.",
     "db": "The database: upgrade, check, backup, restore, verify, copy.",
 }

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.async_api import Browser, BrowserContext, FilePayload, Locator, Page
+from playwright.async_api import Browser, BrowserContext, FilePayload, Locator, Page, expect
 
 from digest.access.sessions import begin_session
 from digest.content.links import canonical_url
@@ -110,6 +110,7 @@ async def test_an_editor_goes_from_the_inbox_to_the_receipt(
             await looked_at(page, "Nothing to mend")
             letter = page.frame_locator("#letter")
             await letter.get_by_role("link", name="A better title").wait_for()
+        await look_at_every_view(page, wide=viewport == DESKTOP, scripts=scripts)
         await (bring_pictures if scripts else bring_a_picture)(page)
         await page.get_by_role("button", name="Save").click()
         await page.wait_for_url(f"**{DESK}/i/1/write*")
@@ -126,6 +127,32 @@ async def test_an_editor_goes_from_the_inbox_to_the_receipt(
         assert "It was accepted by the relay for its only reader." in sums
         await journey.settled()
         await context.close()
+
+
+LIGHT, DARK = "rgb(255, 255, 255)", "rgb(23, 22, 21)"  # the page of the theme `default`
+VIEWS = (  # the ground of each, and its width where there is room for it
+    ("Desktop", LIGHT, 700),
+    ("Dark", DARK, 375),
+    ("Text", None, 558),
+    ("Phone", LIGHT, 375),
+)
+
+
+async def look_at_every_view(page: Page, *, wide: bool, scripts: bool) -> None:
+    """See the letter as each device has it, and its text part; one presses Show without scripts."""
+    letter = page.frame_locator("#letter")
+    for name, ground, width in VIEWS:
+        await page.get_by_role("radio", name=name, exact=True).check()
+        if not scripts:
+            await page.get_by_role("button", name="Show").click()
+        await expect(page.locator("iframe.coming")).to_have_count(0)  # it has taken its place
+        if ground is None:
+            await expect(letter.locator("pre")).to_contain_text("A better title\n")
+        else:
+            await expect(letter.get_by_role("link", name="A better title")).to_be_visible()
+            await expect(letter.locator("body > .page")).to_have_css("background-color", ground)
+        if wide:
+            assert await letter.locator("html").evaluate("() => innerWidth") == width, name
 
 
 def a_file(name: str, data: bytes) -> FilePayload:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -79,7 +81,7 @@ LOOKS = {
         "delivery show",
         "dns",
     ),
-    *("dkim show-dns", "user list", "api-key list", "webhook list"),
+    *("dkim show-dns", "user list", "api-key list", "webhook list", "log"),
 }
 
 
@@ -123,6 +125,30 @@ def test_what_a_command_changes_leaves_one_line(
         written.append((WHO, " ".join(tokens[:2]), subject, "done"))
         assert lines(sqlite_url)[len(written) - 1 :] == written[-1:], tokens
     assert ANNE not in repr(lines(sqlite_url))
+
+
+def test_the_log_is_read_as_the_desk_shows_it(on_sqlite: Shell, sqlite_url: str) -> None:
+    assert on_sqlite("user", "add", BART, "--role", "editor").code == 0
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as db, db:
+        db.execute(
+            "INSERT INTO audit (at, who, action, subject, result) VALUES (?, ?, ?, ?, ?)",
+            ("2026-11-26 09:00:00.000000", ANNE, "approve issue", "weekly\n182", "refused"),
+        )
+    before = lines(sqlite_url)
+    rows = on_sqlite("log", "--json").rows
+    told = [tuple(row[name] for name in ("who", "action", "subject", "result")) for row in rows]
+    assert told == before[::-1]
+    assert [row["id"] for row in rows] == [3, 2, 1]
+    assert rows[0]["at"] == "2026-11-26T09:00:00Z"
+    assert on_sqlite("log", "--limit", "2", "--json").rows == rows[:2]
+    titles, first, second = on_sqlite("log", "--limit", "2").out.splitlines()
+    assert titles.split() == ["at", "who", "action", "subject", "result"]
+    assert re.split(" {2,}", first) == [
+        *("2026-11-26 09:00 UTC", ANNE, "approve issue", "weekly 182", "refused"),
+    ]
+    assert re.split(" {2,}", second)[1:] == [WHO, "user add", f"{BART} editor", "done"]
+    assert on_sqlite("log", "--limit", "0").code == 2
+    assert lines(sqlite_url) == before  # to read it leaves no line
 
 
 def test_what_is_refused_or_looks_leaves_none(on_sqlite: Shell, sqlite_url: str) -> None:

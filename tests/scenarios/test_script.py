@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import json
+import re
 import signal
+import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -118,11 +122,51 @@ def test_the_script_of_the_documentation_sends_once_to_everyone(
     assert shown["deliveries"][0]["issue"] == 182
 
 
+def page_of(url: str, link: str, **fields: str) -> str:
+    """What ``link`` opens, or answers to a form, where the pages are served at ``url``."""
+    form = urllib.parse.urlencode(fields).encode() if fields else None
+    with urllib.request.urlopen(url + urlsplit(link).path, form, timeout=30) as answer:
+        return str(answer.read().decode())
+
+
+def become_owner(script: Script, url: str, link: str) -> None:
+    """Set the first owner's password by a link that was printed, which opens once."""
+    assert "You are the first" in page_of(url, link)
+    twice = dict.fromkeys(("password", "again"), "a horse, a battery and a staple")
+    page_of(url, link, address="anne@example.org", **twice)
+    made = script.json("user", "list")
+    assert (made["address"], made["role"], made["password"]) == ("anne@example.org", "owner", True)
+    nothing_opens(url, link)
+
+
+def nothing_opens(url: str, link: str) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="410") as gone:
+        page_of(url, link)
+    gone.value.close()
+
+
+def served(script: Script) -> str:
+    """What ``digest web`` tells a person when it has begun; it is stopped again."""
+    pages = script.start("web", "--port", "0")
+    pages.until(lambda: "Pages at http://127.0.0.1:" in pages.err and pages.err.endswith("\n"))
+    pages.signal(signal.SIGTERM)
+    assert pages.wait() == 0
+    assert pages.out == ""
+    return pages.err
+
+
 def test_run_sends_what_was_started_and_ends_at_sigterm(script: Script, tmp_path: Path) -> None:
     approved(script)
+    begin = re.search(r"^Nobody can sign in yet\. Begin at (\S+)$", served(script), re.MULTILINE)
+    assert begin is not None
     service = script.start("run", "--port", "0", "--json")
     service.until(lambda: service.out.endswith("\n"))
-    url = json.loads(service.out)["url"]
+    said = json.loads(service.out)
+    url, first = said["url"], said["first_owner"]
+    for link in (begin[1], first):
+        assert link.startswith("http://127.0.0.1:8000/desk/welcome/")
+    nothing_opens(url, begin[1])  # the link that was printed last is the one that opens
+    become_owner(script, url, first)
     with urllib.request.urlopen(f"{url}/readyz", timeout=30) as answer:
         assert answer.status == 200
     script.run("issue", "send", "182")
@@ -140,6 +184,12 @@ def test_run_sends_what_was_started_and_ends_at_sigterm(script: Script, tmp_path
     service.signal(signal.SIGTERM)
     assert service.wait() == 0
     assert len(list(accepted_lines(tmp_path / "capture"))) == accepted
+    assert "Begin at" not in served(script)  # somebody can sign in now
+    service = script.start("run", "--port", "0", "--json")
+    service.until(lambda: service.out.endswith("\n"))
+    assert "first_owner" not in json.loads(service.out)
+    service.signal(signal.SIGTERM)
+    assert service.wait() == 0
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"])  # PostgreSQL has room for several senders

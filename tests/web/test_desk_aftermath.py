@@ -30,6 +30,11 @@ def clock_at(moment: datetime) -> Clock:
     return Clock(moment - datetime.now(UTC))
 
 
+def words_of(markup: str) -> str:
+    """What is read of it."""
+    return " ".join(re.sub(r"<[^>]*>", " ", markup).split())
+
+
 @pytest.fixture
 async def operator(installation: Installation) -> AsyncIterator[Person]:
     async with at_the_desk(installation.site, Role.OPERATOR) as person:
@@ -90,6 +95,76 @@ async def test_a_leave_belongs_to_the_issue_before_it_for_a_week(
             assert await one_click_posts(session, asked) == counted, (since, until)
         following = replace(window, newsletter_id=issue.newsletter_id + 1)
         assert await count_after(session, following, After.LEFT) == 0
+
+
+# Issues that went out before: number, when (days from issue 182's), planned.
+BEFORE = ((181, -14, 1_000), (180, -7, 2_000), *((170 + one, one - 100, 10) for one in range(6)))
+
+
+async def _before_and_after(installation: Installation) -> dict[int, int]:
+    """Have eight issues go out before 182 and one a day later; their ids by number."""
+    fields = {"newsletter_id": installation.newsletter.id, "title": "An issue", "created_at": NOW}
+    async with installation.site.db.begin() as session:
+        for number, days, planned in (*BEFORE, (183, 1, 10)):
+            row = {"number": number, "planned": planned, "planned_at": NOW + days * DAY}
+            row |= {"state": IssueState.FINISHED}
+            await session.execute(issues.insert().values(fields | row))
+        mine = update(issues).where(issues.c.id == installation.issue_id)
+        await session.execute(mine.values(planned=500))
+        found = await session.execute(select(issues.c.number, issues.c.id))
+        ids = {row.number: row.id for row in found}
+        rows = await session.execute(select(deliveries).order_by(deliveries.c.id))
+        anne, bart = [dict(row) for row in rows.mappings()]
+        refused = update(deliveries).where(deliveries.c.id == anne.pop("id"))
+        await session.execute(refused.values(state="rejected", settled_at=NOW))
+        del bart["id"]
+        for row, state in ((anne, "rejected"), (bart, "expired")):
+            values = {**row, "issue_id": ids[180], "state": state, "settled_at": NOW}
+            await session.execute(deliveries.insert().values(values))
+    return ids
+
+
+async def test_numbers_stand_over_time_and_beside_those_of_earlier_issues(
+    installation: Installation,
+) -> None:
+    ids = await _before_and_after(installation)
+    db, hour = installation.site.db, timedelta(hours=1)
+    bounced = {"bearing": "soft", "evidence": "452 full"}
+    complained = {"bearing": "complaint", "kind": "complaint"}
+    # The day until issue 183 is shown in 28 parts; what came later stands in the last of them.
+    for number, after in enumerate((hour / 10, hour * 23.9, hour * 72)):
+        told = {"delivery_id": 900 + number, "received_at": NOW + after}
+        await _came_back(installation, f"b{number}", **bounced, **told)
+    await _came_back(installation, "c", **complained, received_at=NOW + hour * 12.2)
+    await _came_back(installation, "of 180", **bounced, issue_id=ids[180], delivery_id=950)
+    await leave(db, installation.bart, source="page", clock=clock_at(NOW - 10 * DAY))
+    site = replace(installation.site, clock=clock_at(NOW + 4 * DAY))
+    async with at_the_desk(site, Role.VIEWER) as viewer:
+        page = (await viewer.get(RECEIPT)).text
+    assert "In 24 h since it went out." in page
+    cards = re.findall(r'<p class="figure">(.*?)</p>\s*<svg class="hours".*?>(.*?)</svg>', page)
+    bar = r'<rect x="([\d.]+)" y="([\d.]+)" width="2.86" height="([\d.]+)"/>'
+    assert [(words_of(figure), re.findall(bar, chart)) for figure, chart in cards] == [
+        ("3 bounced, 6.0 ‰", [("0.00", "10.00", "10.00"), ("96.43", "0.00", "20.00")]),
+        ("1 complained, 2.0 ‰", [("50.00", "0.00", "20.00")]),
+        ("0 left", []),
+    ]
+    table = page.partition('<h2 id="earlier">')[2].partition("</table>")[0]
+    titles = [words_of(one) for one in re.findall(r'<th scope="col".*?>(.*?)</th>', table)]
+    assert titles == ["Issue", "planned", "refused", "bounced", "complained", "left"]
+    lines = re.findall(r"<tr(.*?)>\s*<th scope=\"row\">(.*?)</th>(.*?)</tr>", table, re.DOTALL)
+    shown = [
+        (words_of(name), "here" in mark, [words_of(one) for one in re.findall(r"<td.*?</td>", row)])
+        for mark, name, row in lines
+    ]
+    # The latest first, and no more than six of them.
+    assert shown[:3] == [
+        ("182 this one", True, ["500", "1 2.0 ‰", "3 6.0 ‰", "1 2.0 ‰", "–"]),
+        ("180", False, ["2,000", "2 1.0 ‰", "1 0.5 ‰", "–", "–"]),
+        ("181", False, ["1,000", "–", "–", "–", "1 1.0 ‰"]),
+    ]
+    assert [name for name, _, _ in shown[3:]] == ["175", "174", "173", "172"]
+    assert not any(here for _, here, _ in shown[1:])
 
 
 def test_thousands_who_never_press_the_button_are_a_fault_after_a_day() -> None:

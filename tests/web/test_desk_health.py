@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,54 @@ async def test_relays_show_their_pace_and_last_words_and_no_password(
     assert "20 a second" in page
     assert re.search(r"451 greylisted, wait.*?class=\"amount\">2<", page, re.DOTALL)
     assert SECRET not in page
+
+
+async def test_a_relay_that_wants_rest_and_a_check_that_fails_are_seen_at_once(
+    installation: Installation,
+) -> None:
+    site = installation.site
+    now = site.clock.now()
+    site = replace(
+        site, gate=Gate(parse_relays("smtp://busy:25"), site.keys, site.public_url, None)
+    )
+    pauses = (("busy:25", None, timedelta(hours=1)), ("over:25", 77, -timedelta(hours=1)))
+    async with site.db.begin() as session:
+        for name, rate, pause in pauses:
+            relay = await ensure_relay(session, name)
+            told = {"learned_rate": rate, "until": now + pause, "step": 1, "code": 421, "text": ""}
+            await save_backoff(session, relay, now=now, **told)  # type: ignore[arg-type]  # as named
+    until = now + timedelta(hours=1)
+    async with at_the_desk(site, Role.OPERATOR) as operator:
+        page = (await operator.get("/desk/relays")).text
+        well = signs_of((await operator.get("/desk")).text)
+    assert chips_of(page) == {
+        "busy:25": f"left alone until {until:%H:%M:%S} UTC",
+        "over:25": "slowed down",
+    }
+    assert well == [
+        ("good", "Database: ok"),
+        ("good", "Migrations: current"),
+        ("good", "Relay: ok"),
+        ("wait", f"busy:25 wants to be left alone until {until:%H:%M} UTC"),
+        ("wait", "over:25 is given 77 messages a minute"),
+        ("wait", "Nothing came back yet: no bounce, no complaint"),
+    ]
+    async with at_the_desk(replace(site, relay_configured=False), Role.VIEWER) as viewer:
+        ill = signs_of((await viewer.get("/desk")).text)
+    assert ill == [*well[:2], ("bad", "Relay: none configured"), *well[3:]]
+
+
+def chips_of(page: str) -> dict[str, str]:
+    """What is said beside the name of each relay."""
+    return dict(re.findall(r'<h2 class="mono">(.*?)</h2><span class="chip.*?">(.*?)</span>', page))
+
+
+def signs_of(page: str) -> list[tuple[str, str]]:
+    """The signs of health on the overview, each with its kind; none that is not good is silent."""
+    signs = re.findall(r'<li class="(good|wait|bad)">(.*?)</li>', page)
+    unwell = '<span class="hidden"> (not well)</span>'
+    assert all(words.endswith(unwell) == (kind != "good") for kind, words in signs)
+    return [(kind, words.removesuffix(unwell)) for kind, words in signs]
 
 
 async def test_the_doctor_looks_when_it_is_asked_and_shows_no_secret(

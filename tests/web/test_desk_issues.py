@@ -8,25 +8,40 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import cast
 
+import httpx2
 import pytest
 from sqlalchemy import func, select, text, update
+from starlette.applications import Starlette
 
 from digest.delivery.checks import Gate
+from digest.delivery.status import look_at_issue
 from digest.rules.delivery import DeliveryState, IssueState
 from digest.rules.relay import parse_relays
 from digest.rules.rights import Role
 from digest.store.audit import list_deeds
 from digest.store.growth import count_readers, keep_counts, reader_days_of
 from digest.store.issues import StoredIssue, get_issue
-from digest.store.schema import deliveries, notices
-from digest.web.app import Site
-from digest.web.live import Live
-from tests.build import an_issue, issue_text
+from digest.store.relays import ensure_relay, save_backoff
+from digest.store.schema import deliveries, destinations, issues, notices
+from digest.store.session import Database
+from digest.web.app import Site, create_app
+from digest.web.desk.visit import cookie_name
+from digest.web.live import Live, Watched
+from tests.build import PUBLIC_URL, an_issue, issue_text
+from tests.delivery.stage import KEYS, Stage, set_stage
 from tests.web.conftest import Installation
 from tests.web.desk import Person, at_the_desk
+from tests.web.test_letter import DARK, LIGHT, scheme_of
 
 BASE = "/desk/n/weekly"
+# What became of forty readers at each of three destinations; the others wait.
+FARED = {
+    "example.org": {"accepted": 30},
+    "example.net": {"accepted": 20, "deferred": 4},
+    "example.com": {"accepted": 10, "rejected": 3, "held": 2},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +185,97 @@ async def test_the_stream_shows_a_look_and_ends_with_the_issue(desk: Desk) -> No
     assert answer.text.endswith("event: over\ndata: \n\n")
 
 
+async def half_sent(stage: Stage) -> None:
+    """Have it fare so, while seven of its first few are not answered, and two relays complain."""
+    now = stage.clock.now()
+    of_place = deliveries.c.destination_id == destinations.c.id
+    backoffs = (("alone:25", None, now + timedelta(hours=1)), ("slow:25", 60, None))
+    async with stage.db.begin() as session:
+        for domain, fates in FARED.items():
+            mine = select(deliveries.c.id).where(of_place, destinations.c.domain == domain)
+            waiting = list(await session.scalars(mine.order_by(deliveries.c.id)))
+            for state, number in fates.items():
+                taken, waiting = waiting[:number], waiting[number:]
+                rows = update(deliveries).where(deliveries.c.id.in_(taken))
+                settled = None if state == "deferred" else now
+                await session.execute(rows.values(state=state, settled_at=settled))
+        rest = update(deliveries).where(deliveries.c.id.not_in(waiting[:7]))
+        await session.execute(rest.values(wave=1))
+        await session.execute(update(issues).values(canary_passed_at=None))
+        for name, rate, until in backoffs:
+            relay = await ensure_relay(session, name)
+            await save_backoff(
+                *(session, relay),
+                learned_rate=rate,
+                until=until,
+                step=1,
+                code=421,
+                text="4.7.0 slow down",
+                now=now,
+            )
+
+
+async def test_an_issue_on_its_way_is_told_with_its_rate_each_place_and_what_holds_it(
+    sqlite_url: str,
+) -> None:
+    async with await Database.open(sqlite_url) as db:
+        stage = await set_stage(db, 120)
+        await stage.start()
+        watched = Watched()
+        now = stage.clock.now()
+        await watched.show(await look_at_issue(db, stage.issue_id, now), 0.0)
+        await half_sent(stage)
+        look = await look_at_issue(db, stage.issue_id, now)
+        await watched.show(look, 13.0)
+        site = Site(db, KEYS, PUBLIC_URL, relay_configured=True, stream_seconds=30.0)
+        application = cast("Starlette", create_app(site))
+        application.state.live = Live({stage.issue_id: watched})
+        async with at_the_desk(site, Role.VIEWER) as viewer:
+            page = (await viewer.get(f"{BASE}/i/182")).text
+            transport = httpx2.ASGITransport(application)
+            async with httpx2.AsyncClient(transport=transport, base_url=PUBLIC_URL) as client:
+                client.cookies.set(cookie_name(site), viewer.token)
+                streaming = asyncio.create_task(client.get(f"{BASE}/i/182/events"))
+                async with asyncio.timeout(10):
+                    while not watched.viewers:  # noqa: ASYNC110 - nobody tells of who comes
+                        await asyncio.sleep(0.01)
+                paused = replace(look.issue, state=IssueState.PAUSED)
+                await watched.show(replace(look, issue=paused), 14.0)  # which ends the stream
+                stream = (await streaming).text
+    _, told, last, over = stream.split("event: ")
+    figures = [("54.2 %", "settled"), ("60", "accepted of 120")]
+    assert figures_of(told) == [*figures, ("5.0", "a second"), ("11 s", "to go")]
+    assert figures_of(last) == figures_of(page) == figures  # where nothing moves, or one just came
+    assert over.startswith("over")
+    until = now + timedelta(hours=1)
+    for shown in (told, page):
+        assert places_of(shown) == {
+            "example.org": ("75.00", ["10", "30", "–", "–", "–"]),
+            "example.net": ("50.00", ["16", "20", "4", "–", "–"]),
+            "example.com": ("37.50", ["25", "10", "–", "3", "2"]),
+        }
+        assert "The first few go ahead: 7 are not answered yet." in shown
+        assert f"alone:25 is left alone until {until:%H:%M:%S} UTC: “421 4.7.0 slow down”" in shown
+        assert "slow:25 is given 60 a minute: “421 4.7.0 slow down”" in shown
+
+
+def figures_of(page: str) -> list[tuple[str, str]]:
+    """The large numbers, each with what it counts."""
+    return re.findall(r"<strong>([^<]*)</strong><span>([^<]*)</span>", page)
+
+
+def places_of(page: str) -> dict[str, tuple[str, list[str]]]:
+    """How far each destination is, in percent, and its numbers."""
+    rows = re.findall(r"<bdi>([^<]*)</bdi></th>(.*?)</tr>", page, re.DOTALL)
+    return {
+        name: (
+            "".join(re.findall(r'width="([^"]*)" height="1"', row)),
+            re.findall(r'class="amount[^"]*">([^<]*)<', row),
+        )
+        for name, row in rows
+    }
+
+
 async def test_a_hundred_who_watch_are_one_look(desk: Desk) -> None:
     live = Live()
     issue = await desk.issue(182)
@@ -208,6 +314,11 @@ async def test_everybody_sees_the_sums_and_operators_who_is_behind_them(desk: De
 async def test_a_version_is_shown_in_a_frame_that_runs_nothing(desk: Desk) -> None:
     letter = await desk.editor.get(f"{BASE}/i/183/letter/1")
     assert "two items" in letter.text
+    assert scheme_of(letter.text) == LIGHT
+    dark = await desk.editor.get(f"{BASE}/i/183/letter/1?scheme=dark")
+    assert scheme_of(dark.text) == DARK
+    framed = (await desk.editor.get(f"{BASE}/i/183?version=1&scheme=dark")).text
+    assert re.search(rf'src="{BASE}/i/183/letter/1\?[^"]*scheme=dark"', framed)
     policy = letter.headers["content-security-policy"]
     assert "sandbox allow-popups" in policy
     assert "frame-ancestors 'self'" in policy

@@ -19,6 +19,7 @@ from digest.web.desk.writing import differing
 from tests.build import add_issue, an_issue, issue_text
 from tests.web.conftest import Installation
 from tests.web.desk import Person, at_the_desk
+from tests.web.test_letter import DARK, LIGHT, scheme_of
 
 BASE = "/desk/n/weekly"
 _TEXT = re.compile(r"<textarea[^>]*>\n(.*?)</textarea>", re.DOTALL)
@@ -175,7 +176,9 @@ async def test_the_letter_of_a_text_runs_nothing_and_leads_to_where_one_writes(
     assert 'id="here"' not in (await editor.post(f"{BASE}/write/letter", **fields)).text
     plain = (await editor.post(f"{BASE}/write/letter", view="text", **fields)).text
     assert "&lt;script&gt;" in plain
-    assert "color-scheme" in (await editor.post(f"{BASE}/write/letter", view="dark", **fields)).text
+    for view, scheme in (("phone", LIGHT), ("desktop", LIGHT), ("dark", DARK)):
+        shown = (await editor.post(f"{BASE}/write/letter", view=view, **fields)).text
+        assert scheme_of(shown) == scheme, view
     broken = (await editor.post(f"{BASE}/write/letter", text="<script>alert(1)</script>")).text
     assert "Line 1" in broken
     assert "<script" not in broken

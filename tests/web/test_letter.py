@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from digest.web.letter import as_page, in_scheme
 
 HTML = (
@@ -11,6 +13,18 @@ HTML = (
     "@media screen and ( prefers-color-scheme:LIGHT ){p{color:#000}}</style></head>"
     '<body lang="en"><p>light dark</p></body></html>'
 )
+
+# What a letter says of its colours, and where its rules for the dark count.
+LIGHT, DARK = ("light", "(max-width: 0px)"), ("dark", "(min-width: 0px)")
+
+
+def scheme_of(letter: str) -> tuple[str, str]:
+    """The scheme a letter is shown in: LIGHT, DARK, or as the reader's system prefers."""
+    said = re.search(r'<meta name="color-scheme" content="([^"]*)"', letter)
+    rules = re.search(r"@media ([^{]*?)\s*\{\s*body\s*\{\s*background-color", letter)
+    assert said is not None
+    assert rules is not None
+    return said[1], rules[1]
 
 
 def test_a_scheme_settles_every_query_and_no_text() -> None:

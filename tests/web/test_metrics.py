@@ -10,15 +10,19 @@ from typing import Any
 import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
 from digest.delivery.tally import Tally
 from digest.mail.bounce import Reason
-from digest.rules.slots import SlotState
+from digest.rules.slots import SlotReason, SlotState
+from digest.rules.webhooks import TOLD
 from digest.store.engines import parse_place
-from digest.store.schema import deliveries, issues
+from digest.store.notices import OPERATOR_LANE, SIGN_UP_LANE, Notice, write_notice
+from digest.store.relays import ensure_relay, save_backoff
+from digest.store.schema import deliveries, feedback, issues, notices, webhook_deliveries
 from digest.store.session import Database
 from digest.store.slots import move_slot, open_slot, upcoming
+from digest.store.webhooks import add_webhook
 from digest.web.app import Site, create_app, health_app
 from digest.web.kept import for_metrics
 from tests.audience.came_back import ANNE, a_scene
@@ -127,6 +131,53 @@ async def test_a_slot_that_is_due_and_one_that_went_out_are_told(database: Datab
     found = await _numbers(site)
     assert found[_key("slot_lag_seconds", **weekly)] == 0
     assert found[_key("last_slot_timestamp_seconds", **weekly)] == pytest.approx(due.timestamp())
+
+
+async def test_whatever_waits_for_somebody_is_counted(database: Database) -> None:
+    stage = await set_stage(database)
+    await stage.start()
+    now = stage.clock.now()
+    async with database.begin() as session:
+        await open_slot(
+            session, stage.newsletter.id, datetime(2026, 11, 26, 9), due_at=now, now=now
+        )
+        slot = await upcoming(session, stage.newsletter.id)
+        assert slot is not None
+        await move_slot(session, slot, SlotState.HELD, reason=SlotReason.NO_ISSUE)
+        two = select(deliveries.c.id).order_by(deliveries.c.id).limit(2)
+        held = update(deliveries).where(deliveries.c.id.in_(list(await session.scalars(two))))
+        await session.execute(held.values(state="held", settled_at=now))
+        # Of each kind there is one more that is settled, and not counted.
+        webhook, _ = await add_webhook(session, "https://example.org/hook", TOLD, now)
+        told = {"webhook_id": webhook, "event": "left", "happened_at": now, "not_before": now}
+        for number, settled in enumerate((None, None, None, now)):
+            row = {**told, "event_id": str(number), "settled_at": settled}
+            await session.execute(webhook_deliveries.insert().values(row))
+        for number, ask_at in enumerate((now, now, now, now, None)):
+            came = {"source": "imap", "kind": "bounce", "received_at": now, "ask_at": ask_at}
+            await session.execute(feedback.insert().values(**came, dedupe_key=str(number)))
+        for lane in (*[SIGN_UP_LANE] * 6, *[OPERATOR_LANE] * 7):
+            await write_notice(session, Notice("test", lane, ANNE, "en"), now)
+        for lane, state in ((SIGN_UP_LANE, "accepted"), (OPERATOR_LANE, "deferred")):
+            some = select(func.min(notices.c.id)).where(notices.c.lane == lane)
+            one = update(notices).where(notices.c.id == await session.scalar(some))
+            await session.execute(one.values(state=state))
+        hour = timedelta(hours=1)
+        for name, rate, until in (("a:25", 77, now + hour), ("b:25", None, now - hour)):
+            relay = await ensure_relay(session, name)
+            learned = {"learned_rate": rate, "until": until, "code": None, "text": None}
+            await save_backoff(session, relay, **learned, step=1, now=now)  # type: ignore[arg-type]  # as named
+    found = await _numbers(_site(database, clock=stage.clock))
+    assert found[_key("slot_held", newsletter="weekly")] == 1
+    assert found[_key("held_deliveries")] == 2
+    assert found[_key("webhook_deliveries_waiting")] == 3
+    assert found[_key("feedback_waiting")] == 4
+    assert found[_key("queue_notices", lane="sign-up")] == 5
+    assert found[_key("queue_notices", lane="operator")] == 7
+    assert 3_000 < found[_key("relay_backoff_seconds", relay="a:25")] <= 3_600
+    assert found[_key("relay_backoff_seconds", relay="b:25")] == 0
+    assert found[_key("relay_learned_rate", relay="a:25")] == 77
+    assert _key("relay_learned_rate", relay="b:25") not in found
 
 
 async def test_a_database_that_is_away_is_told_not_hidden() -> None:
