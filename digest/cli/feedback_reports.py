@@ -5,7 +5,7 @@ from __future__ import annotations
 from digest.cli import output
 from digest.cli.connection import connected
 from digest.cli.issue_publish import find_issue
-from digest.cli.options import Json, OfNewsletter
+from digest.cli.options import Json, Limit, OfNewsletter
 from digest.rules.feedback import Effect
 from digest.store.feedback_reports import Which, list_feedback, report_of_issue
 from digest.store.feedback_rules import taught, teach, unteach
@@ -19,7 +19,7 @@ async def list_all(
     issue: str | None = None,
     effect: Effect | None = None,
     unclassified: bool = False,
-    limit: int = 100,
+    limit: Limit = 100,
     slug: OfNewsletter = None,
     as_json: Json = False,
 ) -> int:
@@ -33,8 +33,6 @@ async def list_all(
         Only what this was done about, such as quarantined.
     unclassified
         Only what nobody could read: please classify it (digest feedback classify).
-    limit
-        At most so many.
     """
     async with connected() as connection, connection.db.read() as session:
         issue_id = None

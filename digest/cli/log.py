@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
-
-from cyclopts import Parameter
-from cyclopts.validators import Number
 
 from digest.cli import output
 from digest.cli.connection import connected
-from digest.cli.options import Json
+from digest.cli.options import Json, Limit
 from digest.store.audit import list_deeds
 
 _COLUMNS = ("at", "who", "action", "subject", "result")
-_MOST = 1_000_000  # rows that are held in memory at once
 
 
 async def log(
     *,
-    limit: Annotated[int, Parameter(validator=Number(gte=1, lte=_MOST))] = 100,
+    limit: Limit = 100,
     as_json: Json = False,
 ) -> int:
-    """List what was done at the desk, by programs and by commands, the newest first.
-
-    Parameters
-    ----------
-    limit
-        At most so many.
-    """
+    """List what was done at the desk, by programs and by commands, the newest first."""
     async with connected() as found, found.db.read() as session:
         rows = [asdict(one) for one in await list_deeds(session, limit=limit)]
     output.rows(rows, as_json=as_json, columns=_COLUMNS, empty="Nothing was done yet.")

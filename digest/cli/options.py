@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 Json = Annotated[
     bool, Parameter(name="--json", help="Print one compact line of JSON (lists: one per row).")
@@ -12,6 +13,9 @@ Json = Annotated[
 OfNewsletter = Annotated[
     str | None,
     Parameter(name="--newsletter", help="May be left out when there is exactly one newsletter."),
+]
+Limit = Annotated[  # of rows that are held in memory at once
+    int, Parameter(validator=Number(gte=1, lte=1_000_000), help="At most so many.")
 ]
 DEFAULTS = Parameter(negative=(), show_default=False)  # no --no-json, no [default: False]
 Many = Parameter(consume_multiple=True)

@@ -147,7 +147,8 @@ def test_the_log_is_read_as_the_desk_shows_it(on_sqlite: Shell, sqlite_url: str)
         *("2026-11-26 09:00 UTC", ANNE, "approve issue", "weekly 182", "refused"),
     ]
     assert re.split(" {2,}", second)[1:] == [WHO, "user add", f"{BART} editor", "done"]
-    assert on_sqlite("log", "--limit", "0").code == 2
+    for lists in (("log",), ("feedback", "list")):
+        assert on_sqlite(*lists, "--limit", "0").code == 2
     assert lines(sqlite_url) == before  # to read it leaves no line
 
 
