@@ -40,7 +40,7 @@ from digest.store.control import amend_rows, hold_braked, settle_stopped
 from digest.store.counts import pass_canary
 from digest.store.issues import issue_by_id
 from digest.store.newsletters import newsletter_by_id
-from digest.store.rows import among, each_of, lock_issue
+from digest.store.rows import among, each_of, lock_issue, not_among
 from digest.store.schema import deliveries, issues, subscribers, subscriptions
 from digest.store.session import Session
 from digest.store.turns import take_turn
@@ -194,8 +194,8 @@ async def write_rows(
     named = select(deliveries.c.subscriber_id).where(
         deliveries.c.issue_id == audience.issue_id, deliveries.c.ordinal == 0
     )
-    there = each_of(session, (await session.scalars(named)).all())
-    new = _s.c.subscriber_id.not_in(select(there.c.value))
+    there = (await session.scalars(named)).all()
+    new = not_among(session, _s.c.subscriber_id, there)
     rows = _rows(audience, wave).where(*only, new).limit(limit)
     added = await session.execute(insert(deliveries).from_select(columns, rows))
     at = literal(audience.at, issues.c.planned_at.type)

@@ -69,6 +69,20 @@ def among(session: Session, of: ColumnElement[Any], ids: Collection[int]) -> Col
     return of.in_(select(column("value")).select_from(values))
 
 
+def not_among(
+    session: Session, of: ColumnElement[Any], ids: Collection[int]
+) -> ColumnElement[bool]:
+    """Whether ``of`` is none of ``ids``, however many they are, asked of a table as large.
+
+    PostgreSQL makes a hash join of it, which may be larger than its memory, unlike that of NOT IN;
+    SQLite would go through all of them for each row, and makes an index for NOT IN.
+    """
+    each = each_of(session, ids)
+    if session.dialect.name == "postgresql":
+        return ~exists().where(each.c.value == of)
+    return of.not_in(select(each.c.value))
+
+
 def each_of(session: Session, numbers: Collection[int]) -> TableValuedAlias:
     """These numbers as rows, with a column ``value``, however many they are."""
     if session.dialect.name == "postgresql":
