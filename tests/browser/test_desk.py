@@ -139,7 +139,7 @@ async def _by_link(site: Site, word: str) -> tuple[str, ...]:
 @pytest.mark.parametrize(
     "payloads",
     [
-        pytest.param(PAYLOADS[::24], id="a few"),
+        pytest.param((PAYLOADS[1], PAYLOADS[7], PAYLOADS[24]), id="a few"),
         pytest.param(PAYLOADS, id="all", marks=pytest.mark.long),
     ],
 )
@@ -186,8 +186,9 @@ async def _nothing_runs(
         assert answer.status == 200, path
         await harmless(path)
     # And what is typed, where a page shows it again: it asks for it, or refuses it.
+    sought = 200 if payload.isprintable() else 404
     for path, fields, button, status in (
-        (f"{WEEKLY}/readers", "#q", "Look", 200),
+        (f"{WEEKLY}/readers", "#q", "Look", sought),
         (f"{WEEKLY}/settings", ".settings :is(input[type=text], textarea)", "Save", 422),
         (f"{HOME}/sign-in", "input:not([type=hidden])", "Sign in", 403),
     ):
