@@ -12,6 +12,7 @@ import shutil
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlencode
 
 import httpx2
 import pytest
@@ -23,15 +24,21 @@ from digest.access.sessions import begin_session
 from digest.access.users import first_link, get_user, reset_user
 from digest.clock import Clock
 from digest.delivery.checks import Gate
-from digest.mail.tokens import KeyRing
+from digest.delivery.issue_tests import write_tests
+from digest.mail.tokens import KeyRing, TokenKind, clicks_token
 from digest.rules.doctor.checkup import Check, Light
 from digest.rules.relay import parse_relays
 from digest.rules.rights import Role
 from digest.store.audit import write_down
-from digest.store.schema import api_keys, user_sessions, users
+from digest.store.bookmarklets import open_bookmarklet
+from digest.store.clicks import clicks_of_issue
+from digest.store.issues import get_issue
+from digest.store.newsletters import get_newsletter
+from digest.store.schema import api_keys, newsletter_people, user_sessions, users
 from digest.store.session import Database
 from digest.store.users import write_user
 from digest.web.app import Site, create_app
+from digest.web.bookmarklet import bookmarklet_token
 from digest.web.desk.doctor import Examined
 from digest.web.desk.routes import DOORS
 from digest.web.desk.visit import HOME, cookie_name
@@ -52,13 +59,14 @@ __all__ = ["browser"]  # a fixture
 pytestmark = pytest.mark.browser
 
 BLOCKED = "550 5.7.515 access denied, sender does not meet the required authentication level"
-WEEKLY = "/desk/n/weekly"
+WEEKLY, MAPS = "/desk/n/weekly", "/desk/n/maps"
 PATHS = (
     *("/desk", WEEKLY, f"{WEEKLY}/i/184", f"{WEEKLY}/i/183?show=text", f"{WEEKLY}/i/182"),
     *(f"{WEEKLY}/i/181", f"{WEEKLY}/i/181?show=desktop&scheme=dark"),
     *(f"{WEEKLY}/i/181/receipt", f"{WEEKLY}/i/182/receipt", f"{WEEKLY}/i/181/receipt/rejected"),
     *(f"{WEEKLY}/i/181/receipt/after/bounced", f"{WEEKLY}/i/181/receipt/after/left"),
-    *(f"{WEEKLY}/i/178/receipt/delivery/12", f"{WEEKLY}/readers", f"{WEEKLY}/readers?q=anne"),
+    *(f"{WEEKLY}/i/178/receipt/delivery/6", f"{WEEKLY}/readers", f"{WEEKLY}/readers?q=anne"),
+    *(f"{MAPS}/i/12", f"{MAPS}/i/12/receipt"),
     *("/desk/readers/1", "/desk/readers/8", "/desk/suppressions", "/desk/feedback"),
     *("/desk/feedback?show=quarantined", "/desk/feedback?show=unclassified", "/desk/relays"),
     *("/desk/doctor", "/desk/account", "/desk/people", "/desk/log"),
@@ -72,7 +80,7 @@ class Served:
     url: str
     cookie: str
     token: str
-    welcome: str = ""  # the path of the link of who is called ``word``
+    by_link: tuple[str, ...] = ()  # pages for whoever has a link, when words are hostile
 
     async def open(self, browser: Browser, **given: object) -> Page:
         context = await browser.new_context(**given)  # type: ignore[arg-type]  # as it takes them
@@ -92,26 +100,46 @@ async def a_desk(
     site = Site(db, keys, url, relay_configured=True, gate=gate, stream_seconds=30.0)
     user = await a_user(site, Role.OWNER)
     async with db.begin() as session:
-        now, welcome = site.clock.now(), ""
+        now = site.clock.now()
         token = await begin_session(session, user, browser=word, now=now)
         if word:
-            await write_user(session, "x@example.org", name=word, role=Role.VIEWER, now=now)
-            secret = await reset_user(session, await get_user(session, "x@example.org"), now)
-            welcome = f"{HOME}/welcome/{secret}"
             await write_down(session, word, word, subject=word, result=word, now=now)
+    by_link = await _by_link(site, word) if word else ()
     app = create_app(site)
     app.state.desk_doctor = Examined(  # type: ignore[attr-defined]  # an application of Starlette
         [Check("dkim", word or "example.org", Light.RED, word or "no record", word or "Write it.")],
         site.clock.now(),
     )
     async with serving(app, listener) as served:
-        yield Served(served, cookie_name(site), token, welcome)
+        yield Served(served, cookie_name(site), token, by_link)
+
+
+async def _by_link(site: Site, word: str) -> tuple[str, ...]:
+    """The pages of a new user, of an editor and of a sponsor, who are all called ``word``."""
+    keys, now = site.keys, site.clock.now()
+    async with site.db.begin() as session:
+        await write_user(session, "x@example.org", name=word, role=Role.VIEWER, now=now)
+        welcome = await reset_user(session, await get_user(session, "x@example.org"), now)
+        weekly = await get_newsletter(session, "weekly")
+        editor = {"newsletter_id": weekly.id, "role": "editor", "address": word}
+        await session.execute(newsletter_people.insert().values(**editor))
+        draft, sent = [await get_issue(session, weekly.id, name) for name in ("184", "181")]
+        test = await write_tests(session, weekly, draft, [word], now=now)
+        bookmarklet = await open_bookmarklet(session, weekly.id, word, now=now)
+        liked = (await clicks_of_issue(session, sent.id))[0]
+    clicks = clicks_token(keys, liked.version_id, liked.position, now.date())
+    links = f"/links/{bookmarklet_token(keys, bookmarklet.id)}"
+    handed = urlencode({"url": word, "title": word, "note": word})
+    return (
+        *(f"{HOME}/welcome/{welcome}", f"/clicks/{clicks}", links, f"{links}?{handed}"),
+        f"/approve/{keys.sign(TokenKind.APPROVE, test.notice_ids[0])}",
+    )
 
 
 @pytest.mark.parametrize(
     "payloads",
     [
-        pytest.param(PAYLOADS[::24], id="a few"),
+        pytest.param((PAYLOADS[1], PAYLOADS[7], PAYLOADS[24]), id="a few"),
         pytest.param(PAYLOADS, id="all", marks=pytest.mark.long),
     ],
 )
@@ -147,17 +175,33 @@ async def _nothing_runs(
     page.on("requestfinished", watch.on_request)
     page.on("requestfailed", watch.on_request)
     page.on("console", watch.on_console)
-    for path in (*PATHS, served.welcome):
+
+    async def harmless(where: str) -> None:
+        assert await page.locator(HANDLERS).count() == 0, where
+        assert (watch.dialogs, watch.foreign, watch.blocked) == ([], [], []), where
+
+    for path in (*PATHS, *served.by_link):
         answer = await page.goto(served.url + path, wait_until="load")
         assert answer is not None
         assert answer.status == 200, path
-        assert await page.locator(HANDLERS).count() == 0, path
-        assert (watch.dialogs, watch.foreign, watch.blocked) == ([], [], []), path
-    await page.goto(f"{served.url}{WEEKLY}/readers")
-    await page.get_by_label("Address, how").fill(payload)  # and in what is asked for
-    await page.get_by_role("button", name="Look").click()
-    assert await page.locator(HANDLERS).count() == 0
-    assert (watch.dialogs, watch.foreign, watch.blocked) == ([], [], [])
+        await harmless(path)
+    # And what is typed, where a page shows it again: it asks for it, or refuses it.
+    sought = 200 if payload.isprintable() else 404
+    for path, fields, button, status in (
+        (f"{WEEKLY}/readers", "#q", "Look", sought),
+        (f"{WEEKLY}/settings", ".settings :is(input[type=text], textarea)", "Save", 422),
+        (f"{HOME}/sign-in", "input:not([type=hidden])", "Sign in", 403),
+    ):
+        await page.goto(served.url + path)
+        await page.evaluate("document.querySelector('[type=email]')?.setAttribute('type', 'text')")
+        for field in await page.locator(fields).all():
+            await field.fill(payload)
+        async with page.expect_navigation() as going:
+            await page.get_by_role("button", name=button, exact=True).click()
+        answer = await going.value
+        assert answer is not None
+        assert answer.status == status, path
+        await harmless(path)
     await page.context.close()
 
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from digest.access.sessions import begin_session, visitor_of
+from digest.access.users import get_user
+from digest.clock import Clock
+from digest.store.session import Database
 from tests.cli.shell import Shell
 
 ANNE, BART = "anne@example.org", "bart@example.org"
@@ -38,6 +44,41 @@ def test_what_makes_no_sense_is_refused(on_sqlite: Shell) -> None:
     assert on_sqlite("user", "sessions", "--end-all").code == 2
     assert on_sqlite("user", "sessions", "--end", "7").code == 2
     assert on_sqlite("user", "sessions", "--json").rows == []
+
+
+def test_whose_sessions_are_ended_is_signed_out(on_sqlite: Shell, sqlite_url: str) -> None:
+    for address, role in ((ANNE, "owner"), (BART, "editor")):
+        assert on_sqlite("user", "add", address, "--role", role).code == 0
+    tokens = asyncio.run(signed_in(sqlite_url, ANNE, BART, BART, ANNE))
+
+    def inside() -> list[bool]:
+        return asyncio.run(are_in(sqlite_url, tokens))
+
+    rows = on_sqlite("user", "sessions", "--json").rows
+    assert sorted(row["address"] for row in rows) == [ANNE, ANNE, BART, BART]
+    first = min(row["id"] for row in rows if row["address"] == BART)
+    left = on_sqlite("user", "sessions", "--end", str(first), "--json").rows
+    assert sorted(row["address"] for row in left) == [ANNE, ANNE, BART]
+    assert inside() == [True, False, True, True]
+    assert on_sqlite("user", "sessions", ANNE, "--end-all", "--json").rows == []
+    assert inside() == [False, False, True, False]
+
+
+async def signed_in(url: str, *addresses: str) -> list[str]:
+    """A browser for each of ``addresses``: the tokens in their cookies."""
+    now = Clock().now()
+    async with await Database.open(url) as db, db.begin() as session:
+        return [
+            await begin_session(session, await get_user(session, one), browser="b", now=now)
+            for one in addresses
+        ]
+
+
+async def are_in(url: str, tokens: list[str]) -> list[bool]:
+    """Whether the desk still knows whose each of ``tokens`` is."""
+    async with await Database.open(url) as db, db.read() as session:
+        now = Clock().now()
+        return [await visitor_of(session, token, now) is not None for token in tokens]
 
 
 def test_somebody_is_let_in_by_a_provider_and_not_any_more(

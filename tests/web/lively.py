@@ -1,7 +1,8 @@
 """An installation in the middle of its week, as the desk's pages are looked at and judged.
 
 Hundreds of readers, four issues that went out and a fifth on its way, one approved and one draft
-with something to mend; a provider that refuses, bounces, complaints, and mail nobody could read.
+with something to mend, and one that is paused; a provider that refuses, bounces, complaints, mail
+nobody could read, and words that were taught; clicks, and what is kept about one reader.
 """
 
 from __future__ import annotations
@@ -14,17 +15,30 @@ from typing import Any
 from sqlalchemy import select, update
 
 from digest.mail.tokens import KeyRing
+from digest.rules.click import Clicker, Link
 from digest.rules.delivery import DeliveryState, IssueState, StateReason
 from digest.rules.subscription import SuppressionReason
+from digest.rules.traits import TAG_MAX
+from digest.store.clicks import add_clicks
+from digest.store.feedback_rules import teach
 from digest.store.growth import ReaderDay
 from digest.store.issues import approve_version, move_issue
 from digest.store.newsletters import Newsletter
 from digest.store.reader_import import Consent, ImportedReader, import_chunk, open_batch
 from digest.store.relays import ensure_relay, save_backoff
-from digest.store.schema import deliveries, feedback, issues, reader_days
+from digest.store.schema import (
+    attempts,
+    deliveries,
+    feedback,
+    issues,
+    reader_days,
+    subscriptions,
+    version_links,
+)
 from digest.store.session import Database, Session
 from digest.store.subscribers import add_reader
 from digest.store.suppressions import suppress
+from digest.store.tags import change_attributes, tag_subscription
 from tests.build import KEY, a_newsletter, an_installation, an_issue, issue_text, plan_deliveries
 
 Text = Callable[[int], str]
@@ -67,21 +81,29 @@ async def lively(
     keys = KeyRing(KEY)
     await an_installation(db, fingerprint=keys.fingerprint)
     name = word or "A Weekly"
-    newsletter = await a_newsletter(db, name=name, description=name, schedule="thu 09:00")
-    await a_newsletter(db, "maps", name=word or "Maps & Models")
+    newsletter = await a_newsletter(
+        db,
+        name=name,
+        description=name,
+        schedule="thu 09:00",
+        settings={"clicks": True} | ({"sections": [word]} if word else {}),
+    )
     await _readers(db, newsletter, readers, word, now)
     for number, weeks in ((178, 4), (179, 3), (180, 2), (181, 1)):
         await _sent(db, newsletter, text(number), now - timedelta(weeks=weeks), word)
     moving = await _on_its_way(db, newsletter, text(182), now, word)
     ready = await an_issue(db, newsletter, 183, text=text(183))
     async with db.begin() as session:
-        await approve_version(session, ready.issue.id, ready.version.hash, by="Cris", now=now)
+        by = word or "Cris"
+        await approve_version(session, ready.issue.id, ready.version.hash, by=by, now=now)
     wrong = text(184).replace("(https://github.com/owner/repository)", "(TODO)")
     await an_issue(db, newsletter, 184, text=wrong)
+    await _paused(db, text(12), now, word)
     async with db.begin() as session:
         await _grown(session, newsletter, now)
         await _unhappy(session, word, now)
         await _unreadable(session, word, now)
+        await teach(session, word or "nimmt derzeit keine Post an", "suspend", now)
     return Lively(newsletter, moving, now)
 
 
@@ -110,6 +132,18 @@ async def _readers(
                 now=now,
                 evidence=word or "5.1.1 no such user here",
             )
+        await _known_well(session, word)
+
+
+async def _known_well(session: Session, word: str) -> None:
+    """What an operator keeps of the first reader, and what that one will not read."""
+    first = select(subscriptions).order_by(subscriptions.c.id).limit(1)
+    mine = (await session.execute(first)).one()
+    name = word[:TAG_MAX] or "town"
+    await tag_subscription(session, mine.id, [word[:TAG_MAX] or "spring-fair"])
+    await change_attributes(session, mine.subscriber_id, {name: word or "Springfield"})
+    muted = update(subscriptions).where(subscriptions.c.id == mine.id)
+    await session.execute(muted.values(muted=[word or "Code"]))
 
 
 async def _published(db: Database, newsletter: Newsletter, text: str, at: datetime) -> int:
@@ -145,6 +179,16 @@ async def _settle(
             values["reply_text"] = word
         values |= {"first_claimed_at": when, "attempts": 1}
         await session.execute(update(deliveries).where(deliveries.c.id == row).values(values))
+        if "reply_text" in values:
+            await session.execute(attempts.insert().values(_attempt(row, values, when)))
+
+
+def _attempt(delivery_id: int, values: dict[str, Any], when: datetime) -> dict[str, Any]:
+    """The line of the log that a delivery with these values has."""
+    said = {name: values[f"reply_{name}"] for name in ("code", "status", "text")}
+    judged = {name: values[name] for name in ("verdict", "blame")}
+    about = {"delivery_id": delivery_id, "number": 1, "finished_at": when, "phase": "rcpt"}
+    return about | said | judged
 
 
 async def _sent(db: Database, newsletter: Newsletter, text: str, at: datetime, word: str) -> None:
@@ -152,6 +196,7 @@ async def _sent(db: Database, newsletter: Newsletter, text: str, at: datetime, w
     async with db.begin() as session:
         await _settle(session, issue_id, at, share=100, word=word)
         await move_issue(session, issue_id, IssueState.FINISHED, now=at + timedelta(minutes=3))
+        await _clicked(session, issue_id)
         rows = await session.execute(
             select(deliveries.c.id, deliveries.c.subscriber_id, deliveries.c.destination_id)
             .where(deliveries.c.issue_id == issue_id, deliveries.c.state == "accepted")
@@ -165,6 +210,17 @@ async def _sent(db: Database, newsletter: Newsletter, text: str, at: datetime, w
             await session.execute(
                 feedback.insert().values(received_at=when, **values, **about, **keyed)
             )
+
+
+async def _clicked(session: Session, issue_id: int) -> None:
+    """Each of its links the less, the later it stands."""
+    approved = select(issues.c.approved_version_id).where(issues.c.id == issue_id)
+    query = select(version_links.c.version_id, version_links.c.position)
+    rows = await session.execute(query.where(version_links.c.version_id.in_(approved)))
+    for version_id, position in rows.all():
+        link = Link(version_id, position)
+        counted = {(link, Clicker.HUMAN): 90 // (1 + position), (link, Clicker.SCANNER): 7}
+        await add_clicks(session, counted)
 
 
 def _bounce(word: str) -> dict[str, Any]:
@@ -198,7 +254,29 @@ async def _on_its_way(
     issue_id = await _published(db, newsletter, text, at)
     async with db.begin() as session:
         await _settle(session, issue_id, at, share=61, word=word)
+        await _held(session, issue_id, now, word)
     return issue_id
+
+
+async def _held(session: Session, issue_id: int, now: datetime, word: str) -> None:
+    """Bounces of one domain that nobody believes yet."""
+    columns = (deliveries.c.id, deliveries.c.subscriber_id, deliveries.c.destination_id)
+    query = select(*columns).where(deliveries.c.issue_id == issue_id).order_by(deliveries.c.id)
+    row = (await session.execute(query.limit(1))).one()
+    about = {"delivery_id": row[0], "subscriber_id": row[1], "destination_id": row[2]}
+    values = _bounce(word) | about | {"effect": "held", "issue_id": issue_id}
+    await session.execute(feedback.insert().values(received_at=now, dedupe_key="held", **values))
+
+
+async def _paused(db: Database, text: str, now: datetime, word: str) -> None:
+    """Another newsletter with one reader, whose issue a brake has stopped."""
+    newsletter = await a_newsletter(db, "maps", name=word or "Maps & Models")
+    async with db.begin() as session:
+        await add_reader(session, newsletter.id, address="edda@example.org", now=now)
+    issue_id = await _published(db, newsletter, text, now - timedelta(minutes=9))
+    async with db.begin() as session:
+        why = word or "9 of 100 readers bounced; the last words: 5.7.1 blocked"
+        await move_issue(session, issue_id, IssueState.PAUSED, now=now, reason=why)
 
 
 async def _grown(session: Session, newsletter: Newsletter, now: datetime) -> None:

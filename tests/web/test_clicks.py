@@ -29,7 +29,8 @@ from digest.store.issues import StoredVersion, get_version
 from digest.store.newsletters import Newsletter, set_newsletter
 from digest.web.app import create_app
 from digest.web.receipt import Place, receipt_routes
-from tests.build import NOW, PUBLIC_URL, an_issue
+from tests.build import NOW, PUBLIC_URL, add_issue, an_issue
+from tests.content.test_media import picture
 from tests.web.api import Program, a_key
 from tests.web.conftest import Installation
 
@@ -58,6 +59,12 @@ PERSON = {
     "sec-fetch-dest": "document",
 }
 _HREF = re.compile('href="([^"]*)"')
+# What a mail program asks for by itself.
+_FETCHED = re.compile(
+    r"""(?:\b(?:src|srcset|background|poster|data)|<link\b[^>]*\bhref)\s*=\s*["']([^"']*)"""
+    r"""|(?:url\(|@import)\s*["']?([^"')]*)""",
+    re.IGNORECASE,
+)
 
 
 class Hand(Clock):
@@ -167,17 +174,41 @@ async def test_the_archive_feeds_and_stored_text_have_the_plain_links(
 
 
 async def test_all_readers_have_the_same_links(scene: Scene) -> None:
+    found = [
+        [url for url in hrefs(html) if "/r/" in url] for html in await of_two(scene, scene.version)
+    ]
+    assert found[0] == found[1]
+
+
+async def test_what_a_mail_fetches_does_not_tell_who_opened_it(scene: Scene) -> None:
+    """The logo and a picture of the issue: the same for all, and nothing else."""
+    logo = {"logo_url": "https://example.org/logo.png", "logo_size": [120, 40]}
+    async with scene.installation.site.db.begin() as session:
+        newsletter = await set_newsletter(session, scene.newsletter.id, settings=logo)
+        text = TEXT.replace("183", "184").replace(
+            "\nA second", "\n![A chart](img/chart.png)\n\nA second"
+        )
+        media = {"img/chart.png": picture("PNG")}
+        stored = await add_issue(session, newsletter, text, media=media)
+    one, other = await of_two(scene, stored.version)
+    assert one != other
+    fetched = [unescape("".join(found)) for found in _FETCHED.findall(one)]
+    assert fetched == [unescape("".join(found)) for found in _FETCHED.findall(other)]
+    assert [urlsplit(url).path.split("/")[1] for url in fetched] == ["logo.png", "media"]
+
+
+async def of_two(scene: Scene, version: StoredVersion) -> list[str]:
+    """The HTML that Anne gets, and that which Bart gets."""
     async with scene.installation.site.db.read() as session:
-        version = await with_counted_links(session, scene.version, scene.keys)
-    letters = IssueLetters(version, keys=scene.keys)
+        counted = await with_counted_links(session, version, scene.keys)
+    letters = IssueLetters(counted, keys=scene.keys)
     found = []
     for row_id, name in ((1, "Anne"), (2, "Bart")):
         row = Claimed(row_id, version.id, row_id, 1, False, "a@example.org", name, (), 1, NOW)
         letter = letters.compose(row)
         assert letter is not None
-        html = part(message_from_bytes(letter.data), "html")
-        found.append([url for url in hrefs(html) if "/r/" in url])
-    assert found[0] == found[1]
+        found.append(part(message_from_bytes(letter.data), "html"))
+    return found
 
 
 async def test_a_newsletter_that_counts_none_is_sent_as_before(installation: Installation) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from datetime import timedelta
 
@@ -22,6 +23,14 @@ from tests.web.conftest import Installation
 from tests.web.desk import PASSWORD, Person, a_browser, at_the_desk
 
 ANNE = "anne@example.org"
+# What a browser says of a form that no page of ours has sent, and of one of ours.
+FOREIGN = (
+    {"sec-fetch-site": "cross-site"},
+    {"sec-fetch-site": "same-site"},
+    {"origin": "https://evil.example"},
+    {"origin": "null"},
+)
+OURS = {"sec-fetch-site": "same-origin", "origin": "null"}
 
 
 @pytest.fixture
@@ -190,19 +199,36 @@ async def test_a_form_of_another_page_session_or_site_changes_nothing(site: Site
             answer = await owner.client.post(path, data={**fields, "form_token": token})
             assert answer.status_code == 403, token
         good = {**fields, "form_token": form_token_of(owner.token)}
-        for headers in (
-            {"sec-fetch-site": "cross-site"},
-            {"sec-fetch-site": "same-site"},
-            {"origin": "https://evil.example"},
-            {"origin": "null"},
-        ):
+        for headers in FOREIGN:
             answer = await owner.client.post(path, data=good, headers=headers)
             assert answer.status_code == 403, headers
-            assert (await owner.client.post("/desk/sign-in", data={}, headers=headers)).is_error
         assert "mallory" not in (await owner.get("/desk/people")).text
-        ours = {"sec-fetch-site": "same-origin", "origin": "null"}
-        assert (await owner.client.post(path, data=good, headers=ours)).status_code == 200
+        assert (await owner.client.post(path, data=good, headers=OURS)).status_code == 200
         assert "mallory" in (await owner.get("/desk/people")).text
+
+
+async def test_no_page_of_others_signs_a_browser_in(site: Site) -> None:
+    """With the right password, or by a good link: who looks on would work as whoever set it up."""
+    await anne(site)
+    async with site.db.begin() as session:
+        now = site.clock.now()
+        secret = await add_user(session, "bart@example.org", role=Role.EDITOR, now=now)
+    ways = {
+        "/desk/sign-in": {"address": ANNE, "password": PASSWORD},
+        f"/desk/welcome/{secret}": {"password": PASSWORD, "again": PASSWORD},
+    }
+    async with a_browser(site) as client:
+        for (path, fields), headers in itertools.product(ways.items(), FOREIGN):
+            answer = await client.post(path, data=fields, headers=headers)
+            assert answer.status_code == 403, (path, headers)
+            assert "set-cookie" not in answer.headers, (path, headers)
+    async with site.db.read() as session:
+        assert await list_sessions(session) == []
+    for path, fields in ways.items():
+        async with a_browser(site) as client:
+            answer = await client.post(path, data=fields, headers=OURS)
+            assert (answer.status_code, answer.headers["location"]) == (303, "/desk"), path
+            assert (await client.get("/desk")).status_code == 200, path
 
 
 async def test_a_link_sets_a_password_and_signs_in(site: Site) -> None:
@@ -257,7 +283,11 @@ async def test_what_owners_do_to_people_is_done_and_written_down(site: Site) -> 
 
 async def test_no_page_of_the_desk_is_kept_or_framed(site: Site) -> None:
     async with at_the_desk(site) as owner:
-        for path in ("/desk", "/desk/account", "/desk/people", "/desk/sign-in"):
+        async with site.db.begin() as session:
+            now = site.clock.now()
+            secret = await add_user(session, ANNE, role=Role.EDITOR, now=now)
+        welcome = f"/desk/welcome/{secret}"
+        for path in ("/desk", "/desk/account", "/desk/people", "/desk/sign-in", welcome):
             headers = (await owner.get(path)).headers
             assert headers["cache-control"] == "no-store"
             assert "frame-ancestors 'none'" in headers["content-security-policy"]

@@ -10,16 +10,20 @@ import ast
 import io
 import itertools
 import logging
+from urllib.parse import quote
 
 import httpx2
 import pytest
 
+from digest.access.sessions import form_token_of
 from digest.logs import configure_logs
 from digest.mail.tokens import TokenKind
+from digest.rules.rights import Role
 from tests.repo.tree import named, parsed
 from tests.web.api import Program, a_key
 from tests.web.conftest import Installation
-from tests.web.test_routes import SECRET, TOKEN, UNKNOWN, entries, everything, filled
+from tests.web.desk import at_the_desk
+from tests.web.test_routes import DESK, SECRET, TOKEN, UNKNOWN, entries, everything, filled
 
 CLASSES: dict[int, tuple[str, tuple[str, ...]]] = {
     1: ("SMTP command injection", ("test_no_address_ever_yields_another_command",)),
@@ -43,7 +47,10 @@ CLASSES: dict[int, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     7: ("file include", ("test_nothing_is_taken_in_from_elsewhere",)),
-    8: ("SQL injection", ("test_no_word_of_a_request_is_sql",)),
+    8: (
+        "SQL injection",
+        ("test_no_word_of_a_request_is_sql", "test_no_word_of_a_request_is_sql_at_the_desk"),
+    ),
     9: (
         "private fields by a filter",
         (
@@ -55,6 +62,9 @@ CLASSES: dict[int, tuple[str, tuple[str, ...]]] = {
         "stored XSS",
         (
             "test_nothing_hostile_runs_on_any_page",
+            "test_nothing_hostile_runs_on_any_page_of_the_desk",
+            "test_nothing_hostile_runs_where_one_writes",
+            "test_what_others_wrote_is_text_wherever_the_desk_shows_it",
             "test_an_issue_can_run_nothing",
             "test_every_answer_carries_the_policy",
         ),
@@ -66,6 +76,8 @@ CLASSES: dict[int, tuple[str, tuple[str, ...]]] = {
             "test_a_change_needs_the_token_of_that_very_subscription",
             "test_no_answer_sets_a_cookie_or_leads_elsewhere",
             "test_a_form_of_another_page_session_or_site_changes_nothing",
+            "test_no_form_but_ones_own_opens_a_door_of_the_desk",
+            "test_no_page_of_others_signs_a_browser_in",
         ),
     ),
     12: (
@@ -83,6 +95,7 @@ CLASSES: dict[int, tuple[str, tuple[str, ...]]] = {
             "test_a_sign_up_takes_the_way_of_the_form",
             "test_every_bad_key_gets_the_same_answer",
             "test_an_address_nobody_has_is_answered_as_a_wrong_password",
+            "test_an_address_nobody_has_costs_what_a_wrong_password_costs",
         ),
     ),
     14: ("timing of secrets", ("test_secrets_are_compared_in_constant_time",)),
@@ -158,7 +171,10 @@ CLASSES: dict[int, tuple[str, tuple[str, ...]]] = {
     26: ("supply chain", ("test_every_file_in_the_lock_has_a_hash",)),
 }
 
-SQL = ("'", "';--", "1 OR 1=1", "\\", "%", "_", "')) UNION SELECT address FROM subscribers--", '"')
+SQL = (
+    *("' OR 1=1 --", "')) UNION SELECT address FROM subscribers--", "\\"),
+    *("'", "';--", "1 OR 1=1", "%", "_", '"'),
+)
 FORM = {"List-Unsubscribe": "One-Click", "next": "https://evil.example", "confirm": "yes"}
 
 
@@ -224,6 +240,59 @@ async def test_no_word_of_a_request_is_sql(
         nobody = await program.post("/readers/find", {"address": f"{word}@example.org"})
         assert nobody.status_code in (404, 422)
     assert await everything(installation.site.db) == before
+
+
+async def test_no_word_of_a_request_is_sql_at_the_desk(installation: Installation) -> None:
+    """In what its addresses ask for, and in each part of their paths: nobody is found by it."""
+    site, weekly = installation.site, "/desk/n/weekly"
+    receipt = f"{weekly}/i/182/receipt"
+    unknown = (
+        *(f"{receipt}/all?{name}={{}}" for name in ("version", "after", "verdict", "blame")),
+        *(
+            f"{receipt}/after/left?before={{}}",
+            "/desk/feedback?show={}",
+            "/desk/feedback?before={}",
+        ),
+        *("/desk/suppressions?before={}", "/desk/log?before={}", f"{weekly}/readers?state={{}}"),
+        *(f"{weekly}/readers?after={{}}", "/desk/n/{}", "/desk/n/{}/readers", f"{weekly}/i/{{}}"),
+        *(f"{receipt}/{{}}", f"{receipt}/skipped/{{}}", f"{receipt}/after/{{}}"),
+        *("/desk/readers/{}", "/desk/n/{}/i/182/receipt", f"{weekly}/themes/{{}}"),
+    )
+    nobody = (f"{receipt}/all?destination={{}}", f"{weekly}/readers?q={{}}&tag={{}}")
+    async with at_the_desk(site) as owner:
+        before = await everything(site.db)
+        for word, path in itertools.product(SQL[:3], unknown):
+            answer = await owner.get(path.format(quote(word, safe="")))
+            assert answer.status_code == 404, (path, word)
+        for word, path in itertools.product(SQL, nobody):
+            answer = await owner.get(path.format(*[quote(word, safe="")] * 2))
+            assert answer.status_code == 200, (path, word)
+            assert "anne@example.org" not in answer.text, (path, word)
+        assert await everything(site.db) == before
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+async def test_no_form_but_ones_own_opens_a_door_of_the_desk(installation: Installation) -> None:
+    """Of an owner, at every door: without the session's token, with that of another, and with the
+    right one from a page of others.
+    """
+    site = installation.site
+    async with at_the_desk(site) as owner, at_the_desk(site, Role.EDITOR) as editor:
+        mine = {"form_token": form_token_of(owner.token)}
+        forged: tuple[tuple[dict[str, str], dict[str, str]], ...] = (
+            ({}, {}),
+            ({"form_token": form_token_of(editor.token)}, {}),
+            (mine, {"sec-fetch-site": "cross-site"}),
+            (mine, {"origin": "https://evil.example"}),
+        )
+        before = await everything(site.db)
+        for door, (token, headers) in itertools.product(DESK, forged):
+            method, _, path = door.partition(" ")
+            if method == "POST":
+                sent = FORM | token
+                answer = await owner.client.post(filled(path), data=sent, headers=headers)
+                assert answer.status_code == 403, (door, token, headers)
+        assert await everything(site.db) == before
 
 
 @pytest.mark.parametrize("form", ["json", "text"])

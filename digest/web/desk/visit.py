@@ -32,7 +32,9 @@ HOME = "/desk"
 SIGN_IN = f"{HOME}/sign-in"
 _DIGITS = 18  # what both databases take as a number
 # Forms are asked for by pages of ours only; a referrer within the site gives nothing away and lets
-# browsers say where a form came from.
+# browsers say where a form came from. Other pages with a secret in their path send no referrer at
+# all, but then a browser says ``Origin: null`` of our own form (Fetch §3.2), which ``is_own``
+# refuses where no Sec-Fetch-Site stands beside it: so the link that sets a password has this, too.
 _PRIVATE = {"referrer-policy": "same-origin", "x-robots-tag": "noindex, nofollow"}
 
 
