@@ -66,5 +66,5 @@ class KeptSender:
         words = f"The sender is process {self.process.pid}."
         if not self.kills:
             return words
-        times = "once" if self.kills == 1 else f"{self.kills} times"
+        times = {1: "once", 2: "twice"}.get(self.kills, f"{self.kills} times")
         return f"{words} Killed {times}; back after {self._back_after:.1f} s."

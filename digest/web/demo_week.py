@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -20,6 +19,7 @@ from digest.rules.delivery import UNPLANNED
 from digest.store.issues import StoredIssue, list_issues
 from digest.store.newsletters import get_newsletter
 from digest.web.desk.visit import HOME, set_cookie
+from digest.web.forms import read_form
 from digest.web.security import is_own
 from digest.web.site import Site, Step, Tour, site_of
 
@@ -91,10 +91,10 @@ async def kill(request: Request) -> Response:
     """Kill the process that sends, with SIGKILL, and go back to where one was."""
     if not is_own(request):
         raise HTTPException(403)
+    back = (await read_form(request)).one("back")
     week_of(request).kill()
-    back = urlsplit(request.headers.get("referer", ""))
-    path = back.path + (f"?{back.query}" if back.query else "")
-    return RedirectResponse(path if path.startswith(f"{HOME}/") else "/", 303)
+    here = back.startswith("/") and not back.startswith("//")  # and nowhere else
+    return RedirectResponse(back if here else "/", 303)
 
 
 async def said(request: Request) -> Response:

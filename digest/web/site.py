@@ -191,8 +191,10 @@ def tour_values(request: Request) -> dict[str, object]:
         return {"tour": None}
     here = tour.step_of(request.url.path)
     asked = tour.asked(request.query_params.get("step", ""))
+    query = f"?{request.url.query}" if request.url.query else ""
     return {
         "tour": tour,
         "tour_step": here or (asked.key if asked else tour.unasked(request.url.path)),
         "tour_first": asked.first if asked and here else "",
+        "tour_here": f"{request.url.path}{query}" if request.method == "GET" else "/",
     }

@@ -230,9 +230,45 @@ async def test_nobody_is_kept_from_using_any_page_of_the_desk(
                 titles.add(await page.title())
                 wide = "document.scrollingElement.scrollWidth - innerWidth"
                 assert await page.evaluate(wide) <= 0, path
+            async for title in _turned_away(page, served, db):
+                if found := await violations(page, axe, WCAG):
+                    wrong[title] = found
+                assert await page.evaluate(wide) <= 0, title
             assert wrong == {}
             assert len(titles) > len(PATHS) * 2 / 3
             await page.context.close()
+
+
+async def _turned_away(page: Page, served: Served, db: Database) -> AsyncIterator[str]:
+    """Open one after the other what a door says instead of its page; the title of each."""
+    await page.set_viewport_size({"width": 360, "height": 740})
+    site = Site(db, KeyRing(KEY), served.url, relay_configured=True)
+    test = f"{served.url}{WEEKLY}/i/184"
+    for title, token in (("That was not done", ""), ("Nothing was done", "of another session")):
+        await page.goto(test)
+        await page.locator("#to").fill("no address")
+        if token:
+            field = page.locator("form[action$='/test'] [name=form_token]")
+            await field.evaluate("(one, token) => { one.value = token; }", token)
+        yield await _said_instead(page, title)
+    await page.goto(test)
+    await page.context.clear_cookies()
+    yield await _said_instead(page, "You are signed out")
+    viewer = await a_user(site, Role.VIEWER)
+    async with db.begin() as session:
+        token = await begin_session(session, viewer, browser="", now=site.clock.now())
+    cookie = {"name": served.cookie, "value": token, "url": served.url}
+    await page.context.add_cookies([cookie])  # type: ignore[list-item]  # a dict is what it takes
+    await page.goto(f"{served.url}/desk/people")
+    yield await _said_instead(page, "This is not yours to open", press="")
+
+
+async def _said_instead(page: Page, title: str, *, press: str = "Enter") -> str:
+    """The title, once the page that is called so is open."""
+    if press:
+        await page.locator("#to").press(press)
+    await expect(page.locator("h1")).to_have_text(title)
+    return title
 
 
 # What a door leads to that is no page: a stream, a file, and letters, which other tests see.
@@ -335,6 +371,8 @@ async def test_tab_leads_to_every_control_of_every_page_and_shows_where_one_is(
                     wait_until="networkidle" if "/write" in path else "load",
                 )
                 await _walked(page, path)
+            async for title in _turned_away(page, served, db):
+                await _walked(page, title)
             await page.context.close()
 
 

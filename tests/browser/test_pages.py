@@ -20,22 +20,29 @@ import pytest
 from playwright.async_api import Browser, ConsoleMessage, Dialog, Page, Request, async_playwright
 from sqlalchemy import select, update
 
+from digest.cli.demo_week import begin_week
 from digest.clock import Clock
 from digest.content.issue_file import parse_issue
 from digest.content.render import render_issue
 from digest.content.theme import Masthead, load_theme
-from digest.delivery.ledger import Ledger
+from digest.delivery.issue_tests import write_tests
+from digest.delivery.ledger import Ledger, SinkVerdict
+from digest.delivery.publish import Stored
 from digest.errors import DigestError
-from digest.mail.tokens import KeyRing, TokenKind, share_token
+from digest.mail.tokens import KeyRing, TokenKind, clicks_token, share_token
 from digest.rules.delivery import DeliveryState, IssueState
+from digest.store.bookmarklets import open_bookmarklet
+from digest.store.clicks import clicks_of_issue
 from digest.store.issues import approve_version, move_issue
-from digest.store.newsletters import Newsletter, set_newsletter
+from digest.store.newsletters import Newsletter, add_person, set_newsletter
 from digest.store.preferences import rename
 from digest.store.schema import deliveries
 from digest.store.session import Database
 from digest.store.subscribers import get_subscription
 from digest.web.app import Site
+from digest.web.bookmarklet import bookmarklet_token
 from digest.web.demo_pages import demo_app
+from digest.web.demo_week import Week
 from digest.web.preview import preview_app
 from digest.web.server import open_listener, serving
 from tests.build import (
@@ -52,6 +59,7 @@ from tests.conftest import CHROMIUM_ARGUMENTS
 
 pytestmark = pytest.mark.browser
 
+EDITOR = "edda@example.org"
 HANDLERS = "[onerror], [onload], [onfocus], [ontoggle], [onbegin], [onmouseover]"
 CANARY = "//canary.invalid/x"
 RUN = "alert(1);fetch(`//canary.invalid/ran`)"
@@ -170,10 +178,8 @@ class Served:
     paths: tuple[str, ...]
 
 
-async def _publish(db: Database, newsletter: Newsletter, number: int, payload: str) -> int:
-    """An issue that is going out, with ``payload`` wherever in it that is not refused; its
-    version.
-    """
+async def _publish(db: Database, newsletter: Newsletter, number: int, payload: str) -> Stored:
+    """An issue that is going out, with ``payload`` wherever in it that is not refused."""
     published = await an_issue(db, newsletter, number, text=_hostile_text(number, payload))
     issue_id, version_id = published.issue.id, published.version.id
     async with db.begin() as session:
@@ -181,7 +187,28 @@ async def _publish(db: Database, newsletter: Newsletter, number: int, payload: s
         await move_issue(session, issue_id, IssueState.SENDING, now=NOW)
         await plan_deliveries(session, issue_id=issue_id, version_id=version_id, now=NOW)
         await pass_canary(session, issue_id)
-    return version_id
+    return published
+
+
+async def _handed_out(
+    db: Database, keys: KeyRing, newsletter: Newsletter, published: Stored
+) -> list[str]:
+    """The pages whose addresses are given to one person each: a version to be looked at, its
+    approval, the clicks on a link, the form that takes links.
+    """
+    now, version = Clock().now(), published.version.id
+    async with db.begin() as session:
+        await add_person(session, newsletter.id, role="editor", address=EDITOR)
+        asked = await write_tests(session, newsletter, published.issue, [EDITOR], now=now)
+        mine = await open_bookmarklet(session, newsletter.id, EDITOR, now=now)
+        place = (await clicks_of_issue(session, published.issue.id))[0].position
+    approval = keys.sign(TokenKind.APPROVE, asked.notice_ids[0])
+    return [
+        f"/share/{share_token(keys, version, now.date())}",
+        f"/approve/{approval}",
+        f"/clicks/{clicks_token(keys, version, place, now.date())}",
+        f"/links/{bookmarklet_token(keys, mine.id)}",
+    ]
 
 
 async def _refused(db: Database, payloads: Sequence[str]) -> None:
@@ -245,8 +272,25 @@ def _hostile_mail(payload: str) -> bytes:
     return (head + kind + f"<html><body>{payload}<p>{payload}</body></html>\r\n").encode()
 
 
+async def _drafts(db: Database, keys: KeyRing, newsletter: Newsletter) -> list[str]:
+    """Where two are approved that nobody has approved; the second one cannot be."""
+    wrong = issue_text(181).replace("(https://github.com/owner/repository)", "(TODO)")
+    paths = []
+    for text in (issue_text(180), wrong):
+        draft = await an_issue(db, newsletter, text=text)
+        paths.append((await _handed_out(db, keys, newsletter, draft))[1])
+    return paths
+
+
 @contextlib.asynccontextmanager
-async def a_demo(url: str, folder: Path, *, payloads: Sequence[str] = ()) -> AsyncIterator[Served]:
+async def a_demo(
+    url: str,
+    folder: Path,
+    *,
+    payloads: Sequence[str] = (),
+    said: list[str] | None = None,
+) -> AsyncIterator[Served]:
+    """``said``: what the strip above the pages of a week says last; None: there is no week."""
     keys = KeyRing(KEY)
     async with await Database.open(url) as db:
         listener = open_listener("127.0.0.1", 0)
@@ -263,23 +307,36 @@ async def a_demo(url: str, folder: Path, *, payloads: Sequence[str] = ()) -> Asy
         paths += [f"/u/{leave}", f"/p/{preferences}"]
         ledger = Ledger(folder)
         for number, payload in enumerate(payloads or ("A Weekly",), start=182):
-            version = await _publish(db, newsletter, number, payload)
-            shared = share_token(keys, version, Clock().now().date())
-            paths += [f"/i/weekly/{number}", f"/share/{shared}"]
+            published = await _publish(db, newsletter, number, payload)
+            paths += [f"/i/weekly/{number}"]
+            paths += await _handed_out(db, keys, newsletter, published)
             if payloads:
                 paths += await _everywhere_else(db, keys, f"n{number}", payload)
             ledger.accept(payload, [payload], _hostile_mail(payload))
             line = number - 181
             paths += [f"/inbox/{line}", f"/inbox/{line}?show=source"]
+        if not payloads and said is None:
+            paths += await _drafts(db, keys, newsletter)
+        ledger.refuse("b@example.org", payloads[0] if payloads else EDITOR, SinkVerdict.REJECTED)
         ledger.close()
+        paths.append("/inbox?verdict=rejected")
         if payloads:
             await _refused(db, payloads)
             paths += [f"/receipt/rejected?after={row}" for row in range(0, len(payloads), 20)]
             paths.append("/receipt/delivery/1")
         site = Site(db, keys, f"http://127.0.0.1:{listener.getsockname()[1]}", True)
-        app = demo_app(folder, site, newsletter="weekly", issue="182")
+        week = None if said is None else await _week(db, newsletter, said)
+        app = demo_app(folder, site, newsletter="weekly", issue="182", week=week)
         async with serving(app, listener) as served:
             yield Served(served, tuple(paths))
+
+
+async def _week(db: Database, newsletter: Newsletter, said: list[str]) -> Week:
+    """The week after 182, whose editor has begun to write the next one."""
+    token = await begin_week(db, newsletter, now=Clock().now())
+    await an_issue(db, newsletter, 183)
+    killed = "The sender was killed, and is started again by itself."
+    return Week(newsletter.slug, "182", token, lambda: said.append(killed), lambda: said[-1])
 
 
 async def _visit(page: Page, watch: Watch, path: str) -> None:

@@ -241,8 +241,16 @@ def test_an_issues_week_is_walked_with_the_sender_killed_on_the_way(script: Scri
         week(browser)
 
 
+WEEK = ["Demo", "Links", "Write", "Approve", "Send", "Receipt", "Inbox", "Archive"]
+OPEN = {"queued", "sending", "deferred", "held"}  # of a reader whose fate is still open
+
+
 def week(browser: httpx2.Client) -> None:
-    assert "An issue's week" in browser.get("/").text
+    strip = re.search(
+        r'<nav aria-label="An issue\'s week">(.*?)</nav>', browser.get("/").text, re.DOTALL
+    )
+    assert strip is not None
+    assert re.findall(r">(\w+)<", strip[1]) == WEEK
     inbox = browser.get("/desk/n/demo/links").text
     assert "4 kept, 8 waiting" in inbox
     token = field_of(inbox, "form_token")
@@ -268,12 +276,17 @@ def week(browser: httpx2.Client) -> None:
     assert step_of(going) == "Send"
     counted(browser, lambda accepted: accepted > 5)
     pid = process_of(browser.get("/week/send").text)
-    browser.post("/week/kill", headers={"referer": f"http://127.0.0.1{path}"})
+    assert str(browser.post("/week/kill", data={"back": path}).url.path) == path
     counted(browser, lambda accepted: accepted == planned_of(browser))
     after = back_again(browser)
     assert process_of(after) != pid
-    assert "lost" not in after
+    fates, planned = fates_of(after)
+    assert (planned, sum(fates.values())) == (planned_of(browser), planned)
+    assert fates.keys() & OPEN == set()
+    assert len(captured(browser)) == fates["accepted"]
     assert browser.post("/week/kill", headers={"sec-fetch-site": "cross-site"}).status_code == 403
+    away = browser.post("/week/kill", data={"back": "//example.org"}, follow_redirects=False)
+    assert away.headers["location"] == "/"
     assert browser.get("/week/said").text.startswith("The sender ")  # what the strip asks again
     assert step_of(after) == "Receipt"
 
@@ -307,6 +320,30 @@ def planned_of(browser: httpx2.Client) -> int:
     found = re.search(r"accepted of ([\d,]+)", page)
     assert found is not None
     return int(found[1].replace(",", ""))
+
+
+def fates_of(receipt: str) -> tuple[dict[str, int], int]:
+    """How many readers have which fate, by the name of its list, and how many were planned."""
+    row = re.compile(r'href="/desk/n/demo/i/\w+/receipt/([\w/-]+)">(\d+)<')
+    body, _, foot = receipt.partition("<tfoot>")
+    fates = {fate: int(number) for fate, number in row.findall(body.partition("<tbody>")[2])}
+    planned = row.search(foot)
+    assert planned is not None
+    return fates, int(planned[2])
+
+
+def captured(browser: httpx2.Client) -> set[str]:
+    """Who got a message with the subject of the latest: the relay's word, not ours."""
+    row = r'class="to"><bdi>([^<]+)</bdi>.*?class="subject"><bdi>([^<]+)</bdi>'
+    first = browser.get("/inbox").text
+    pages = re.search(r"Page 1 of (\d+)", first)
+    assert pages is not None
+    found = [
+        one
+        for number in range(1, int(pages[1]) + 1)
+        for one in re.findall(row, browser.get(f"/inbox?page={number}").text, re.DOTALL)
+    ]
+    return {address for address, subject in found if subject == found[0][1]}
 
 
 def back_again(browser: httpx2.Client) -> str:
