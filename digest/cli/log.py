@@ -12,11 +12,7 @@ from digest.store.audit import list_deeds
 _COLUMNS = ("at", "who", "action", "subject", "result")
 
 
-async def log(
-    *,
-    limit: Limit = 100,
-    as_json: Json = False,
-) -> int:
+async def log(*, limit: Limit = 100, as_json: Json = False) -> int:
     """List what was done at the desk, by programs and by commands, the newest first."""
     async with connected() as found, found.db.read() as session:
         rows = [asdict(one) for one in await list_deeds(session, limit=limit)]
