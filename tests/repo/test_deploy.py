@@ -92,6 +92,8 @@ def test_the_parts_of_the_compose_file_are_the_parts_there_are() -> None:
             settings = [one for one in service["environment"] if one.startswith("DIGEST_")]
             assert all(f"#{one}=" in env_example() for one in settings), name
     assert services["upgrade"]["command"] == ["digest", "db", "upgrade"]
+    assert services["relay"]["ports"] == ["25:25"]  # and not the one that sends for all containers
+    assert "smtp://relay:587?" in (DEPLOY / "compose.yaml").read_text()
 
 
 def test_the_units_of_the_parts_call_the_parts() -> None:
@@ -122,6 +124,11 @@ def test_the_relay_of_the_compose_file_is_set_up_as_postfix_understands(tmp_path
     assert shown.stderr == ""  # a parameter nobody knows would be warned of
     assert "transport_maps = inline:{ { bounces.example.org = lmtp:inet:scheduler:2424 } }" in (
         shown.stdout
+    )
+    assert "mynetworks = 127.0.0.0/8 [::1]/128\n" in shown.stdout  # at 25 nobody may send
+    services = (tmp_path / "master.cf").read_text()
+    assert re.search(
+        r"^submission +inet .* smtpd\n( +-o .*\n)* +-o .*172\.16", services, re.MULTILINE
     )
     unset = subprocess.run(
         ["sh", "-c", script], env={"PATH": "/bin"}, capture_output=True, check=False
