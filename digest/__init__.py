@@ -27,4 +27,4 @@ are no Python in templates/ (looks and pages), alembic/ (migrations) and example
 
 from __future__ import annotations
 
-__version__ = "0.2.0"
+__version__ = "0.3.0.dev0"
