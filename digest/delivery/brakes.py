@@ -73,15 +73,17 @@ class Brakes:
 
     # Asked and told for every message.
 
+    def destination(self, row: Claimed) -> Key:
+        """What answers to rows like this one are counted under."""
+        return self.providers.get(row.destination_id, row.destination_id)
+
     def may_start(self, issue_id: int, row: Claimed) -> bool:
         """Whether a message of the issue may be begun."""
         watch = self._watches.get(issue_id)
         if watch is None:
             return True
-        if watch.doubtful:
-            where = self.providers.get(row.destination_id, row.destination_id)
-            if where in watch.doubtful:
-                return False
+        if watch.doubtful and self.destination(row) in watch.doubtful:
+            return False
         return not (watch.stopped or watch.crowded or row.destination_id in watch.held)
 
     def is_held(self, issue_id: int, row: Claimed) -> bool:
@@ -104,7 +106,7 @@ class Brakes:
             return
         policy, hard = brakes.is_policy(verdict), brakes.is_hard(verdict)
         if policy or hard:
-            where = self.providers.get(row.destination_id, row.destination_id)
+            where = self.destination(row)
             watch.rejected[where, policy] += 1
             watch.policy += policy
             if watch.rejected[where, policy] >= _DESTINATION_FROM:
@@ -123,7 +125,7 @@ class Brakes:
 
     async def open(self, session: Session, issue_id: int) -> None:
         """Know the issue as its rows do: at the start, and where other processes send it too."""
-        if not self.providers:
+        if issue_id not in self._watches:  # it may have brought new destinations
             self.providers = await counts.providers(session)
         progress = await issue_progress(session, issue_id)
         watch = self._watch(issue_id)

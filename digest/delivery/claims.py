@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -17,6 +17,7 @@ from digest.clock import Clock
 from digest.delivery.outcomes import Row
 from digest.delivery.signing import Prepared
 from digest.rules.throttle import Lane
+from digest.store.deliveries import Claimed
 from digest.store.notices import ClaimedNotice
 
 BEGIN_WITHIN = 2.0  # seconds from the start of the claim to MAIL
@@ -175,6 +176,10 @@ class ClaimQueue:
         """Whether the next claim of an issue, if there is one, waits for no signature."""
         prepared = self._issues[0].prepared if self._issues else None
         return prepared is None or prepared.ready
+
+    def has_issue(self, fits: Callable[[Claimed], bool]) -> bool:
+        """Whether a row of an issue waits that fits."""
+        return any(fits(claim.row) for claim in self._issues)  # type: ignore[arg-type]  # no notices
 
     def take(self, lane: Lane) -> Claim | None:
         """The next claim of an issue, or of a notice for every other lane, if there is one now."""

@@ -45,7 +45,7 @@ _NOTICES_AHEAD = 5  # messages of a quota reserved at a time for what goes befor
 class Errand:
     """What a run is to send. ``issue_id`` None: every issue on its way.
 
-    ``no_retries``: each row that is due now is tried once. ``forever``: wait for whatever comes.
+    ``no_retries``: each row is tried once. ``forever``: wait for whatever comes.
     """
 
     issue_id: int | None = None
@@ -89,14 +89,14 @@ class Feeder:
     poisoned: Callable[[Session, int, int], Awaitable[None]]
     rate: Rate
     room: SigningRoom[Claimed] | None = None  # where there are keys to sign with
-    due_at: datetime | None = None
+    retry_at: datetime | None = None
     _turn: int = 0
     _kept_up: datetime | None = None
 
     async def feed(self) -> None:
         """Claim until nothing is left to wait for, or the queue is closed."""
-        if self.errand.no_retries:  # a row is due only if it was due when we began
-            self.due_at = self.clock.now()
+        if self.errand.no_retries:  # what was deferred is due only if it was due when we began
+            self.retry_at = self.clock.now()
         await self._send_suspects()
         while not self.queue.closed:
             if not self.lease.held:  # until the next heartbeat tells
@@ -131,9 +131,10 @@ class Feeder:
                 found = await due_count(
                     session,
                     issue.issue_id,
-                    self.due_at or now,
+                    now,
                     most=self.connections,
                     wave=_wave(issue),
+                    retry_at=self.retry_at,
                 )
                 due += found
                 if found and issue.state is IssueState.SENDING:
@@ -220,7 +221,7 @@ class Feeder:
                     issue_id=issue.issue_id,
                     limit=limit - len(claims),
                     now=now,
-                    due_at=self.due_at,
+                    retry_at=self.retry_at,
                     wave=_wave(issue),
                 )
                 claims += [Claim(row, at, issue.issue_id) for row in rows]
@@ -288,7 +289,7 @@ class Feeder:
                 issue_id=issue.issue_id,
                 limit=1,
                 now=now,
-                due_at=self.due_at,
+                retry_at=self.retry_at,
                 row_ids=(row_id,),
             )
         claims = [Claim(row, at, issue.issue_id) for row in rows]
@@ -311,7 +312,7 @@ class Feeder:
             return False
         now = self.clock.now()
         unreachable = not self.queue.ready and all(gate.unreachable for gate in self.gates)
-        if unreachable and self.due_at is not None:
+        if unreachable and self.errand.no_retries:
             error = next(gate.error for gate in self.gates if gate.error)
             async with self.db.begin() as session:
                 until = now + wait(1, seed=issue_id)
@@ -339,7 +340,8 @@ class Feeder:
     async def _next(self, issue: IssueProgress) -> tuple[bool, float | None]:
         """Whether the issue was moved along, and in how many seconds it has more."""
         async with self.db.read() as session:
-            due = await next_due(session, issue.issue_id, wave=_wave(issue))
+            retries = not self.errand.no_retries
+            due = await next_due(session, issue.issue_id, wave=_wave(issue), retries=retries)
             held_by_others = await sending_count(session, issue.issue_id)
         in_canary = issue.canary_passed_at is None
         if issue.overtaken and issue.state is IssueState.SENDING:  # its rows are being given up
@@ -354,9 +356,9 @@ class Feeder:
             async with self.db.read() as session:
                 issue = await progress.issue_progress(session, issue.issue_id)
             return (True, 0.0) if issue.canary_passed_at is not None else (False, _LONGEST_NAP)
-        if due is not None and due <= (self.due_at or now):
+        if due is not None and due <= now:
             return True, 0.0  # given back since we looked
-        if due is None or self.due_at is not None:
+        if due is None:
             return False, _LONGEST_NAP if held_by_others else None
         return False, max(0.0, (due - now).total_seconds())
 

@@ -276,7 +276,8 @@ class SendingRun:
             lane = "sign-up" if row.lane == SIGN_UP_LANE else "operator"
             self._means.tally.count(lane, None, outcome)
             return
-        self._means.tally.count("issue", self._desk.provider(row), outcome)
+        provider = self._brakes.providers.get(row.destination_id)
+        self._means.tally.count("issue", provider, outcome)
         self._accepted += accepted
         self._rejected += outcome.state is DeliveryState.REJECTED
         self._settled += outcome.state not in OPEN_STATES

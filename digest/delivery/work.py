@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,8 +13,9 @@ import structlog
 from digest.audience.leave import Leavers
 from digest.clock import Clock
 from digest.delivery import outcomes
-from digest.delivery.brakes import Brakes
+from digest.delivery.brakes import Brakes, Key
 from digest.delivery.claims import Claim, ClaimQueue
+from digest.delivery.destinations import Destinations
 from digest.delivery.gate import Rate, RelayGate
 from digest.delivery.letters import Letters
 from digest.delivery.outcomes import Row
@@ -68,7 +68,7 @@ class Desk:
     fail: Callable[[BaseException], None]
     shares: Shares
     busy: int = 0  # claims taken from the queue that have no outcome yet
-    at_provider: Counter[str] = field(default_factory=Counter)  # messages under way
+    destinations: Destinations = field(default_factory=Destinations)
 
     def work(
         self, session: SmtpSession, gate: RelayGate, *, index: int = 0, upper: bool = False
@@ -97,14 +97,13 @@ class Desk:
                 return outcomes.stopped(row)
         return outcomes.given_back(row)
 
-    def provider(self, row: Row) -> str | None:
-        """Who runs the destination of a row of an issue, where that is known."""
-        return self.brakes.providers.get(row.destination_id) if isinstance(row, Claimed) else None
-
     def part_at(self, provider: str, most: int) -> int:
         """How many of the messages a provider takes at the same time may be this process's."""
-        under_way = self.at_provider
-        share = self.shares.of(f"provider: {provider}", Budget(most), lambda: under_way[provider])
+        share = self.shares.of(
+            f"provider: {provider}",
+            Budget(most),
+            lambda: self.destinations.under_way(provider),
+        )
         share.want()
         return share.units
 
@@ -121,22 +120,23 @@ class SessionWork:
     def __init__(
         self, desk: Desk, session: SmtpSession, gate: RelayGate, *, index: int, upper: bool
     ) -> None:
-        self._desk = desk
-        self._session = session
-        self._gate = gate
+        self.desk = desk
+        self.session = session
+        self.gate = gate
         self._index = index
         self._upper = upper
         self._profile = gate.relay.config.profile
         self._caps = self._profile.answers_for_destination
         self._signs = desk.signing.wanted(self._profile)
+        self._answered = 0.0  # when the last message ended
 
     def at_hand(self) -> LetterJob | None:
         """The next letter of an issue, unless something else comes first."""
-        desk, queue = self._desk, self._desk.queue
+        desk, queue = self.desk, self.desk.queue
         while not (self._upper or desk.recorder.full or queue.notices):
             if queue.next_lane(upper=False) is None or (self._signs and not queue.next_is_signed):
                 return None  # a notice takes time to write, so does a signature: for the idle
-            if self._is_over or self._gate.take(Lane.ISSUE):
+            if self._is_over or self.gate.take(Lane.ISSUE):
                 return None  # and so does a wait
             claim = queue.take(Lane.ISSUE)
             job = self._job(claim) if claim is not None else None
@@ -156,25 +156,30 @@ class SessionWork:
                 return job
         return None
 
+    def seconds_since(self, began: float) -> float:
+        """How long the relay had for the message that ends now; what is pipelined waits first."""
+        before, self._answered = self._answered, Clock.monotonic()
+        return self._answered - max(before, began)
+
     async def _signature(self, claim: Claim) -> None:
         """Wait until the signature of a claim is there, where this relay's mail needs one."""
         if claim.prepared is None or not self._signs:
             return
-        self._desk.busy += 1
+        self.desk.busy += 1
         try:
             await claim.prepared.wait()
         except asyncio.CancelledError:
-            self._desk.settle(claim, self._desk.not_started(claim))
+            self.desk.settle(claim, self.desk.not_started(claim))
             raise
-        self._desk.busy -= 1
+        self.desk.busy -= 1
 
     @property
     def _is_over(self) -> bool:
         """Whether the relay's connections are shared with more workers than before."""
-        return not self._gate.may_serve(self._index, upper=self._upper)
+        return not self.gate.may_serve(self._index, upper=self._upper)
 
     async def _next_claim(self) -> Claim | None:
-        desk, gate = self._desk, self._gate
+        desk, gate = self.desk, self.gate
         while (lane := await desk.queue.waiting(_IDLE, upper=self._upper)) is not None:
             if gate.pause > _IDLE or self._is_over:
                 return None
@@ -192,14 +197,14 @@ class SessionWork:
 
     def _job(self, claim: Claim) -> LetterJob | None:
         """The letter of a claimed row; None: it has its outcome already."""
-        desk, row = self._desk, claim.row
+        desk, row = self.desk, claim.row
         desk.busy += 1
-        if self._caps and not self._fits(row):
-            later = desk.clock.now() + _LATER
-            desk.settle(claim, outcomes.put_off(row, later))
+        later = self._put_off(row)  # type: ignore[arg-type]  # a Claimed
+        if later:
+            desk.settle(claim, outcomes.put_off(row, desk.clock.now() + later))
             return None
         try:
-            letter = desk.letters.compose(row, self._profile)  # type: ignore[arg-type]  # a Claimed
+            letter = desk.letters.compose(row, self._profile)  # type: ignore[arg-type]  # likewise
             if letter is not None and claim.prepared is not None and self._signs:
                 letter = signed(letter, claim.prepared.signature())
         except Exception as error:  # our own defect must cost one row, not the issue
@@ -209,15 +214,15 @@ class SessionWork:
         if letter is None:
             desk.settle(claim, outcomes.unwanted(row))
             return None
-        return LetterJob(desk, self._session, self._gate, claim, letter)
+        return LetterJob(self, claim, letter)
 
     async def _notice_job(self, claim: Claim, notice: ClaimedNotice) -> LetterJob | None:
-        desk = self._desk
+        desk = self.desk
         desk.busy += 1
         try:
             if desk.write_notice is None:
                 raise RuntimeError("a notice was claimed, but nothing writes notices")
-            letter = await desk.write_notice(notice, self._gate.relay.config.profile)
+            letter = await desk.write_notice(notice, self.gate.relay.config.profile)
             if self._signs:
                 first, now = notice.first_claimed_at, desk.clock.now()
                 letter = signed(
@@ -231,48 +236,56 @@ class SessionWork:
             log.exception("a notice could not be written", notice=notice.row_id, kind=notice.kind)
             self._defect(claim, error)
             return None
-        return LetterJob(desk, self._session, self._gate, claim, letter)
+        return LetterJob(self, claim, letter)
 
-    def _fits(self, row: Row) -> bool:
-        """Whether its provider takes another message at the same time."""
-        provider = self._desk.provider(row)
-        most = most_at_once(provider)
-        if provider is None or most is None:
-            return True
-        return self._desk.at_provider[provider] < self._desk.part_at(provider, most)
+    def _put_off(self, row: Claimed) -> timedelta | None:
+        """For how long it has to wait for its destination; None: it may go now."""
+        desk = self.desk
+        key, destinations = desk.brakes.destination(row), desk.destinations
+        if self._caps and isinstance(key, str):
+            most = most_at_once(key)
+            if most is not None and destinations.under_way(key) >= desk.part_at(key, most):
+                return _LATER
+
+        def others_wait() -> bool:
+            return desk.queue.has_issue(lambda row: desk.brakes.destination(row) != key)
+
+        hands = self.gate.hands
+        if destinations.crowds(key, hands, others_wait):
+            return destinations.put_off(key, hands)
+        return None
 
     def _defect(self, claim: Claim, error: Exception) -> None:
-        now = self._desk.clock.now()
-        self._desk.settle(claim, outcomes.of_defect(claim.row, error, now=now, begun=False))
+        now = self.desk.clock.now()
+        self.desk.settle(claim, outcomes.of_defect(claim.row, error, now=now, begun=False))
 
 
 class LetterJob:
     """One letter on its way over a session (``session.Job``)."""
 
-    __slots__ = ("_begun", "_claim", "_desk", "_gate", "_session", "letter")
+    __slots__ = ("_begun", "_claim", "_desk", "_since", "_where", "_work", "letter")
 
-    def __init__(
-        self, desk: Desk, session: SmtpSession, gate: RelayGate, claim: Claim, letter: Letter
-    ) -> None:
+    def __init__(self, work: SessionWork, claim: Claim, letter: Letter) -> None:
         self.letter = letter
-        self._desk = desk
-        self._session = session
-        self._gate = gate
+        self._work = work
+        self._desk = work.desk
         self._claim = claim
         self._begun = False
+        self._since = 0.0  # when it was begun
+        self._where: Key | None = None  # its destination
 
     def may_start(self) -> bool:
         """Asked right before MAIL; from then on it counts as a message that may be unrecorded."""
         desk = self._desk
         if not desk.may_start(self._claim):
             return False
-        self._begun = True
+        self._begun, self._since = True, Clock.monotonic()
         desk.recorder.under_way += 1
-        if self._claim.issue_id:
+        row = self._claim.row
+        if isinstance(row, Claimed):
             desk.brakes.began(self._claim.issue_id)
-        provider = desk.provider(self._claim.row)
-        if provider is not None:
-            desk.at_provider[provider] += 1
+            self._where = desk.brakes.destination(row)
+            desk.destinations.began(self._where)
         return True
 
     def may_end(self) -> bool:
@@ -286,7 +299,7 @@ class LetterJob:
         try:
             if isinstance(result, Answer):
                 verdict = judge(result.reply, result.phase)
-                self._gate.replied(result.reply, result.phase)
+                self._work.gate.replied(result.reply, result.phase)
             outcome = self._outcome(result, verdict)
         except Exception as error:  # the row is tried again, whatever is wrong with our verdict
             log.exception("an answer could not be judged", row=row.row_id)
@@ -298,11 +311,11 @@ class LetterJob:
     def _end(self, verdict: Verdict | None) -> None:
         desk, row = self._desk, self._claim.row
         desk.recorder.under_way -= 1
+        seconds = self._work.seconds_since(self._since)
         if isinstance(row, Claimed):
             desk.brakes.ended(self._claim.issue_id, row, verdict)
-            provider = desk.provider(row)
-            if provider is not None:
-                desk.at_provider[provider] -= 1
+        if self._where is not None:
+            desk.destinations.ended(self._where, seconds)
 
     def _outcome(self, result: Answer | Exception | None, verdict: Verdict | None) -> Outcome:
         row, desk = self._claim.row, self._desk
@@ -310,7 +323,7 @@ class LetterJob:
             return desk.not_started(self._claim)
         if isinstance(result, Answer):
             verdict = verdict or judge(result.reply, result.phase)
-            relay, now = self._gate.relay, desk.clock.now()
+            relay, now = self._work.gate.relay, desk.clock.now()
             return outcomes.of_answer(row, result, relay, verdict=verdict, now=now)
         if isinstance(result, RelayError):
             return self._silence(result)
@@ -322,16 +335,16 @@ class LetterJob:
 
     def _silence(self, error: RelayError) -> Outcome:
         row, desk = self._claim.row, self._desk
-        if error.phase == Phase.MAIL and self._session.sent > 1:
+        if error.phase == Phase.MAIL and self._work.session.sent > 1:
             if error.code is not None:
-                self._gate.asked(error)
+                self._work.gate.asked(error)
             return outcomes.given_back(row)  # the relay closed a connection it had enough of
-        if self._session.sent <= 1:
-            self._gate.failed(error)
+        if self._work.session.sent <= 1:
+            self._work.gate.failed(error)
         return outcomes.of_silence(
             row,
             error,
-            self._gate.relay,
+            self._work.gate.relay,
             now=desk.clock.now(),
             hold=desk.hold_in_doubt,
             stopping=desk.queue.closed,

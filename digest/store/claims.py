@@ -102,6 +102,7 @@ _TYPES = {
     "wave": deliveries.c.wave.type,
     "limit": Integer(),
     "due_at": deliveries.c.not_before.type,
+    "retry_at": deliveries.c.not_before.type,
     "now": deliveries.c.claimed_at.type,
 }
 
@@ -122,13 +123,14 @@ async def claim_deliveries(
     issue_id: int,
     limit: int,
     now: datetime,
-    due_at: datetime | None = None,
+    retry_at: datetime | None = None,
     wave: int | None = None,
     row_ids: Sequence[int] | None = None,
 ) -> list[Claimed]:
-    """Take up to ``limit`` rows that are due (by ``due_at``, else ``now``) for ``worker_id``.
+    """Take up to ``limit`` rows that are due for ``worker_id``.
 
-    By wave (up to ``wave``), then by ``not_before``. Nothing where the issue is not ``sending`` or
+    By wave (up to ``wave``), then by ``not_before``. ``retry_at``: what was deferred only if it was
+    due by then. Nothing where the issue is not ``sending`` or
     was overtaken, and no row of a reader who is not subscribed any more. ``row_ids``: only of
     these. The attempt is counted here, before any connection is made.
     """
@@ -136,18 +138,21 @@ async def claim_deliveries(
         return []
     given: dict[str, Any] = {
         "issue_id": issue_id,
-        "due_at": due_at or now,
+        "due_at": now,
         "wave": REST_WAVE if wave is None else wave,
         "limit": limit,
     }
     moved: dict[str, Any] = {"owner": worker_id, "now": now}
     if row_ids is not None:
         given["row_ids"] = json.dumps(list(row_ids))
+    if retry_at is not None:
+        given["retry_at"] = retry_at
+    only = _only(session, row_ids, retry_at)
     if session.dialect.name == "postgresql":
-        claim = _statement(_POSTGRESQL.format(only=_only(session, row_ids)))
+        claim = _statement(_POSTGRESQL.format(only=only))
         return _claimed((await session.execute(claim, given | moved)).scalar_one() or [], now)
     # Nobody can write between the two statements.
-    choice = _statement(_SQLITE.format(only=_only(session, row_ids)))
+    choice = _statement(_SQLITE.format(only=only))
     found = json.loads((await session.execute(choice, given)).scalar_one())
     if found:
         moved["ids"] = json.dumps([row[0] for row in found])
@@ -162,8 +167,12 @@ _ONLY = {
 }
 
 
-def _only(session: Session, row_ids: Sequence[int] | None) -> str:
-    return "" if row_ids is None else _ONLY[session.dialect.name]
+_TRIED = "AND (due.state = 'queued' OR due.not_before <= :retry_at)"
+
+
+def _only(session: Session, row_ids: Sequence[int] | None, retry_at: datetime | None) -> str:
+    these = "" if row_ids is None else _ONLY[session.dialect.name]
+    return these if retry_at is None else f"{these} {_TRIED}"
 
 
 @lru_cache

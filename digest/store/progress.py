@@ -18,6 +18,7 @@ from digest.store.session import Session
 from digest.store.types import storable
 
 _TO_DO = in_state(*WAITING)
+_NEVER_TRIED = in_state(DeliveryState.QUEUED)  # or it cost no attempt: it counts as if
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +111,28 @@ def _progress(row: Row[Any, Any, Any, Any, Any, Any, Any, Any, Any]) -> IssuePro
 
 
 async def due_count(
-    session: Session, issue_id: int, due_at: datetime, *, most: int, wave: int | None = None
+    session: Session,
+    issue_id: int,
+    now: datetime,
+    *,
+    most: int,
+    wave: int | None = None,
+    retry_at: datetime | None = None,
 ) -> int:
-    """How many rows of the issue, of waves up to ``wave``, are due by ``due_at``; stops counting
-    at ``most``.
+    """How many rows of the issue, of waves up to ``wave``, are due; stops counting at ``most``.
+
+    ``retry_at``: what was deferred only if it was due by then.
     """
     due = (
         select(deliveries.c.id)
         .where(
             *(_TO_DO, deliveries.c.issue_id == issue_id, deliveries.c.wave.in_(_waves(wave))),
-            deliveries.c.not_before <= due_at,
+            deliveries.c.not_before <= now,
         )
         .limit(most)
     )
+    if retry_at is not None:
+        due = due.where(or_(_NEVER_TRIED, deliveries.c.not_before <= retry_at))
     return int(
         (await session.execute(select(func.count()).select_from(due.subquery()))).scalar_one()
     )
@@ -133,11 +143,17 @@ def _waves(wave: int | None) -> list[int]:
     return [one for one in (CANARY_WAVE, REST_WAVE) if wave is None or one <= wave]
 
 
-async def next_due(session: Session, issue_id: int, *, wave: int | None = None) -> datetime | None:
-    """When the next row of the issue, of waves up to ``wave``, is due; None when none waits."""
+async def next_due(
+    session: Session, issue_id: int, *, wave: int | None = None, retries: bool = True
+) -> datetime | None:
+    """When the next row of the issue, of waves up to ``wave``, is due; None when none waits.
+
+    Without ``retries`` what was deferred does not count.
+    """
+    waits = _TO_DO if retries else and_(_TO_DO, _NEVER_TRIED)
     firsts = [
         select(func.min(deliveries.c.not_before).label("due")).where(
-            _TO_DO, deliveries.c.issue_id == issue_id, deliveries.c.wave == one
+            waits, deliveries.c.issue_id == issue_id, deliveries.c.wave == one
         )
         for one in _waves(wave)
     ]

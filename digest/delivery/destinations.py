@@ -1,0 +1,99 @@
+"""Destinations that answer late, and how many of a relay's connections they may hold meanwhile.
+
+A relay may ask a destination while we wait: it passes mail on, verifies recipients, or has a filter
+that is slow for some. What is answered at once is gone at once, so mail to a destination that is
+not would soon stand on every connection. As in Postfix's queue manager, a destination gets less
+concurrency when it does badly; here only while mail to others waits, and measured against what is
+usual just now: a relay that is slow to everybody is no destination's fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from digest.clock import Clock
+from digest.delivery.brakes import Key
+
+_LATE = 2.0  # seconds from MAIL to the last reply
+_TIMES_USUAL = 4  # as long as that, too, to be late
+_PART = 4  # so much of the connections may wait for a destination that does not answer
+_SILENT = 3  # times the usual time without any answer of it
+_STEP = 1.05  # by which the usual time follows each answer: half of them are quicker
+_SOON, _LONGEST = timedelta(seconds=0.5), timedelta(seconds=30)  # for which a row is put off
+
+
+@dataclass(slots=True)
+class _Destination:
+    under_way: int = 0  # messages
+    unanswered: int = 0  # of them, begun since its last answer
+    since: float = 0.0  # when that was, or the first of them was begun
+    answered: bool = False
+    late: float = 0.0  # seconds its last answer took, where that was late
+    turns_until: float = 0.0  # until when rows were put off
+    large: bool = False  # it has had two messages under way
+
+
+class Destinations:
+    """Those this process has mail under way to, and what is known of the large and the late."""
+
+    def __init__(self) -> None:
+        self._known: dict[Key, _Destination] = {}
+        self._under_way = 0  # messages to all of them
+        self._usual = 0.5  # seconds
+
+    def under_way(self, key: Key) -> int:
+        """Messages that are under way to it."""
+        known = self._known.get(key)
+        return 0 if known is None else known.under_way
+
+    def began(self, key: Key) -> None:
+        """MAIL of a message to it was written."""
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = _Destination()
+        if known.under_way:
+            known.large = True
+        else:
+            known.since = Clock.monotonic()
+        known.under_way += 1
+        known.unanswered += 1
+        self._under_way += 1
+
+    def ended(self, key: Key, seconds: float) -> None:
+        """It was answered, or never will be, so long after the relay could turn to it."""
+        known, usual = self._known[key], self._usual
+        self._under_way -= 1
+        known.under_way -= 1
+        known.unanswered, known.since, known.answered = 0, Clock.monotonic(), True
+        known.late = seconds if seconds > max(_LATE, _TIMES_USUAL * usual) else 0.0
+        self._usual = usual * _STEP if seconds > usual else max(usual / _STEP, 0.001)
+        if not (known.late or known.large or known.under_way):
+            del self._known[key]
+
+    def crowds(self, key: Key, connections: int, others_wait: Callable[[], bool]) -> bool:
+        """Whether one more message to it could take one of so many connections from others.
+
+        ``others_wait``: whether a row of another destination is at hand.
+        """
+        known = self._known.get(key)
+        if known is None:
+            return False
+        if known.late:  # all others go first, whether they are at hand or not
+            return known.under_way > 0 and self._under_way >= connections // 2
+        if known.unanswered < max(2, connections // _PART):
+            return False
+        silence = Clock.monotonic() - known.since
+        return (not known.answered or silence > _SILENT * self._usual) and others_wait()
+
+    def put_off(self, key: Key, connections: int) -> timedelta:
+        """For how long a row is put off that would crowd. Rows that never were come before it.
+
+        Once there are no others, late ones come as fast as half of the connections can take them.
+        """
+        known, now = self._known[key], Clock.monotonic()
+        if not known.late:
+            return _SOON
+        known.turns_until = max(now, known.turns_until) + known.late / max(1, connections // 2)
+        return min(timedelta(seconds=known.turns_until - now), _LONGEST)
