@@ -143,10 +143,10 @@ def test_an_issue_goes_out_once_to_everybody_while_older_parts_give_way_to_newer
     # Workers first.
     second = newer.worker("two")
     hands = Hands(old)
+    leaves(old, said(web)["url"], leaver)
     until(lambda: min(hands.sent()[one.pid] for one in (worker, second)) >= AFTERWARDS)
     worker.signal(signal.SIGTERM)
     assert worker.wait() == 0
-    leaves(old, said(web)["url"], leaver)
     until(lambda: told(pages) == [leaver.recipient])
     # Then schedulers and pages, each where its older one was.
     for part in (scheduler, web):
@@ -156,12 +156,12 @@ def test_an_issue_goes_out_once_to_everybody_while_older_parts_give_way_to_newer
     newer.start("schedule", "scheduler", "--health-port", "0")
     url = said(newer.start("pages", "web", "--port", "0"))["url"]
     assert status(f"{url}/readyz") == 200
+    leaves(new, url, later)
     assert old.states()["accepted"] < READERS, "it was over too early"
     relay.does(Plan())
     new.until_over()
     assert judge(new).duplicates == 0
 
-    leaves(new, url, later)
     until(lambda: told(pages) == [leaver.recipient, later.recipient])
     what_was_given_out_opens(url, key, welcome, confirm)
     relay.begin_anew()
