@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-RELEASES = {  # by version: the commit it was made of
+# The last two, by their version: the commit it was made of.
+RELEASES = {
     "0.1.0": "2d0fc268b125fdab28e608ae84fa1b4dfcf75ccc",
     "0.2.0": "49d1ed5ad1dc3713b4015af5b6df3ea22d72c66f",
 }

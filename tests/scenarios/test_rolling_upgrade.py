@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import pytest
 from httpx2 import Client
 
+from digest import __version__
 from digest.store.revisions import known_revisions
 from tests.cli.shell import ISSUE
 from tests.collect.web import served
@@ -96,6 +97,13 @@ def old(
         )
         yield house
     postgres_server.drop_database(name)
+
+
+def test_it_is_the_last_two_releases_that_are_upgraded() -> None:
+    log = (Path(__file__).resolve().parents[2] / "CHANGELOG.md").read_text()
+    versions = re.findall(r"^## (\d+\.\d+\.\d+)", log, re.MULTILINE)
+    earlier = [version for version in versions if version != __version__]
+    assert list(RELEASES) == earlier[1::-1]
 
 
 def test_the_code_of_a_release_is_its_own_with_all_that_lies_beside_it(release: Release) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import procrastinate
 import psycopg
 import pytest
 import structlog
@@ -19,7 +20,7 @@ from digest.store.engines import migration_engine, parse_place
 from tests.fakes.postgres import PostgresServer
 from tests.jobs.test_engines import Work, started
 
-SQL = engine_tables._sql()
+SQL = Path(procrastinate.__file__).parent / "sql"
 STEPS = sorted(file.stem for file in (SQL / "migrations").glob("*.sql"))
 # The last steps of some releases, and what the one before them calls.
 OF_2 = "02.14.01_01_add_indexes_for_fetch_job"
@@ -65,17 +66,18 @@ def url(new_database: Callable[[], str]) -> str:
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Has the files of another release be there: those up to a step, and ``more``."""
+    """Has the files of another release be found: those up to a step, and ``more``."""
 
     def install(last: str = STEPS[-1], *more: str) -> None:
-        folder = tmp_path / f"{last}{len(more)}"
+        package = tmp_path / f"{last}{len(more)}"
+        folder = package / "sql"
         shutil.copytree(SQL, folder)
         for file in (folder / "migrations").glob("*.sql"):
             if file.stem > last:
                 file.unlink()
         for name in more:
             (folder / "migrations" / f"{name}.sql").write_text("SELECT 1;")
-        monkeypatch.setattr(engine_tables, "_sql", lambda: folder)
+        monkeypatch.setattr(procrastinate.__spec__, "origin", str(package / "__init__.py"))
 
     return install
 
