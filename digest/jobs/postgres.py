@@ -108,7 +108,7 @@ class ProcrastinateEngine:
                 # met, and the cancellation is lost.
                 if self._stopping:
                     return
-                log.warning("the engine ended, and begins again", error=str(error))
+                log.warning("the engine ended, and begins again", error=_said(error))
             self._early |= self._tasks.keys() & self._crons.keys()
             self._tasks.clear()
             await asyncio.sleep(_AGAIN)
@@ -223,6 +223,12 @@ def _add_rescue(app: App, clock: PeriodicRegistry, tasks: dict[str, Any]) -> Any
                     await tasks[job.task_name].defer_async()
 
     return rescue
+
+
+def _said(error: BaseException) -> str:
+    """What came first: a group of errors, and what Procrastinate makes of one, name no reason."""
+    first = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__
+    return str(error) if first is None else _said(first)
 
 
 def cron_of(seconds: float) -> str:

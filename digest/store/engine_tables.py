@@ -2,11 +2,14 @@
 
 Procrastinate ships its tables as one SQL file, and what changes with each release as files whose
 names sort. Which of them a database has had last stands in the comment of its first table.
+
+Its ``post`` steps take away what processes of the release before call. So the last ones are held
+back until an upgrade finds newer steps: by then no such process is left, and what is there works
+with them and without.
 """
 
 from __future__ import annotations
 
-import functools
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,7 +21,7 @@ _COMMENT = "COMMENT ON TABLE procrastinate_jobs IS '{name}'"
 
 def are_current(connection: Connection) -> bool:
     """Whether they are those that the installed Procrastinate works with, or newer ones."""
-    return (connection.execute(_HAS).scalar() or "") >= _changes()[-1].stem
+    return (connection.execute(_HAS).scalar() or "") >= _due()[-1].stem
 
 
 def bring_up_to_date(connection: Connection) -> None:
@@ -26,15 +29,16 @@ def bring_up_to_date(connection: Connection) -> None:
     if are_current(connection):
         return
     before = connection.execute(_HAS).scalar()
-    steps = [file for file in _changes() if before is not None and file.stem > before]
     if before is None:
-        steps = [_sql() / "schema.sql"]
+        steps, last = [_sql() / "schema.sql"], _changes()[-1]
+    else:
+        steps, last = [file for file in _due() if file.stem > before], _due()[-1]
     # The driver's own cursor: many statements at once, and a "%" that is only that.
     cursor = connection.connection.cursor()
     try:
         for file in steps:
             cursor.execute(file.read_text(encoding="utf-8"))
-        cursor.execute(_COMMENT.format(name=_changes()[-1].stem))
+        cursor.execute(_COMMENT.format(name=last.stem))
     finally:
         cursor.close()
 
@@ -46,7 +50,14 @@ def _sql() -> Path:
     return Path(spec.origin).parent / "sql"
 
 
-@functools.cache
-def _changes() -> tuple[Path, ...]:
+def _changes() -> list[Path]:
     """What has changed since its first release, oldest first."""
-    return tuple(sorted((_sql() / "migrations").glob("*.sql")))
+    return sorted((_sql() / "migrations").glob("*.sql"))
+
+
+def _due() -> list[Path]:
+    """Those an upgrade runs: all but the ``post`` steps that nothing follows."""
+    changes = _changes()
+    while "_post_" in changes[-1].stem:
+        changes.pop()
+    return changes

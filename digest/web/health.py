@@ -1,8 +1,9 @@
 """Health for whoever watches: ``/healthz`` says the process is alive, ``/readyz`` that it can work.
 
 Ready means: the database answers and takes what is written, its tables are those this code knows,
-and there is a relay to hand mail to. What is missing is named in ``failing``. Asking writes
-nothing: whether the last write went well is known. RFC 9110 §15.6.4 (503).
+or newer ones (an upgrade is under way, and this process goes on until its own turn comes), and
+there is a relay to hand mail to. What is missing is named in ``failing``. Asking writes nothing:
+whether the last write went well is known. RFC 9110 §15.6.4 (503).
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from digest.store.revisions import RevisionState, compare_revision
 from digest.web.page import RETRY_SECONDS
 from digest.web.site import Site, site_of
 
+_WELL = ("ok", RevisionState.CURRENT, RevisionState.NEWER)
+
 
 async def alive(_request: Request) -> Response:
     """Answer ``/healthz``."""
@@ -25,7 +28,7 @@ async def alive(_request: Request) -> Response:
 async def ready(request: Request) -> Response:
     """Answer ``/readyz``: 200 when everything is there, else 503 and what is missing."""
     checks = await checks_of(site_of(request))
-    failing = [name for name, state in checks.items() if state not in ("ok", "current")]
+    failing = [name for name, state in checks.items() if state not in _WELL]
     body = {"status": "not ready" if failing else "ready", "failing": failing, "checks": checks}
     if not failing:
         return JSONResponse(body)

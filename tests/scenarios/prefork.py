@@ -96,15 +96,17 @@ class Prefork:
 
     folder: Path
     environment: Mapping[str, str]
+    code: Path = _ROOT  # where ``digest`` is, with what lies beside it
     _children: dict[int, Child] = field(default_factory=dict)
     _begun: int = 0
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._process: subprocess.Popen[bytes] = subprocess.Popen(
-            [sys.executable, "-m", "tests.scenarios.prefork"],
-            cwd=_ROOT,
-            env={name: value for name, value in os.environ.items() if name[:7] != "DIGEST_"},
+            [sys.executable, "-P", __file__],
+            cwd=self.code,
+            env={name: value for name, value in os.environ.items() if name[:7] != "DIGEST_"}
+            | {"PYTHONPATH": str(self.code)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,

@@ -42,12 +42,24 @@ async def test_without_a_relay_it_is_alive_and_says_relay(installation: Installa
     assert "retry-after" in answer.headers
 
 
-async def test_tables_of_another_version_are_not_ready(installation: Installation) -> None:
+@pytest.mark.parametrize(
+    ("change", "says", "failing"),
+    [
+        ("UPDATE alembic_version SET version_num = '0001'", "behind", ["migrations"]),
+        ("DELETE FROM alembic_version", "empty", ["migrations"]),
+        # Others have the new version already; until its turn comes, this process goes on.
+        ("UPDATE alembic_version SET version_num = 'f00'", "newer", []),
+    ],
+)
+async def test_tables_of_an_older_version_are_not_ready_and_those_of_a_newer_one_are(
+    installation: Installation, change: str, says: str, failing: list[str]
+) -> None:
     async with installation.site.db.begin() as session:
-        await session.execute(text("UPDATE alembic_version SET version_num = 'f00'"))
+        await session.execute(text(change))
     answer = await ask(installation.site, "/readyz")
-    assert answer.status_code == 503
-    assert answer.json()["failing"] == ["migrations"]
+    assert answer.json()["checks"]["migrations"] == says
+    assert answer.json()["failing"] == failing
+    assert answer.status_code == (503 if failing else 200)
 
 
 async def test_a_database_that_refused_a_write_is_not_ready_until_it_takes_one(
