@@ -29,7 +29,13 @@ from tests.scenarios.town import (
 
 READERS = 100_020  # 9 of them get nothing, and 10 may have left in time
 CONNECTIONS, RATE = 24, 1_000
-SLOW = Rule(At.RCPT, Does.LATE, seconds=10, domain="slow.example", times=6, begin=READERS // 20)
+SLOW = Rule(
+    *(At.RCPT, Does.LATE),
+    seconds=10,
+    domain="slow.example",  # a fifth of the readers
+    begin=READERS // 20,
+    end=READERS // 2,
+)
 SCHEDULER, DISK = "scheduler cut off", "disk of the database full"
 PATIENCE = 3_600.0
 
