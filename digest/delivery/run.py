@@ -83,7 +83,7 @@ def _rare_collections() -> Iterator[None]:
     """Look for cyclic garbage less often: sending makes hardly any (6 % of its CPU, measured)."""
     before = gc.get_threshold()
     gc.freeze()  # what is there stays, and need not be looked at again
-    gc.set_threshold(100_000, 20, 100)
+    gc.set_threshold(20_000, 20, 100)
     try:
         yield
     finally:
