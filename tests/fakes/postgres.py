@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, Self
 
 _START_SECONDS = 60
-_INITDB = ("-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+_INITDB = ("-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
 
 
 def find_binaries() -> Path | None:
