@@ -481,9 +481,8 @@ async def test_a_door_of_the_desk_opens_to_a_role_that_has_its_right_and_to_no_o
         async with at_the_desk(site, role) as person:
             method, _, path = row.partition(" ")
             refused = bool(right) and Right(right) not in RIGHTS[role]
-            before = await everything(site.db) if refused else {}
-            asked = person.get if method == "GET" else person.post
-            answer = await asked(filled(path))
+            before = await everything(site.db) if refused else []
+            answer = await (person.get if method == "GET" else person.post)(filled(path))
             if refused:
                 assert answer.status_code == 403, (role, row)
                 assert await everything(site.db) == before, (role, row)
