@@ -105,8 +105,7 @@ class Feeder:
             agenda = await self._look()
             await self._keep_up(agenda)
             if agenda.anything or self.busy():
-                for gate in self.gates:
-                    gate.want()
+                self._want_parts()
             if agenda.anything:
                 self.queue.want(agenda.connections)
                 if await self._claim_while_due(agenda) or self.queue.closed:
@@ -166,6 +165,7 @@ class Feeder:
         """Claim as connections ask for more; how many rows it was until there were none."""
         claimed, looked_at = 0, self.clock.monotonic()
         while not self.queue.closed and self.lease.held:
+            self._want_parts()  # this goes on for as long as the issue does
             if self.clock.monotonic() - looked_at > _REFRESH:  # a notice may have come, or a pause
                 agenda, looked_at = await self._look(), self.clock.monotonic()
                 if not agenda.issues:
@@ -185,6 +185,10 @@ class Feeder:
             if urgent:
                 return claimed
         return claimed
+
+    def _want_parts(self) -> None:
+        for gate in self.gates:
+            gate.want()
 
     def _limit(self) -> int:
         """How many rows may be in memory and not begun."""

@@ -127,7 +127,9 @@ def _listener(address: str) -> socket.socket:
 
 
 def _bound(family: socket.AddressFamily, place: str | tuple[str, int]) -> socket.socket:
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sends at once (TCP_NODELAY) only where a socket says that it is TCP.
+    protocol = 0 if family is socket.AF_UNIX else socket.IPPROTO_TCP
+    listener = socket.socket(family, socket.SOCK_STREAM, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(place)

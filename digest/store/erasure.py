@@ -10,11 +10,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import and_, delete, select, text, update
 
 from digest.rules.delivery import DeliveryState
 from digest.store import schema
 from digest.store.destinations import destination_ids
+from digest.store.forgetting import WITH_WORDS
 from digest.store.old_notices import empty_notices
 from digest.store.preferences import Person
 from digest.store.session import Session
@@ -58,10 +59,10 @@ async def _forget_links(session: Session, reader: Person) -> None:
         schema.subscriptions.c.subscriber_id == reader.id
     )
     passes, signups = schema.passes, schema.signups
-    theirs = or_(passes.c.subscription_id.in_(mine), passes.c.address == reader.address)
-    await session.execute(delete(passes).where(theirs))
-    asked = or_(signups.c.address == reader.address, signups.c.address == reader.key)
-    await session.execute(delete(signups).where(asked))
+    for theirs in (passes.c.subscription_id.in_(mine), passes.c.address == reader.address):
+        await session.execute(delete(passes).where(theirs))  # each by its index
+    asked = signups.c.address.in_((reader.address, reader.key))
+    await session.execute(delete(signups).where(signups.c.settled_at.is_(None), asked))
 
 
 async def _forget_tags(session: Session, reader: Person) -> None:
@@ -75,25 +76,27 @@ async def _forget_tags(session: Session, reader: Person) -> None:
 async def _forget_replies(session: Session, reader: Person) -> None:
     """Servers like to repeat the address in what they answer."""
     rows, attempts, feedback = schema.deliveries, schema.attempts, schema.feedback
-    mine = select(rows.c.id).where(rows.c.subscriber_id == reader.id)
-    nothing: dict[str, Any] = {"address": None, "reply": None, "evidence": None}
-    about = or_(
-        feedback.c.subscriber_id == reader.id,
-        feedback.c.address == reader.address,
-        feedback.c.address == reader.key,
+    subscribed = select(schema.subscriptions.c.newsletter_id).where(
+        schema.subscriptions.c.subscriber_id == reader.id
     )
-    await session.execute(update(feedback).where(about).values(**nothing))
+    # Through the issues: (issue, subscriber, ordinal) is the index there is.
+    issues = select(schema.issues.c.id).where(schema.issues.c.newsletter_id.in_(subscribed))
+    theirs = and_(rows.c.issue_id.in_(issues), rows.c.subscriber_id == reader.id)
+    nothing: dict[str, Any] = {"address": None, "reply": None, "evidence": None}
+    named = and_(WITH_WORDS, feedback.c.address.in_((reader.address, reader.key)))
+    for about in (feedback.c.subscriber_id == reader.id, named):
+        await session.execute(update(feedback).where(about).values(**nothing))
+    mine = select(rows.c.id).where(theirs)
     await session.execute(
         update(attempts).where(attempts.c.delivery_id.in_(mine)).values(text=None)
     )
-    await session.execute(
-        update(rows).where(rows.c.subscriber_id == reader.id).values(reply_text=None)
-    )
+    await session.execute(update(rows).where(theirs).values(reply_text=None))
 
 
 async def _forget_notices(session: Session, reader: Person, now: datetime) -> None:
     notices = schema.notices
-    to_them = or_(notices.c.address == reader.address, notices.c.address == reader.key)
+    named = notices.c.address.in_((reader.address, reader.key))
+    to_them = and_(text("address <> ''"), named)  # written out, for the index
     waits = to_them & notices.c.state.in_(_OPEN)
     cancelled = {"state": DeliveryState.CANCELLED, "settled_at": now}
     await session.execute(update(notices).where(waits).values(**cancelled))

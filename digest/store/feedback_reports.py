@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, or_, select, text
 
 from digest.mail.bounce import Kind, Reason
 from digest.rules.feedback import Bearing, Effect
 from digest.store.schema import destinations, feedback
 from digest.store.session import Session
+
+_UNREAD = text("(kind = 'not-bounce' OR reason = 'undefined')")  # written out, for the index
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,9 @@ async def list_feedback(
         unread = feedback.c.kind == Kind.NOT_BOUNCE
         no_reason = (feedback.c.kind == Kind.BOUNCE) & (feedback.c.reason == Reason.UNDEFINED)
         query = query.where(
-            or_(unread, no_reason), feedback.c.effect.not_in((Effect.FORWARDED, Effect.EXPIRED))
+            _UNREAD,
+            or_(unread, no_reason),
+            feedback.c.effect.not_in((Effect.FORWARDED, Effect.EXPIRED)),
         )
     return [CameBack(*row) for row in await session.execute(query)]
 

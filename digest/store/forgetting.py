@@ -27,7 +27,7 @@ from digest.store.session import Session
 
 _Condition: TypeAlias = ColumnElement[bool] | TextClause
 _f = feedback
-_WITH_WORDS = text("(address IS NOT NULL OR evidence IS NOT NULL OR sample IS NOT NULL)")
+WITH_WORDS = text("(address IS NOT NULL OR evidence IS NOT NULL OR sample IS NOT NULL)")
 _QUARANTINED = text("effect = 'quarantined'")
 # By a password, and by a provider, where the reason stands; each is written out, for its index.
 _REFUSED = (text("result = 'refused'"), text("substr(result, 1, 9) = 'refused: '"))
@@ -48,7 +48,7 @@ async def forget_words(session: Session, before: datetime, limit: int) -> int:
     """
     old = (
         select(_f.c.id)
-        .where(_WITH_WORDS, _f.c.received_at < before, _f.c.effect.not_in(_UNDECIDED))
+        .where(WITH_WORDS, _f.c.received_at < before, _f.c.effect.not_in(_UNDECIDED))
         .order_by(_f.c.received_at)
         .limit(limit)
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from digest.rules.delivery import DeliveryState, StateReason
+from digest.store.rows import begins
 from digest.store.schema import issues, notices
 from digest.store.session import Session
 
@@ -59,7 +60,7 @@ async def test_shown(session: Session, issue_id: int) -> IssueTest | None:
     newest = (
         select(notices.c.params)
         .where(notices.c.kind == "test")
-        .where(notices.c.dedupe_key.startswith(f"test:{issue_id}:"))
+        .where(begins(session, notices.c.dedupe_key, f"test:{issue_id}:"))
         .order_by(notices.c.id.desc())
         .limit(1)
     )

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, exists, func, literal, or_, select, text, update
+from sqlalchemy import Select, and_, delete, exists, func, literal, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from digest.rules.delivery import DeliveryState
 from digest.store import handover
 from digest.store.handover import Outcome
-from digest.store.old_notices import was_forgotten
+from digest.store.old_notices import OF_SOMEBODY, was_forgotten
+from digest.store.rows import begins
 from digest.store.schema import notices
 from digest.store.session import Session
 from digest.store.wakeups import announce
@@ -65,7 +66,7 @@ class ClaimedNotice:
 
 async def was_told(session: Session, key: str) -> bool:
     """Whether there is a notice whose ``dedupe_key`` begins like that."""
-    told = exists().where(notices.c.dedupe_key.startswith(key, autoescape=True))
+    told = exists().where(begins(session, notices.c.dedupe_key, key))
     return bool(await session.scalar(select(told)))
 
 
@@ -197,6 +198,5 @@ async def record_notice_outcomes(
 
 async def forget_links(session: Session) -> int:
     """Take what a settled sign-up notice was filled with out of its row: it may be a secret."""
-    settled = (notices.c.lane == SIGN_UP_LANE) & notices.c.settled_at.is_not(None)
-    waits = settled & (notices.c.params != {})
+    waits = and_(OF_SOMEBODY, notices.c.lane == SIGN_UP_LANE, notices.c.params != {})
     return (await session.execute(update(notices).where(waits).values(params={}))).rowcount

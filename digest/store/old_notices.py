@@ -19,7 +19,7 @@ from digest.store.schema import attempts, installation, notices
 from digest.store.session import Session
 from digest.store.suppressions import address_hash, read_pepper
 
-_OF_SOMEBODY = text("settled_at IS NOT NULL AND address <> ''")  # written out, for the index
+OF_SOMEBODY = text("settled_at IS NOT NULL AND address <> ''")  # written out, for the index
 _OF_A_TEST = ("number", "version_id")  # by which the next test of the issue counts and compares
 _HEAD = 180  # characters of a key that stay readable
 _KNOWN_BY = 64  # of an address, which a key may hold cut off
@@ -29,7 +29,7 @@ async def forget_notices(session: Session, before: datetime, limit: int) -> int:
     """Forget up to ``limit`` notices that were settled before then, the oldest first; how many."""
     query = (
         select(notices.c.id, notices.c.dedupe_key.is_(None))
-        .where(_OF_SOMEBODY, notices.c.settled_at < before)
+        .where(OF_SOMEBODY, notices.c.settled_at < before)
         .order_by(notices.c.settled_at)
         .limit(limit)
         .with_for_update()

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Select, select
 from digest.rules.subscription import SubscriptionState
 from digest.store.reader_list import ReaderRow
 from digest.store.reader_pages import ERASED
+from digest.store.rows import begins
 from digest.store.schema import destinations, subscription_tags, subscriptions
 from digest.store.schema import subscribers as _r
 from digest.store.session import Session
@@ -21,7 +22,6 @@ from digest.store.tags import tags_of
 
 _s = subscriptions
 _t = subscription_tags
-_LAST = "\U0010ffff"  # behind every address that begins the same way
 _FEW = 500  # readers who are found first and put in order then
 
 
@@ -88,18 +88,10 @@ def _order(sought: Sought) -> ColumnElement[int]:
     return _r.c.id if sought.domain or sought.begins else _s.c.subscriber_id
 
 
-async def _who_begins(session: Session, begins: str) -> ColumnElement[bool]:
+async def _who_begins(session: Session, beginning: str) -> ColumnElement[bool]:
     """Few are named one by one; of many, some come soon in whatever order one goes. No planner
     knows which it is: asked in one, it would walk over everybody for the few.
     """
-    fits = _begins(session, begins)
+    fits = begins(session, _r.c.address_key, beginning)
     few = list(await session.scalars(select(_r.c.id).where(fits).limit(_FEW + 1)))
     return _r.c.id.in_(few) if len(few) <= _FEW else fits
-
-
-def _begins(session: Session, begins: str) -> ColumnElement[bool]:
-    """SQLite follows its index for a range of bytes; PostgreSQL orders words by a language."""
-    key = _r.c.address_key
-    if session.dialect.name == "sqlite":
-        return (key >= begins) & (key < begins + _LAST)
-    return key.startswith(begins, autoescape=True)

@@ -42,6 +42,7 @@ from digest.rules.subscription import SubscriptionState
 from digest.store.schema import deliveries, issues, subscribers, subscriptions
 from digest.store.session import Session
 
+_LAST = "\U0010ffff"  # behind every text that begins the same way
 WAITING = (DeliveryState.QUEUED, DeliveryState.DEFERRED)  # in the order of the indexes
 
 
@@ -89,6 +90,16 @@ def each_of(session: Session, numbers: Collection[int]) -> TableValuedAlias:
         given = func.unnest(literal(sorted(numbers), ARRAY(BigInteger)))
         return given.table_valued(column("value", BigInteger)).render_derived()
     return func.json_each(json.dumps(sorted(numbers))).table_valued(column("value", BigInteger))
+
+
+def begins(session: Session, of: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
+    """Whether ``of`` begins like that, by an index (``index_of_beginnings``).
+
+    SQLite follows its own for a range of characters, and none for LIKE.
+    """
+    if session.dialect.name == "sqlite":
+        return (of >= prefix) & (of < prefix + _LAST)
+    return of.startswith(prefix, autoescape=True)
 
 
 def entitled(rows: FromClause = deliveries) -> ColumnElement[bool]:

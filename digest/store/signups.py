@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, select, text, update
 
 from digest.rules.signup import MAILED, MEMORY, WINDOW, SignupOutcome
 from digest.rules.subscription import SubscriptionState
@@ -151,7 +151,7 @@ async def expire_pending(session: Session, before: datetime) -> int:
     deleted with the subscription.
     """
     _s = subscriptions
-    stale = (_s.c.state == SubscriptionState.PENDING) & (_s.c.created_at < before)
+    stale = and_(text("subscriptions.state = 'pending'"), _s.c.created_at < before)  # its index
     recorded = exists().where(consent_events.c.subscription_id == _s.c.id)
     ended = update(_s).where(stale, recorded)
     count: int = (

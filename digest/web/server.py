@@ -31,10 +31,12 @@ def open_listener(host: str, port: int) -> socket.socket:
     if not 0 <= port <= _PORT_MAX:  # the resolver would take what is left of it beyond 16 bits
         raise _unusable(host, port, OSError("no such port"))
     try:
-        family, _, _, _, place = socket.getaddrinfo(
+        # asyncio sends at once (TCP_NODELAY) only where a socket says that it is TCP: else the
+        # second part of every answer waits 40 ms for the first one to be acknowledged.
+        family, _, protocol, _, place = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener = socket.socket(family, socket.SOCK_STREAM, protocol)
     except OSError as error:
         raise _unusable(host, port, error) from None
     try:

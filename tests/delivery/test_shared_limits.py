@@ -9,12 +9,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+from sqlalchemy import select
 
 from digest.clock import Clock
 from digest.delivery.sender import Sender
 from digest.delivery.shares import Shares
 from digest.rules.shares import Budget
 from digest.store.budgets import Wanted, hold_parts
+from digest.store.schema import budgets
 from digest.store.session import Database
 from digest.store.workers import acquire_lease
 from tests.build import a_reader
@@ -72,6 +74,17 @@ async def test_workers_that_come_and_go_never_send_more_than_the_rate_together(
     assert set(relay.recipients.values()) == {1}
     # 2 ms for what lies between our MAIL and the relay's look at it
     assert most_within(times, 0.998) <= RATE
+
+
+async def test_a_worker_keeps_its_part_of_the_rate_for_as_long_as_it_sends(db: Database) -> None:
+    given_up = select(budgets.c.name).where(budgets.c.worker_id.is_(None))
+    async with FakeRelay() as relay:
+        stage = await begun(db, 4 * RATE, relay)
+        async with serving(stage.sender(url=relay.url(connections=6, rate=RATE))):
+            while len(relay.ledger) < 4 * RATE:
+                async with db.read() as session:
+                    assert (await session.scalars(given_up)).all() == []
+                await asyncio.sleep(0.1)
 
 
 async def test_workers_open_no_more_connections_than_a_relay_takes(db: Database) -> None:

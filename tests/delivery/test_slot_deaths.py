@@ -162,6 +162,8 @@ def test_killed_at_any_statement_an_issue_is_planned_once_for_everybody(
     half_way = set[int]()
     number, steps, kills = 1, None, 0
     with killed("tests.delivery.slot_process") as kill:
+        with copies() as url:
+            assert kill(0, url) == 0
         while steps is None:
             with copies() as url:
                 steps = kill(number, url)

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, Self
 
 _START_SECONDS = 60
-_INITDB = ("-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync")
+_INITDB = ("-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
 
 
 def find_binaries() -> Path | None:
@@ -73,11 +73,15 @@ class PostgresServer:
 
     def create_database(self, name: str, *, template: str = "template0") -> None:
         """Create a database, empty or as a copy of another one, whoever is connected to that."""
-        self.execute(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-            f" WHERE datname = '{template}'"
-        )
-        self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        with self._connect() as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+                [template],
+            )
+            # Files are copied in half the time that blocks take by way of the log.
+            strategy = "STRATEGY file_copy" if connection.info.server_version >= 150_000 else ""
+            statement = f'CREATE DATABASE "{name}" TEMPLATE "{template}" {strategy}'
+            connection.execute(statement.encode())
 
     def drop_database(self, name: str) -> None:
         """Drop a database, whoever is still connected."""
@@ -85,10 +89,13 @@ class PostgresServer:
 
     def execute(self, statement: str) -> None:
         """Run one statement outside any transaction, as the superuser."""
+        with self._connect() as connection:
+            connection.execute(statement.encode())
+
+    def _connect(self) -> Any:
         import psycopg
 
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(statement.encode())
+        return psycopg.connect(self.url("postgres"), autocommit=True)
 
     def __enter__(self) -> Self:
         try:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from sqlalchemy import text
 
 from digest.rules.delivery import DELIVERY_MOVES, ISSUE_MOVES, DeliveryState, IssueState
@@ -16,8 +19,9 @@ _FUNCTION = """CREATE FUNCTION note_move() RETURNS trigger LANGUAGE plpgsql AS $
     INSERT INTO moves VALUES (TG_TABLE_NAME, OLD.state, NEW.state); RETURN NEW; END $$"""
 
 
-async def watch_moves(db: Database) -> None:
-    """Note every move from here on."""
+@asynccontextmanager
+async def moves_watched(db: Database) -> AsyncIterator[None]:
+    """Note every move. Afterwards the database is as it was, and so another test's as well."""
     async with db.begin() as session:
         await session.execute(text("CREATE TABLE moves (kind TEXT, was TEXT, is_now TEXT)"))
         if db.dialect == "postgresql":
@@ -25,6 +29,11 @@ async def watch_moves(db: Database) -> None:
         trigger = _POSTGRESQL if db.dialect == "postgresql" else _SQLITE
         for table in ("deliveries", "issues"):
             await session.execute(text(trigger.format(table=table)))
+    yield
+    if db.dialect == "postgresql":
+        async with db.begin() as session:
+            await session.execute(text("DROP TABLE moves"))
+            await session.execute(text("DROP FUNCTION note_move CASCADE"))
 
 
 async def seen_moves(db: Database) -> set[tuple[str, str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -31,7 +31,7 @@ from digest.store.session import Database
 from tests.build import NOW, an_issue
 from tests.delivery.stage import Stage, set_stage
 from tests.store.locks import somebody_waits
-from tests.store.moves import forbidden_moves, seen_moves, watch_moves
+from tests.store.moves import forbidden_moves, moves_watched, seen_moves
 from tests.store.plans import plans_of
 
 S, R = DeliveryState, StateReason
@@ -39,12 +39,12 @@ LATER = NOW + timedelta(hours=1)
 
 
 @pytest.fixture
-async def stage(database: Database) -> Stage:
+async def stage(database: Database) -> AsyncIterator[Stage]:
     stage = await set_stage(database, 5)
     stage.clock.jump(seconds=(NOW - stage.clock.now()).total_seconds() - 60)
     await stage.start()
-    await watch_moves(database)
-    return stage
+    async with moves_watched(database):
+        yield stage
 
 
 async def do(stage: Stage, what: Callable[..., Awaitable[Any]], *args: Any, **named: Any) -> Any:

@@ -1,49 +1,21 @@
-"""What is asked often is found by an index, however many rows there are.
+"""What is asked often is found by an index, however many rows there are, on both databases.
 
 A scan is allowed over an index of few rows only (a partial one), or a table that does not grow with
-readers. SQLite says how it would look; PostgreSQL has the same indexes.
+readers.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from sqlalchemy import text
 
-from digest.rules.delivery import DeliveryState
-from digest.rules.feedback import Bearing
-from digest.store import (
-    clicks,
-    counts,
-    delivery_rows,
-    feedback,
-    feedback_counts,
-    forgetting,
-    handover,
-    old_notices,
-    own_data,
-    passes,
-    preferences,
-    progress,
-    receipts,
-    reports,
-    rollup,
-    signups,
-    subscribers,
-    suppressions,
-    watching,
-    webhooks,
-)
-from digest.store.claims import claim_deliveries
-from digest.store.deliveries import cancel_departed
-from digest.store.mailbox_health import settle_waiting
-from digest.store.notices import claim_notices, expire_notices, next_notice_due
-from digest.store.reader_list import list_readers
 from digest.store.schema import metadata
-from digest.store.session import Database, Session
-from tests.build import NOW, a_newsletter, an_installation, readers
+from digest.store.session import Database
+from tests.build import NOW, a_newsletter, an_installation, an_issue, plan_deliveries, readers
 from tests.store.plans import plans_of
+from tests.store.questions import QUESTIONS
 
 BIG = {
     *("deliveries", "attempts", "feedback", "notices", "subscribers", "subscriptions"),
@@ -56,95 +28,57 @@ _FEW_ROWS = {
     for index in table.indexes
     if index.dialect_options["sqlite"]["where"] is not None
 }
-
-Asked = Callable[[Session], Awaitable[object]]
-QUESTIONS: dict[str, Asked] = {
-    "claim deliveries": lambda s: claim_deliveries(s, worker_id=1, issue_id=1, limit=9, now=NOW),
-    "claim notices": lambda s: claim_notices(s, worker_id=1, limit=9, now=NOW),
-    "notices that run out": lambda s: expire_notices(s, NOW),
-    "the next notice": next_notice_due,
-    "who sends": handover.owners,
-    "rows of the dead": lambda s: handover.rescue(s, [1], now=NOW),
-    "who left before their turn": lambda s: cancel_departed(s, 1, NOW),
-    "issues on their way": progress.issues_on_their_way,
-    "rows that are due": lambda s: progress.due_count(s, 1, NOW, most=9),
-    "the next row": lambda s: progress.next_due(s, 1),
-    "rows in hand": lambda s: progress.sending_count(s, 1),
-    "an issue that is through": lambda s: progress.finish_sending(s, 1, NOW),
-    "rejections": lambda s: counts.rejections(s, 1, NOW),
-    "what was answered": lambda s: counts.answered(s, 1, [1], NOW, most=9),
-    "what was accepted": lambda s: counts.accepted(s, 1, NOW, most=9),
-    "the canary": lambda s: counts.canary_counts(s, 1),
-    "the clicks of an issue": lambda s: clicks.clicks_of_issue(s, 1),
-    "where links lead": lambda s: clicks.targets_of(s, 1),
-    "how things stand": lambda s: watching.standing(s, NOW),
-    "issues to watch": watching.on_their_way,
-    "the totals of an issue": lambda s: reports.issue_totals(s, 1),
-    "whom an issue missed": lambda s: reports.missed_readers(s, 1),
-    "the replies to an issue": lambda s: reports.replies_of_issue(s, 1),
-    "a receipt": lambda s: receipts.receipt(s, 1),
-    "where an issue went": lambda s: receipts.destination_counts(s, 1),
-    "a page of rows": lambda s: delivery_rows.delivery_list(s, 1),
-    "the rows of a reader": lambda s: delivery_rows.deliveries_of(s, 1),
-    "the history of a row": lambda s: delivery_rows.delivery_history(s, 1),
-    "rows to roll up": lambda s: rollup.roll_up(s, 1, after=0, limit=9),
-    "counts of what was": lambda s: rollup.rolled_up_of(s, 1),
-    "whose delivery it is": lambda s: feedback.subject_of_delivery(s, 1),
-    "whose message a relay means": lambda s: feedback.subject_of_relay_id(s, "x"),
-    "whose notice it is": lambda s: feedback.subject_of_notice(s, 1),
-    "whose address it is": lambda s: feedback.subject_of_address(s, "anne@example.org"),
-    "what nobody was told of": lambda s: feedback.given_up(s, 1),
-    "whom to ask the DNS about": lambda s: feedback.asking(s, NOW),
-    "what came back": lambda s: feedback_counts.came_back(s, 1, Bearing.HARD, since=NOW),
-    "the last words": lambda s: feedback_counts.last_words(s, 1, Bearing.HARD),
-    "rows of who bounces": lambda s: settle_waiting(s, 1, DeliveryState.SKIPPED, NOW),
-    "a reader by address": lambda s: subscribers.find_reader(s, "anne@example.org"),
-    "what a sender holds of a reader": lambda s: subscribers.sending_claims(s, [1]),
-    "leaving": lambda s: subscribers.leave_subscription(s, 1, NOW),
-    "a page of readers": lambda s: list_readers(s, 1),
-    "whether an address is suppressed": (
-        lambda s: suppressions.suppression_of(s, 1, "anne@example.org")
-    ),
-    "how somebody agreed": lambda s: own_data.consent_history(s, 1),
-    "what somebody was sent": lambda s: own_data.mail_history(s, 1),
-    "open sign-ups": lambda s: signups.open_signups(s, limit=9),
-    "a sign-up": lambda s: signups.take_signup(s, 1),
-    "sign-ups of long ago": lambda s: signups.forget_signups(s, NOW),
-    "links that have run out": lambda s: passes.forget_passes(s, NOW),
-    "pauses that are over": lambda s: preferences.end_pauses(s, NOW),
-    "the person behind a link": lambda s: preferences.person(s, 1),
-    "webhooks to tell": lambda s: webhooks.due_webhooks(s, NOW),
-    "notices of long ago": lambda s: old_notices.forget_notices(s, NOW, 9),
-    "whether a notice was forgotten": lambda s: old_notices.was_forgotten(s, "x:a@b", "a@b"),
-    "words of long ago": lambda s: forgetting.forget_words(s, NOW, 9),
-    "what was about nobody": lambda s: forgetting.forget_quarantined(s, NOW, 9),
-    "sign-ins that were refused": lambda s: forgetting.forget_refusals(s, NOW, 9),
-    "what was told long ago": lambda s: webhooks.forget_told(s, NOW),
+# Of these each database reads the newest rows, in the order of their ids, and stops at a number.
+FROM_THE_END = {
+    ("what people did", "audit"),
+    ("what came back", "feedback"),
+    ("when anything came back", "feedback"),
+    ("what servers answered", "attempts"),
 }
+# These count a table that grows; a page shows what was counted an hour ago, or is kept meanwhile.
+COUNTED = {("how many read", "subscriptions"), ("what there ever was", "feedback")}
+# SQLite takes suppressions from the end too; PostgreSQL sorts those of the partial index.
+OF_SQLITE = {("who was suppressed last", "suppressions")}
+# Rows of other issues, so many that PostgreSQL sees which index saves going through them.
+_OTHERS = text("""
+INSERT INTO deliveries (issue_id, subscriber_id, version_id, subscription_id, destination_id, state,
+    not_before, settled_at)
+SELECT 100 + n % 50, 1000 + n / 50, 1, 1, 1, 'accepted', now(), now()
+FROM generate_series(1, 10000) AS n
+""")
 
 
 @pytest.fixture
-async def grown(sqlite_url: str) -> AsyncIterator[Database]:
-    """A database with a few readers: SQLite plans by what indexes there are."""
-    async with await Database.open(sqlite_url) as db:
-        await an_installation(db)
-        await readers(db, await a_newsletter(db))
-        yield db
+async def grown(database: Database) -> Database:
+    """A database with a few readers of an issue on its way: what counts are the indexes."""
+    await an_installation(database)
+    newsletter = await a_newsletter(database)
+    await readers(database, newsletter)
+    issue = await an_issue(database, newsletter)
+    async with database.begin() as session:
+        await plan_deliveries(session, issue_id=1, version_id=issue.version.id, now=NOW)
+        await session.execute(text("UPDATE issues SET state = 'sending'"))
+        if database.dialect == "postgresql":
+            await session.execute(_OTHERS)
+            await session.execute(text("ANALYZE deliveries"))
+    return database
 
 
 async def test_no_question_goes_through_a_table_that_grows(grown: Database) -> None:
-    found = {
-        f"{name}: {line}"
+    walks = [
+        (name, line)
         for name, asked in QUESTIONS.items()
         for plan in await plans_of(grown, asked)
         for line in plan
         if is_a_walk(line)
-    }
-    assert sorted(found) == []
+    ]
+    known = FROM_THE_END | COUNTED | (OF_SQLITE if grown.dialect == "sqlite" else set())
+    assert [walk for walk in walks if (walk[0], walk[1].split()[1]) not in known] == []
+    assert known == {(name, line.split()[1]) for name, line in walks}  # none is excused in vain
 
 
 def is_a_walk(line: str) -> bool:
-    """Whether SQLite would look at every row of a big table."""
+    """Whether a database would look at every row of a big table."""
     scan = re.match(r"SCAN (\w+)(?: USING (?:COVERING )?INDEX (\w+))?", line)
     return scan is not None and scan[1] in BIG | ALIASES and scan[2] not in _FEW_ROWS
 

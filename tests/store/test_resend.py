@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -45,18 +45,18 @@ from digest.store.session import Database
 from digest.store.subscribers import leave_subscription
 from tests.build import NOW
 from tests.delivery.stage import Stage, set_stage
-from tests.store.moves import forbidden_moves, seen_moves, watch_moves
+from tests.store.moves import forbidden_moves, moves_watched, seen_moves
 
 LATER = NOW + timedelta(hours=3)
 
 
 @pytest.fixture
-async def stage(database: Database) -> Stage:
+async def stage(database: Database) -> AsyncIterator[Stage]:
     stage = await set_stage(database, 6)
     stage.clock.jump(seconds=(NOW - stage.clock.now()).total_seconds() - 60)
     await stage.start()
-    await watch_moves(database)
-    return stage
+    async with moves_watched(database):
+        yield stage
 
 
 async def settle(stage: Stage, *states: tuple[S, R | None]) -> None:
@@ -268,16 +268,16 @@ async def test_no_order_of_hands_moves_anything_against_the_tables(
     stage = await set_stage(database, 6)
     stage.clock.jump(seconds=(NOW - stage.clock.now()).total_seconds() - 60)
     await stage.start()
-    await watch_moves(database)
     chance = random.Random(seed)
     hands = [chance.choice(_HANDS) for _ in range(100)]
-    for name in [*hands, "cancel", *hands[:30]]:
-        await _step(stage, name, chance.randrange(6))
-        assert await _sent_to_who_left(database) == 0, (seed, name)
-    assert await forbidden_moves(database) == []
-    assert {("deliveries", "held", "queued"), ("issues", "sending", "paused")} <= (
-        await seen_moves(database)
-    )
+    async with moves_watched(database):
+        for name in [*hands, "cancel", *hands[:30]]:
+            await _step(stage, name, chance.randrange(6))
+            assert await _sent_to_who_left(database) == 0, (seed, name)
+        assert await forbidden_moves(database) == []
+        assert {("deliveries", "held", "queued"), ("issues", "sending", "paused")} <= (
+            await seen_moves(database)
+        )
     async with database.read() as session:
         assert (await issue_totals(session, stage.issue_id)).planned == 6
 

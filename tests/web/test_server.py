@@ -44,6 +44,22 @@ async def test_a_free_port_is_known_before_the_first_answer() -> None:
     assert "server" not in answer.headers
 
 
+async def test_no_part_of_an_answer_waits_for_the_one_before() -> None:
+    at_once = asyncio.get_running_loop().create_future()
+
+    def connected(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ours = writer.get_extra_info("socket")
+        at_once.set_result(ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    listener = open_listener("127.0.0.1", 0)
+    async with await asyncio.start_server(connected, sock=listener):
+        _, writer = await asyncio.open_connection(*listener.getsockname())
+        assert await at_once == 1
+        writer.close()
+        await writer.wait_closed()
+
+
 def test_a_port_that_is_taken_is_an_error_with_a_way_out() -> None:
     with open_listener("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]

@@ -39,6 +39,8 @@ feedback = Table(
     one_of("effect", Effect),
     Index("ix_feedback_subscriber_id", "subscriber_id", "received_at"),
     Index("ix_feedback_delivery_id", "delivery_id"),
+    Index("ix_feedback_effect", "effect", "id"),
+    partial_index("ix_feedback_notice_id", "notice_id", where="notice_id IS NOT NULL"),
     partial_index(
         "ix_feedback_issue_id", "issue_id", "destination_id", where="issue_id IS NOT NULL"
     ),

@@ -43,3 +43,11 @@ def at(name: str, *, null: bool = True) -> Column[object]:
 def partial_index(name: str, *columns: str, where: str) -> Index:
     """An index of the rows that meet ``where`` alone, on both databases."""
     return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
+def index_of_beginnings(name: str, column: str) -> Index:
+    """An index for how a text begins. SQLite has one in any index of the column; PostgreSQL, where
+    words have an order of their own, needs one by characters.
+    """
+    ops = {column: "varchar_pattern_ops"}
+    return Index(name, column, postgresql_ops=ops).ddl_if(dialect="postgresql")

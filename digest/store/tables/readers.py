@@ -18,7 +18,15 @@ from sqlalchemy import (
 
 from digest.rules.signup import SignupOutcome
 from digest.rules.subscription import PassPurpose, SubscriptionState, SuppressionReason
-from digest.store.tables.columns import at, id_column, metadata, one_of, partial_index, reference
+from digest.store.tables.columns import (
+    at,
+    id_column,
+    index_of_beginnings,
+    metadata,
+    one_of,
+    partial_index,
+    reference,
+)
 from digest.store.types import EnumText, Id, Json
 
 subscribers = Table(
@@ -34,6 +42,7 @@ subscribers = Table(
     at("suppressed_at"),  # while one of suppressions names this address for every newsletter
     at("created_at", null=False),
     Index("ix_subscribers_destination_id", "destination_id"),
+    index_of_beginnings("ix_subscribers_address_key_begins", "address_key"),
     partial_index(
         "ix_subscribers_suppressed_at", "suppressed_at", where="suppressed_at IS NOT NULL"
     ),
@@ -69,6 +78,7 @@ subscriptions = Table(
     UniqueConstraint("subscriber_id", "newsletter_id"),
     Index("ix_subscriptions_newsletter_id_state", "newsletter_id", "state", "subscriber_id"),
     partial_index("ix_subscriptions_paused", "paused_until", where="state = 'paused'"),
+    partial_index("ix_subscriptions_pending", "created_at", where="state = 'pending'"),
     one_of("state", SubscriptionState),
     one_of("cadence", ("every", "monthly")),
     sqlite_autoincrement=True,  # leave links name a subscription for ever
@@ -181,4 +191,5 @@ passes = Table(
     one_of("purpose", PassPurpose),
     Index("ix_passes_subscription_id", "subscription_id"),
     Index("ix_passes_expires_at", "expires_at"),
+    partial_index("ix_passes_address", "address", where="address IS NOT NULL"),
 )

@@ -16,7 +16,15 @@ from sqlalchemy import (
 )
 
 from digest.rules.delivery import DeliveryState, StateReason
-from digest.store.tables.columns import at, id_column, metadata, one_of, partial_index, reference
+from digest.store.tables.columns import (
+    at,
+    id_column,
+    index_of_beginnings,
+    metadata,
+    one_of,
+    partial_index,
+    reference,
+)
 from digest.store.types import EnumText, Id, Json
 
 
@@ -172,6 +180,11 @@ notices = Table(
     partial_index("ix_notices_to_do", "lane", "not_before", "id", where=_TO_DO),
     partial_index("ix_notices_owner", "owner", where="state = 'sending'"),
     partial_index("ix_notices_settled_at", "settled_at", where=_OF_SOMEBODY),
+    partial_index("ix_notices_address", "address", where="address <> ''"),
+    partial_index(
+        "ix_notices_subscription_id", "subscription_id", where="subscription_id IS NOT NULL"
+    ),
+    index_of_beginnings("ix_notices_dedupe_key_begins", "dedupe_key"),
     sqlite_autoincrement=True,
 )
 
