@@ -42,6 +42,7 @@ class Destinations:
         self._known: dict[Key, _Destination] = {}
         self._under_way = 0  # messages to all of them
         self._usual = 0.5  # seconds
+        self._quick_at = 0.0  # when one was answered in time
 
     def under_way(self, key: Key) -> int:
         """Messages that are under way to it."""
@@ -63,11 +64,15 @@ class Destinations:
 
     def ended(self, key: Key, seconds: float) -> None:
         """It was answered, or never will be, so long after the relay could turn to it."""
-        known, usual = self._known[key], self._usual
+        known, usual, now = self._known[key], self._usual, Clock.monotonic()
         self._under_way -= 1
         known.under_way -= 1
-        known.unanswered, known.since, known.answered = 0, Clock.monotonic(), True
-        known.late = seconds if seconds > max(_LATE, _TIMES_USUAL * usual) else 0.0
+        known.unanswered, known.since, known.answered = 0, now, True
+        late = seconds > max(_LATE, _TIMES_USUAL * usual)
+        if not late:
+            self._quick_at = now
+        # Had nobody been answered meanwhile, the relay or we stood still.
+        known.late = seconds if late and self._quick_at > now - seconds + _LATE else 0.0
         self._usual = usual * _STEP if seconds > usual else max(usual / _STEP, 0.001)
         if not (known.late or known.large or known.under_way):
             del self._known[key]

@@ -129,10 +129,10 @@ async def claim_deliveries(
 ) -> list[Claimed]:
     """Take up to ``limit`` rows that are due for ``worker_id``.
 
-    By wave (up to ``wave``), then by ``not_before``. ``retry_at``: what was deferred only if it was
-    due by then. Nothing where the issue is not ``sending`` or
-    was overtaken, and no row of a reader who is not subscribed any more. ``row_ids``: only of
-    these. The attempt is counted here, before any connection is made.
+    By wave (up to ``wave``), then by ``not_before``. Nothing where the issue is not ``sending`` or
+    was overtaken, and no row of a reader who is not subscribed any more. ``retry_at``: what was
+    deferred only if it was due by then; ``row_ids``: only of these. The attempt is counted here,
+    before any connection is made.
     """
     if limit < 1:
         return []

@@ -35,6 +35,15 @@ def answered(destinations: Destinations, key: int | str, seconds: float, times: 
         destinations.ended(key, seconds)
 
 
+def late(destinations: Destinations, key: int, spend: Spend) -> None:
+    """It takes ten seconds, while the first is answered at once."""
+    destinations.began(key)
+    spend(8)
+    answered(destinations, 1, 0.1)
+    spend(2)
+    destinations.ended(key, 10.0)
+
+
 def begun(destinations: Destinations, key: int | str, times: int) -> None:
     for _ in range(times):
         destinations.began(key)
@@ -56,8 +65,10 @@ def used(spend: Spend) -> Destinations:
     return destinations
 
 
-def test_a_destination_that_was_late_has_one_message_under_way(used: Destinations) -> None:
-    answered(used, 2, 10.0)
+def test_a_destination_that_was_late_has_one_message_under_way(
+    used: Destinations, spend: Spend
+) -> None:
+    late(used, 2, spend)
     begun(used, 1, 9)
     assert not used.crowds(2, 16, no), "one tries whether it answers in time again"
     used.began(2)
@@ -67,8 +78,10 @@ def test_a_destination_that_was_late_has_one_message_under_way(used: Destination
     assert not used.crowds(2, 16, yes), "it does"
 
 
-def test_a_late_destination_may_have_what_is_idle_up_to_half(used: Destinations) -> None:
-    answered(used, 2, 10.0)
+def test_a_late_destination_may_have_what_is_idle_up_to_half(
+    used: Destinations, spend: Spend
+) -> None:
+    late(used, 2, spend)
     begun(used, 2, 7)
     assert not used.crowds(2, 16, no)
     used.began(2)
@@ -98,27 +111,38 @@ def test_so_does_one_that_answers_no_more(used: Destinations, spend: Spend) -> N
     assert not used.crowds(2, 16, no)
 
 
-def test_where_everybody_is_slow_nobody_is_late(used: Destinations) -> None:
-    answered(used, 3, 5.0, times=100)
+def test_where_everybody_is_slow_nobody_is_late(used: Destinations, spend: Spend) -> None:
+    for _ in range(100):
+        spend(1)
+        answered(used, 3, 5.0)
     begun(used, 1, 9)
     answered(used, 4, 7.0)
     used.began(4)
     assert not used.crowds(4, 16, yes)
 
 
-def test_a_slow_destination_of_half_the_mail_is_told_from_the_others(used: Destinations) -> None:
+def test_where_the_relay_stood_still_nobody_is_late(used: Destinations, spend: Spend) -> None:
+    begun(used, 1, 9)
+    begun(used, 2, 2)
+    spend(30)
+    used.ended(2, 30.0)
+    assert not used.crowds(2, 16, yes)
+
+
+def test_a_slow_destination_of_half_the_mail_is_told_from_the_others(
+    used: Destinations, spend: Spend
+) -> None:
     for _ in range(200):
-        answered(used, 2, 10.0)
-        answered(used, 1, 0.1)
+        late(used, 2, spend)
     begun(used, 1, 9)
     used.began(2)
     assert used.crowds(2, 16, yes)
 
 
 def test_rows_that_are_put_off_come_back_as_fast_as_their_destination_answers(
-    used: Destinations,
+    used: Destinations, spend: Spend
 ) -> None:
-    answered(used, 2, 10.0)
+    late(used, 2, spend)
     assert [used.put_off(2, 4).total_seconds() for _ in range(7)] == [5, 10, 15, 20, 25, 30, 30]
     begun(used, 3, 9)
     assert [used.put_off(3, 4).total_seconds() for _ in range(2)] == [0.5, 0.5]
