@@ -189,6 +189,15 @@ def _write_parts(draft: IssueDraft, blocks: Sequence[TextBlock]) -> None:
                 draft.parts.append("---")
                 closing = True
             draft.parts.append(_paragraph(block))
+    draft.parts = list(_with_something_below(draft.parts))
+
+
+def _with_something_below(parts: Sequence[str]) -> Iterator[str]:
+    """A heading with nothing below it says nothing as a section, but its words stay."""
+    for part, following in zip(parts, [*parts[1:], "---"], strict=True):
+        yield part
+        if part.startswith("## ") and (following == "---" or following.startswith("## ")):
+            yield TODO
 
 
 def _heading(block: TextBlock) -> str:

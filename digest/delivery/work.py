@@ -204,7 +204,7 @@ class SessionWork:
             desk.settle(claim, outcomes.put_off(row, desk.clock.now() + later))
             return None
         try:
-            letter = desk.letters.compose(row, self._profile)  # type: ignore[arg-type]  # likewise
+            letter = desk.letters.compose(row, self._profile)  # type: ignore[arg-type]  # a Claimed
             if letter is not None and claim.prepared is not None and self._signs:
                 letter = signed(letter, claim.prepared.signature())
         except Exception as error:  # our own defect must cost one row, not the issue

@@ -230,6 +230,7 @@ _LINES = st.lists(_WORDS, max_size=8).map(" ".join)
 @settings(deadline=None)
 @given(st.lists(_LINES, min_size=1, max_size=14).map("\n".join))
 @example("x\n\n#\n\n# #")
+@example("word\nTODO\nword\n\nword\nNEWS\nNEWS\nword")
 @example("x\n\nA (https://x.org/a)b c](d\n\nhttps://[::1]/")
 def test_signs_in_any_order_stay_words(text: str) -> None:
     if not words_of_text(text):
