@@ -178,9 +178,12 @@ def _proc(process: Process, name: str) -> Path:
 
 
 def until_settled(town: Town, seconds: float) -> Counter[str]:
-    """The states of all rows, once none is open; asked once a second, of many rows."""
-    deadline = time.monotonic() + seconds
-    while set(states := town.house.states()) & {"queued", "sending", "deferred"}:
+    """The states of all rows, once none is open and none is to come; asked once a second."""
+    deadline, states = time.monotonic() + seconds, Counter[str]()
+    planning = "SELECT count(*) FROM issues WHERE planning"
+    while town.house.query(planning) != [(0,)] or (
+        (states := Counter(town.house.states())).keys() & {"queued", "sending", "deferred"}
+    ):
         assert time.monotonic() < deadline, states
         time.sleep(1)
-    return Counter(states)
+    return states
