@@ -9,6 +9,7 @@ usual just now: a relay that is slow to everybody is no destination's fault.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,6 +34,7 @@ class _Destination:
     late: float = 0.0  # seconds its last answer took, where that was late
     turns_until: float = 0.0  # until when rows were put off
     large: bool = False  # it has had two messages under way
+    told: bool = False  # it was late once; that may come and go
 
 
 class Destinations:
@@ -43,6 +45,7 @@ class Destinations:
         self._under_way = 0  # messages to all of them
         self._usual = 0.5  # seconds
         self._quick_at = 0.0  # when one was answered in time
+        self._late_ones: deque[tuple[Key, float]] = deque(maxlen=64)  # and when
 
     def under_way(self, key: Key) -> int:
         """Messages that are under way to it."""
@@ -62,20 +65,32 @@ class Destinations:
         known.unanswered += 1
         self._under_way += 1
 
-    def ended(self, key: Key, seconds: float) -> None:
-        """It was answered, or never will be, so long after the relay could turn to it."""
+    def ended(self, key: Key, seconds: float) -> bool:
+        """It was answered, or never will be, so long after the relay could turn to it.
+
+        Whether its destination is late and was not before, which is worth telling once.
+        """
         known, usual, now = self._known[key], self._usual, Clock.monotonic()
         self._under_way -= 1
         known.under_way -= 1
         known.unanswered, known.since, known.answered = 0, now, True
-        late = seconds > max(_LATE, _TIMES_USUAL * usual)
-        if not late:
-            self._quick_at = now
-        # Had nobody been answered meanwhile, the relay or we stood still.
-        known.late = seconds if late and self._quick_at > now - seconds + _LATE else 0.0
+        if seconds <= max(_LATE, _TIMES_USUAL * usual):
+            self._quick_at, known.late = now, 0.0
+        else:
+            known.late = 0.0 if self._all_stood_still(key, now - seconds) else seconds
+            self._late_ones.append((key, now))
         self._usual = usual * _STEP if seconds > usual else max(usual / _STEP, 0.001)
-        if not (known.late or known.large or known.under_way):
+        news = known.late > 0 and not known.told
+        known.told |= news
+        if not (known.told or known.large or known.under_way):
             del self._known[key]
+        return news
+
+    def _all_stood_still(self, key: Key, since: float) -> bool:
+        """Whether others waited as well, and nobody was answered: it was the relay, or we slept."""
+        waiting = self._under_way > self._known[key].under_way
+        waited = any(other != key and at > since for other, at in self._late_ones)
+        return (waiting or waited) and self._quick_at <= since + _LATE
 
     def crowds(self, key: Key, connections: int, others_wait: Callable[[], bool]) -> bool:
         """Whether one more message to it could take one of so many connections from others.

@@ -312,10 +312,11 @@ class LetterJob:
         desk, row = self._desk, self._claim.row
         desk.recorder.under_way -= 1
         seconds = self._work.seconds_since(self._since)
-        if isinstance(row, Claimed):
+        if isinstance(row, Claimed) and self._where is not None:
             desk.brakes.ended(self._claim.issue_id, row, verdict)
-        if self._where is not None:
-            desk.destinations.ended(self._where, seconds)
+            if desk.destinations.ended(self._where, seconds):
+                domain = row.address.rpartition("@")[2]
+                log.warning("a destination answers late", domain=domain, seconds=round(seconds, 1))
 
     def _outcome(self, result: Answer | Exception | None, verdict: Verdict | None) -> Outcome:
         row, desk = self._claim.row, self._desk

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from digest.clock import Clock
 from digest.delivery.destinations import Destinations
@@ -35,13 +36,13 @@ def answered(destinations: Destinations, key: int | str, seconds: float, times: 
         destinations.ended(key, seconds)
 
 
-def late(destinations: Destinations, key: int, spend: Spend) -> None:
-    """It takes ten seconds, while the first is answered at once."""
+def late(destinations: Destinations, key: int, spend: Spend) -> bool:
+    """It takes ten seconds, while the first is answered at once; whether that is news."""
     destinations.began(key)
     spend(8)
     answered(destinations, 1, 0.1)
     spend(2)
-    destinations.ended(key, 10.0)
+    return destinations.ended(key, 10.0)
 
 
 def begun(destinations: Destinations, key: int | str, times: int) -> None:
@@ -111,6 +112,13 @@ def test_so_does_one_that_answers_no_more(used: Destinations, spend: Spend) -> N
     assert not used.crowds(2, 16, no)
 
 
+def test_that_a_destination_is_late_is_told_once(used: Destinations, spend: Spend) -> None:
+    assert late(used, 2, spend)
+    answered(used, 2, 0.1)
+    assert not late(used, 2, spend)
+    assert late(used, 3, spend)
+
+
 def test_where_everybody_is_slow_nobody_is_late(used: Destinations, spend: Spend) -> None:
     for _ in range(100):
         spend(1)
@@ -124,9 +132,23 @@ def test_where_everybody_is_slow_nobody_is_late(used: Destinations, spend: Spend
 def test_where_the_relay_stood_still_nobody_is_late(used: Destinations, spend: Spend) -> None:
     begun(used, 1, 9)
     begun(used, 2, 2)
+    begun(used, 3, 1)
     spend(30)
-    used.ended(2, 30.0)
-    assert not used.crowds(2, 16, yes)
+    for key in (*[1] * 9, 2, 3):  # also the last, when nobody waits any more
+        used.ended(key, 30.0)
+    begun(used, 1, 9)
+    for key in (1, 2, 3):
+        used.began(key)
+        assert not used.crowds(key, 16, yes)
+
+
+def test_whoever_holds_all_connections_and_is_late_gives_others_a_turn(
+    used: Destinations, spend: Spend
+) -> None:
+    begun(used, 2, 16)
+    spend(10)
+    used.ended(2, 10.0)
+    assert used.crowds(2, 16, no)
 
 
 def test_a_slow_destination_of_half_the_mail_is_told_from_the_others(
@@ -200,15 +222,18 @@ async def test_the_readers_of_a_late_destination_wait_until_all_others_have_thei
 ) -> None:
     """All of it comes first: it had every connection once."""
     async with await Database.open(sqlite_url) as db:
-        stage = await to_two_places(db, slow=12, others=200, mixed=False)
+        stage = await to_two_places(db, slow=16, others=200, mixed=False)
         async with FakeRelay(extensions=("8BITMIME",)) as relay:
             await stage.start(relay_url=relay.url())
             async with asyncio.TaskGroup() as answers:
-                for number in range(12):
+                for number in range(16):
                     answers.create_task(answer_late(relay, f"reader{number}@slow.example"))
                 url = relay.url(connections=9, timeout=100)
-                report = await stage.sender(url=url).send_issue(stage.issue_id)
-    assert report.totals.accepted == 213
+                with capture_logs() as logs:
+                    report = await stage.sender(url=url).send_issue(stage.issue_id)
+    late_ones = [line["domain"] for line in logs if line["event"] == "a destination answers late"]
+    assert late_ones == ["slow.example"]
+    assert report.totals.accepted == 217
     order = [taken.recipient.partition("@")[2] for taken in relay.ledger]
     first = order.index("slow.example")
     last_of_others = max(place for place, domain in enumerate(order) if domain == "example.net")
