@@ -20,9 +20,11 @@ from digest.delivery.brakes import Key
 _LATE = 2.0  # seconds from MAIL to the last reply
 _TIMES_USUAL = 4  # as long as that, too, to be late
 _PART = 4  # so much of the connections may wait for a destination that does not answer
-_SILENT = 3  # times the usual time without any answer of it
+_SILENT = 3  # times the usual time without any answer of it,
+_LEAST_SILENCE = 0.25  # seconds at least: also what answers at once hesitates now and then
 _STEP = 1.05  # by which the usual time follows each answer: half of them are quicker
-_SOON, _LONGEST = timedelta(seconds=0.5), timedelta(seconds=30)  # for which a row is put off
+# For which a row is put off: until a first answer comes, until the next one, at most.
+_MOMENT, _SOON, _LONGEST = (timedelta(seconds=seconds) for seconds in (0.1, 0.5, 30))
 
 
 @dataclass(slots=True)
@@ -105,7 +107,8 @@ class Destinations:
         if known.unanswered < max(2, connections // _PART):
             return False
         silence = Clock.monotonic() - known.since
-        return (not known.answered or silence > _SILENT * self._usual) and others_wait()
+        silent = silence > max(_SILENT * self._usual, _LEAST_SILENCE)
+        return (silent or not known.answered) and others_wait()
 
     def put_off(self, key: Key, connections: int) -> timedelta:
         """For how long a row is put off that would crowd. Rows that never were come before it.
@@ -114,6 +117,6 @@ class Destinations:
         """
         known, now = self._known[key], Clock.monotonic()
         if not known.late:
-            return _SOON
+            return _SOON if known.answered else _MOMENT
         known.turns_until = max(now, known.turns_until) + known.late / max(1, connections // 2)
         return min(timedelta(seconds=known.turns_until - now), _LONGEST)

@@ -167,7 +167,7 @@ def test_rows_that_are_put_off_come_back_as_fast_as_their_destination_answers(
     late(used, 2, spend)
     assert [used.put_off(2, 4).total_seconds() for _ in range(7)] == [5, 10, 15, 20, 25, 30, 30]
     begun(used, 3, 9)
-    assert [used.put_off(3, 4).total_seconds() for _ in range(2)] == [0.5, 0.5]
+    assert [used.put_off(3, 4).total_seconds() for _ in range(2)] == [0.1, 0.1]
 
 
 def test_a_destination_of_single_messages_is_not_kept_in_memory(used: Destinations) -> None:
