@@ -118,5 +118,6 @@ class Destinations:
         known, now = self._known[key], Clock.monotonic()
         if not known.late:
             return _SOON if known.answered else _MOMENT
-        known.turns_until = max(now, known.turns_until) + known.late / max(1, connections // 2)
-        return min(timedelta(seconds=known.turns_until - now), _LONGEST)
+        turn = max(now, known.turns_until) + known.late / max(1, connections // 2)
+        known.turns_until = min(turn, now + _LONGEST.total_seconds())
+        return timedelta(seconds=known.turns_until - now)

@@ -166,6 +166,8 @@ def test_rows_that_are_put_off_come_back_as_fast_as_their_destination_answers(
 ) -> None:
     late(used, 2, spend)
     assert [used.put_off(2, 4).total_seconds() for _ in range(7)] == [5, 10, 15, 20, 25, 30, 30]
+    spend(30)
+    assert used.put_off(2, 4).total_seconds() == 5, "as many again"
     begun(used, 3, 9)
     assert [used.put_off(3, 4).total_seconds() for _ in range(2)] == [0.1, 0.1]
 
