@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from digest.store.session import Database, upgrade
+from tests.fakes.looks import LookingLoop
 from tests.fakes.postgres import PostgresServer, find_binaries
 from tests.fakes.postgres_pool import DatabasePool
 
@@ -43,6 +44,11 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def pytest_asyncio_loop_factories() -> dict[str, type[LookingLoop]]:
+    """One for all tests: it tells when something came to a server of theirs at the earliest."""
+    return {"looking": LookingLoop}
 
 
 def missing(reason: str) -> NoReturn:

@@ -18,6 +18,7 @@ from typing import Any
 
 from tests.cli.shell import KEY
 from tests.fakes.hosts import Host, Process
+from tests.fakes.looks import most_within
 from tests.mail.verifiers import dkimpy, quick
 from tests.scenarios.house import address
 from tests.scenarios.oracle import UNRECORDED, judge, leave_by_command, mail_after, may_get_nothing
@@ -108,7 +109,8 @@ class Witness:
     def _bounded(self, victim: Host | None) -> str:
         memory = max(self._memory())
         most = self._most_open(victim.address if victim else "")
-        within = {seconds: self._most_within(seconds) for seconds in (1, 60)}
+        came = self.town.house.relay.mails()
+        within = {seconds: most_within(seconds, came) for seconds in (1, 60)}
         assert memory <= MOST_MEMORY
         assert self.files <= MOST_FILES
         assert most <= self.connections
@@ -133,14 +135,6 @@ class Witness:
                 now += 1 if event["event"] == "connect" else -1
                 most = max(most, now)
         return most
-
-    def _most_within(self, seconds: float) -> int:
-        """MAIL commands that certainly came within so many seconds of each other."""
-        came = [(event["since"], event["at"]) for event in self.town.house.relay.events("mail")]
-        since, at = (sorted(moments) for moments in zip(*came, strict=True))
-        return max(
-            bisect_left(at, moment + seconds) - bisect_left(since, moment) for moment in since
-        )
 
     def _others_go_on(self) -> str:
         """While one destination was slow to answer, the others got theirs."""

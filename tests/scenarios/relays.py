@@ -153,6 +153,10 @@ class RelayProcess:
                     if kind in ("", event["event"]):
                         yield event
 
+    def mails(self) -> list[tuple[float, float]]:
+        """Between which two moments each MAIL command came to it."""
+        return [(event["since"], event["at"]) for event in self.events("mail")]
+
     @property
     def ledger(self) -> list[Taken]:
         """The messages it has taken."""

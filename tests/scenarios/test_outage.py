@@ -6,29 +6,15 @@ from collections import Counter
 
 import pytest
 
+from tests.fakes.looks import most_within
 from tests.fakes.relay_plan import At, Plan, Rule
 from tests.scenarios import results
 from tests.scenarios.conftest import ON_SQLITE, MakeHouse
-from tests.scenarios.house import House
 from tests.scenarios.oracle import judge
 
 HOUR = 3600.0  # seconds
 _PATIENCE = 900.0  # seconds for 40,000 messages, each of which the relay writes to its disk
 BUSY = Plan(rules=(Rule(At.RCPT, reply="451 4.3.0 a problem", domain="dead.example"),))
-
-
-def most_in_a_second(house: House) -> int:
-    """How many MAIL commands came within one second, for certain.
-
-    Each came between the relay's last look at its sockets and its reading; both must be within.
-    """
-    mails = [(event["since"], event["at"]) for event in house.relay.events("mail")]
-    most = first = 0
-    for last, (_, at) in enumerate(mails):
-        while mails[first][0] < at - 1.0:
-            first += 1
-        most = max(most, last - first + 1)
-    return most
 
 
 @ON_SQLITE
@@ -53,7 +39,7 @@ def test_a_relay_that_comes_back_after_a_day_is_not_overrun_and_nothing_expires_
     house.relay.start()
     house.relay.begin_anew()
     assert house.begin_send("--no-retries").wait(_PATIENCE) == 0
-    assert most_in_a_second(house) <= rate
+    assert most_within(1, house.relay.mails()) <= rate
     states = house.states()
     assert states == {"accepted": readers - len(dead), "deferred": len(dead)}
 
