@@ -27,8 +27,10 @@ MAX_BYTES: Final = 1_048_576
 MAX_PIXELS: Final = 25_000_000
 MAX_FRAMES: Final = 500  # of an animation: each is decoded by the reader's program
 
-# Pillow's name of a format → the extension it is served under.
-_EXTENSIONS: Final = {"PNG": "png", "JPEG": "jpg", "GIF": "gif", "WEBP": "webp"}
+# Pillow's name of a format → the extension it is served under. MPO is a JPEG of a phone, with
+# another picture behind it; it is opened as JPEG is.
+_FORMATS: Final = ("PNG", "JPEG", "GIF", "WEBP")
+_EXTENSIONS: Final = {"PNG": "png", "JPEG": "jpg", "MPO": "jpg", "GIF": "gif", "WEBP": "webp"}
 _FIX: Final = "Use a PNG, JPEG, GIF or WebP file of at most 1 MB and 25 million pixels."
 
 
@@ -58,7 +60,7 @@ def read_media(data: bytes, *, path: str) -> Media:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=tuple(_EXTENSIONS)) as picture:
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
                 extension = _EXTENSIONS[picture.format or ""]
                 width, height = picture.size
                 frames = getattr(picture, "n_frames", 1) if width * height <= MAX_PIXELS else 1

@@ -35,13 +35,13 @@ async def test_a_provider_refuses_and_the_missed_are_reached_in_the_end(
             await page.goto(f"{served.url}{WEEKLY}/i/182")
             await page.get_by_text("Send it now").click()
             await page.get_by_role("button", name="Send to everybody now").click()
-            await expect(page.locator(".said")).to_have_text("It is on its way.")
+            await expect(page.locator(".said")).to_have_text("Started.")
             refused = relay.fault("RCPT", BLOCKED, times=None)
             await stage.send(relay, connections=4)
             await _paused_before_ones_eyes(page)
             refused.times = 0  # the operator mended it
             await page.get_by_role("button", name="Resume").click()
-            await expect(page.locator(".said")).to_have_text("It goes on.")
+            await expect(page.locator(".said")).to_have_text("Resumed.")
             await stage.send(relay, connections=4)
             missed = (await stage.states())["rejected"]
             assert missed > 0

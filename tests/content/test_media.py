@@ -22,6 +22,14 @@ def picture(kind: str, size: tuple[int, int] = (40, 30)) -> bytes:
     return out.getvalue()
 
 
+def photo_of_a_phone() -> bytes:
+    """A JPEG with another behind it."""
+    out = io.BytesIO()
+    first, second = (Image.new("RGB", (40, 30), colour) for colour in ("#a8321a", "#1a32a8"))
+    first.save(out, "MPO", save_all=True, append_images=[second])
+    return out.getvalue()
+
+
 def png_of_size(width: int, height: int) -> bytes:
     """A PNG of 100 bytes that claims to be enormous."""
 
@@ -45,6 +53,11 @@ def test_a_picture_is_named_by_its_content(kind: str, extension: str) -> None:
     assert (media.width, media.height) == (40, 30)
     assert media.sha256 == hashlib.sha256(data).hexdigest()
     assert media.name == f"{media.sha256}.{extension}"
+
+
+def test_a_photo_with_another_behind_it_is_a_photo() -> None:
+    media = read_media(photo_of_a_phone(), path="img/photo.jpg")
+    assert (media.extension, media.width, media.height) == ("jpg", 40, 30)
 
 
 @pytest.mark.parametrize(
