@@ -27,9 +27,9 @@ MAX_BYTES: Final = 1_048_576
 MAX_PIXELS: Final = 25_000_000
 MAX_FRAMES: Final = 500  # of an animation: each is decoded by the reader's program
 
-# Pillow's name of a format → the extension it is served under. MPO is a JPEG of a phone, with
-# another picture behind it; it is opened as JPEG is.
-_FORMATS: Final = ("PNG", "JPEG", "GIF", "WEBP")
+FORMATS: Final = ("PNG", "JPEG", "GIF", "WEBP")  # by Pillow's names
+# The extension each is served under. MPO is a phone's JPEG with another picture behind it, opened
+# as JPEG is.
 _EXTENSIONS: Final = {"PNG": "png", "JPEG": "jpg", "MPO": "jpg", "GIF": "gif", "WEBP": "webp"}
 _FIX: Final = "Use a PNG, JPEG, GIF or WebP file of at most 1 MB and 25 million pixels."
 
@@ -60,7 +60,7 @@ def read_media(data: bytes, *, path: str) -> Media:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
                 extension = _EXTENSIONS[picture.format or ""]
                 width, height = picture.size
                 frames = getattr(picture, "n_frames", 1) if width * height <= MAX_PIXELS else 1

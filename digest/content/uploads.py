@@ -21,14 +21,13 @@ from typing import Any, Final
 
 from PIL import Image, ImageCms, ImageOps, ImageSequence, UnidentifiedImageError
 
-from digest.content.media import MAX_BYTES, MAX_FRAMES, MAX_PIXELS, Media, read_media
+from digest.content.media import FORMATS, MAX_BYTES, MAX_FRAMES, MAX_PIXELS, Media, read_media
 from digest.errors import InputError
 
 __all__ = ["UPLOAD_MAX", "clean_picture", "hashes_in", "name_of"]
 
 UPLOAD_MAX: Final = 12 << 20  # bytes: a photo of a phone has 3 to 8 MB
 
-_FORMATS: Final = ("PNG", "JPEG", "GIF", "WEBP")
 _WIDTHS: Final = (1_600, 1_200, 900, 600)  # pixels; a letter is 600 wide, on a fine screen 1,200
 _PLAIN: Final = frozenset({"1", "L", "P", "RGB", "RGBA"})  # what a PNG holds as it is
 _SRGB: Final = ImageCms.createProfile("sRGB")
@@ -50,7 +49,7 @@ def clean_picture(data: bytes) -> Media:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
                 frames = _weighed(picture)
                 written = _animation(picture) if frames > 1 else _still(picture)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
