@@ -11,6 +11,7 @@ import gc
 import itertools
 import os
 import shutil
+import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -137,6 +138,18 @@ def postgres_url(postgres_databases: DatabasePool) -> Iterator[str]:
     """A PostgreSQL database with all tables, and nothing in them."""
     with postgres_databases.database() as url:
         yield url
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder for servers that stop being root, by a short path: a socket has 107 bytes at most.
+
+    pytest's own are closed to everybody else, and anew whenever another session of it begins.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="digest-"))
+    folder.chmod(0o711)  # to be passed through, not to be read
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -124,12 +124,16 @@ def test_a_test_mail_goes_the_real_way_and_its_source_is_read(
 
 
 def test_a_test_mail_is_found_in_its_mailbox(
-    on_sqlite: Shell, names: NameServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    on_sqlite: Shell,
+    names: NameServer,
+    tmp_path: Path,
+    open_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     capture = tmp_path / "capture"
     with (
         capture_relay(capture, "--rejected", "0", "--deferred", "0") as url,
-        Dovecot(tmp_path / "dovecot") as mailbox,
+        Dovecot(open_folder / "dovecot") as mailbox,
         ThreadPoolExecutor(1) as postman,
     ):
         monkeypatch.setenv("DIGEST_RELAY_URL", url)

@@ -10,7 +10,6 @@ import getpass
 import os
 import shutil
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +22,7 @@ PATIENCE = 20.0  # seconds
 PASSWORD = "a-password"
 _MAIL = 8  # the user and group mail of Debian
 _CONFIG = """\
-base_dir = {sockets}
+base_dir = {folder}/sockets
 state_dir = {folder}/state
 log_path = {folder}/dovecot.log
 protocols = imap lmtp
@@ -90,12 +89,9 @@ class Dovecot:
         root = os.geteuid() == 0
         me = getpass.getuser()
         self.folder = folder
-        # A socket's path has 107 bytes at most, and pytest's folders are deep.
-        self._sockets = Path(tempfile.mkdtemp(prefix="dovecot-"))
         self.imap_port, self.lmtp_port = free_port(), free_port()
         self._config = _CONFIG.format(
             folder=folder,
-            sockets=self._sockets,
             login="dovenull" if root else me,
             internal="dovecot" if root else me,
             group="dovecot" if root else str(os.getegid()),
@@ -117,10 +113,7 @@ class Dovecot:
             (self.folder / name).mkdir(parents=True)
             if self._root and name in ("mail", "home"):
                 os.chown(self.folder / name, _MAIL, _MAIL)
-        if self._root:
-            for path in (self._sockets, self.folder, *self.folder.parents):
-                if path.stat().st_uid == os.geteuid() and len(path.parts) > 2:
-                    path.chmod(path.stat().st_mode | 0o011)  # to be passed through
+        self.folder.chmod(0o711)  # to be passed through, not to be read
         (self.folder / "dovecot.conf").write_text(self._config)
         command = [self._program, "-F", "-c", str(self.folder / "dovecot.conf")]
         with (self.folder / "output").open("wb") as output:
@@ -150,4 +143,3 @@ class Dovecot:
         assert self._process is not None
         self._process.terminate()
         self._process.wait(timeout=PATIENCE)
-        shutil.rmtree(self._sockets, ignore_errors=True)

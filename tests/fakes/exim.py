@@ -139,9 +139,7 @@ class Exim:
         for name in ("spool", "log"):
             (self.folder / name).mkdir()
             os.chown(self.folder / name, mail.pw_uid, mail.pw_gid)
-        for path in (self.folder, *self.folder.parents):
-            if path.stat().st_uid == os.geteuid() and len(path.parts) > 2:
-                path.chmod(path.stat().st_mode | 0o011)  # to be passed through, not to be read
+        self.folder.chmod(0o711)  # to be passed through, not to be read
         command = [str(again), "-C", str(self.folder / "exim.conf"), "-bdf", "-q1s"]
         with (self.folder / "output").open("wb") as output:
             self._process = subprocess.Popen(

@@ -145,9 +145,7 @@ class Postfix:
             os.chown(path, owner.pw_uid, drop)
             path.chmod(mode)
         (self.folder / "queue" / "pid").chmod(0o755)
-        for path in (self.folder, *self.folder.parents):
-            if path.stat().st_uid == os.geteuid() and len(path.parts) > 2:
-                path.chmod(path.stat().st_mode | 0o011)  # to be passed through, not to be read
+        self.folder.chmod(0o711)  # to be passed through, not to be read
 
     def log(self) -> str:
         """What Postfix wrote, for whoever wonders."""

@@ -27,8 +27,8 @@ BOX = "bounces@example.org"
 
 
 @pytest.fixture
-def dovecot(tmp_path: Path) -> Iterator[Dovecot]:
-    with Dovecot(tmp_path / "dovecot") as server:
+def dovecot(open_folder: Path) -> Iterator[Dovecot]:
+    with Dovecot(open_folder / "dovecot") as server:
         yield server
 
 

@@ -122,11 +122,11 @@ async def goes_round(circle: Circle, server: Any) -> None:
 
 
 async def test_what_postfix_bounces_is_left_out_of_the_next_issue(
-    sqlite_url: str, tmp_path: Path
+    sqlite_url: str, open_folder: Path
 ) -> None:
     async with await Database.open(sqlite_url) as db, a_circle(db) as circle:
         server = Postfix(
-            tmp_path / "postfix",
+            open_folder / "postfix",
             to=circle.world.port,
             lmtp=circle.lmtp_port,
             aliases={CRIS: FORWARDED},
@@ -136,11 +136,11 @@ async def test_what_postfix_bounces_is_left_out_of_the_next_issue(
 
 
 async def test_what_exim_bounces_is_left_out_of_the_next_issue(
-    sqlite_url: str, tmp_path: Path
+    sqlite_url: str, open_folder: Path
 ) -> None:
     async with await Database.open(sqlite_url) as db, a_circle(db) as circle:
         server = Exim(
-            tmp_path / "exim",
+            open_folder / "exim",
             to=circle.world.port,
             lmtp=circle.lmtp_port,
             forward=(CRIS, FORWARDED),
