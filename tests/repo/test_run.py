@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -85,7 +86,7 @@ def test_it_is_plain_posix_shell() -> None:
 
 def test_alone_it_says_what_there_is() -> None:
     done = subprocess.run([RUN], capture_output=True, text=True, check=True)
-    for command in ("demo", "test", "check", "long", "bench", "digest"):
+    for command in ("demo", "test", "scenarios", "check", "long", "bench", "digest"):
         assert f"\n  {command} " in done.stdout
 
 
@@ -94,6 +95,27 @@ def test_what_takes_long_is_left_to_a_command_of_its_own(
 ) -> None:
     assert request.config.getini("addopts")[-2:] == ["-m", "not long"]  # what is asked for wins
     assert "-m 'long or not long'" in RUN.read_text()
+
+
+def test_all_tests_are_in_one_of_two_parts_and_what_is_asked_for_is_run_alone(
+    checkout: Path,
+) -> None:
+    (checkout / "pytest.py").write_text(PROGRAM)
+
+    def arguments(*command: str) -> list[str]:
+        done = call(checkout, *command)
+        assert done.returncode == 0, done.stderr
+        found: list[str] = json.loads(done.stdout)["arguments"]
+        return found
+
+    heavy = {"tests/scenarios", "tests/browser"}
+    together = ["-n", "--dist", "worksteal"]
+    test, scenarios = arguments("test"), arguments("scenarios", "-x")
+    assert [test[0], *test[2:4]] == [scenarios[0], *scenarios[2:4]] == together
+    assert test[4::2] == ["--ignore"] * 2
+    assert set(test[5::2]) == set(scenarios[4:6]) == heavy
+    assert scenarios[6:] == ["-x"]
+    assert arguments("test", "tests/mail", "-k", "a b") == ["tests/mail", "-k", "a b"]
 
 
 def test_a_wrong_command_is_refused(checkout: Path) -> None:
@@ -202,4 +224,5 @@ def test_what_a_fresh_machine_runs_has_nothing_to_skip() -> None:
     assert script.stat().st_mode & 0o111
     text = script.read_text(encoding="utf-8")
     assert "./run check" in text
-    assert re.search(r"DIGEST_TEST_REQUIRE=all timeout \d+ \./run test", text)
+    for command in ("test", "scenarios"):
+        assert re.search(rf"DIGEST_TEST_REQUIRE=all timeout \d+ \./run {command} ", text)

@@ -27,7 +27,7 @@ SEED = "DIGEST_TEST_SEED"
 MakeHouse = Callable[..., House]
 MakeOwnHouse = Callable[..., tuple[House, PostgresServer]]
 
-# What is about the relay is shown on one database in ./run test, and on both in ./run long.
+# What is about the relay is shown on one database in ./run scenarios, and on both in ./run long.
 ON_SQLITE = pytest.mark.parametrize(
     "dialect", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)]
 )

@@ -26,7 +26,7 @@ READERS, CONNECTIONS, UNRECORDED = 50, 2, 10
 CLEAN_RUNS = 5
 ATTEMPTS = 10  # runs until one comes as far as the call at which it is to be killed
 REACHED = 0.95  # of the calls, where the machine is so busy that a sender wakes up less often
-SAMPLE = 4  # kills in ./run test
+SAMPLE = 4  # kills in ./run scenarios
 SHARDS = 2
 
 Point = tuple[str, int]  # a system call and its ordinal

@@ -31,12 +31,12 @@ from digest.store.alerted import heartbeat_owed
 from digest.store.session import Database
 from digest.store.slots import schedule_issue, slots_of
 from tests.build import KEY, NOW, PUBLIC_URL, a_newsletter, an_installation, an_issue, crowd
-from tests.delivery.slot_process import SLOT, SPECIAL
 from tests.fakes.postgres import PostgresServer
 from tests.scenarios import results
+from tests.scenarios.slot_process import SLOT, SPECIAL
 from tests.store.killed import NEVER, killed
 
-EVERY = 6  # step that ./run test kills at
+EVERY = 6  # step that ./run scenarios kills at
 FAULT = "F4 SIGKILL at statements from file to rows, no relay"
 KEYS = KeyRing(KEY)
 READERS = {"anne@example.org", "bart@example.net", "cris@example.com"}
@@ -161,7 +161,7 @@ def test_killed_at_any_statement_an_issue_is_planned_once_for_everybody(
 ) -> None:
     half_way = set[int]()
     number, steps, kills = 1, None, 0
-    with killed("tests.delivery.slot_process") as kill:
+    with killed("tests.scenarios.slot_process") as kill:
         with copies() as url:
             assert kill(0, url) == 0
         while steps is None:
