@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from digest.store.session import Database, upgrade
-from tests.fakes.looks import LookingLoop
 from tests.fakes.postgres import PostgresServer, find_binaries
 from tests.fakes.postgres_pool import DatabasePool
 
@@ -45,11 +45,6 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
-
-
-def pytest_asyncio_loop_factories() -> dict[str, type[LookingLoop]]:
-    """One for all tests: it tells when something came to a server of theirs at the earliest."""
-    return {"looking": LookingLoop}
 
 
 def missing(reason: str) -> NoReturn:
@@ -86,6 +81,13 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("DIGEST_") and not name.startswith("DIGEST_TEST_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def no_logs_of_another_test() -> Iterator[None]:
+    """A command that ran in this process leaves its level behind."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

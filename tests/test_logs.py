@@ -20,7 +20,6 @@ def _as_before() -> Iterator[None]:
     yield
     root.handlers[:], root.level = before[0], before[1]
     logging.getLogger("digest").setLevel(before[2])
-    structlog.reset_defaults()
 
 
 def test_a_line_is_json_without_addresses_secrets_and_line_breaks() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -26,8 +27,8 @@ from digest.store.session import Database
 from digest.store.workers import acquire_lease
 from tests.build import a_reader
 from tests.delivery.stage import Stage, Watch, set_stage
-from tests.fakes.looks import get_looks, most_within
 from tests.fakes.relay import FakeRelay
+from tests.scenarios.relays import RelayProcess
 
 
 async def write_letter(notice: ClaimedNotice, _profile: RelayProfile) -> Letter:
@@ -40,31 +41,15 @@ async def begun(db: Database, count: int, url: str) -> Stage:
     return stage
 
 
-def watch(relay: FakeRelay) -> list[tuple[float, float]]:
-    """Between which two moments each MAIL came to the relay, from now on."""
-    looks = get_looks()
-    came: list[tuple[float, float]] = []
-
-    def look(command: bytes) -> None:
-        if command.upper().startswith(b"MAIL"):
-            # Bytes are read a turn of the loop before the command is, and came after the look
-            # before that.
-            came.append((looks.at[0], Clock.monotonic()))
-
-    relay.on_command = look
-    return came
-
-
-async def test_no_second_holds_more_messages_than_the_rate(database: Database) -> None:
-    async with FakeRelay() as relay:
+async def test_no_second_holds_more_messages_than_the_rate(
+    database: Database, tmp_path: Path
+) -> None:
+    with RelayProcess(tmp_path / "relay") as relay:
         stage = await begun(database, 60, relay.url())
-        came = watch(relay)
-        report = await stage.sender(url=relay.url(connections=8, rate=40)).send_issue(
-            stage.issue_id
-        )
-    assert report.totals.accepted == 60
-    assert most_within(1, came) <= 40
-    assert came[-1][1] - came[0][0] > 1.0
+        url = relay.url(connections=8, rate=40)
+        report = await stage.sender(url=url).send_issue(stage.issue_id)
+        assert report.totals.accepted == 60
+        assert relay.most_within(1) <= 40
 
 
 async def test_a_confirmation_goes_before_an_issue_at_a_slow_rate(database: Database) -> None:
@@ -256,20 +241,20 @@ async def test_a_relay_that_answers_for_gmail_gets_no_more_than_gmail_takes_at_o
     assert report.totals.accepted == 31
 
 
-async def test_after_a_day_the_backlog_does_not_come_down_at_once(database: Database) -> None:
-    async with FakeRelay() as relay:
+async def test_after_a_day_the_backlog_does_not_come_down_at_once(
+    database: Database, tmp_path: Path
+) -> None:
+    with RelayProcess(tmp_path / "relay") as relay:
         stage = await begun(database, 60, relay.url())
-    await stage.send(relay)  # it is down: all are deferred
-    assert await stage.states() == {"deferred": 60}
-    stage.clock.jump(hours=24)
-    again = FakeRelay()
-    again.port = relay.port
-    async with again:
-        came = watch(again)
-        url = again.url(connections=8, rate=30)
+        relay.stop()
+        await stage.send(url=relay.url())
+        assert await stage.states() == {"deferred": 60}
+        stage.clock.jump(hours=24)
+        relay.start()
+        url = relay.url(connections=8, rate=30)
         report = await asyncio.wait_for(stage.sender(url=url).send_issue(stage.issue_id), 60)
-    assert report.totals.accepted == 60
-    assert most_within(1, came) <= 30
+        assert report.totals.accepted == 60
+        assert relay.most_within(1) <= 30
 
 
 async def test_a_relay_that_comes_back_is_met_with_two_connections(database: Database) -> None:

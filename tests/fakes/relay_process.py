@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import re
+import selectors
 import socket
 import ssl
 import struct
@@ -26,7 +27,6 @@ from email.parser import BytesHeaderParser
 from pathlib import Path
 from typing import Any
 
-from tests.fakes.looks import LookingLoop, Looks
 from tests.fakes.relay_plan import At, Does, Plan, Rule, Rules
 
 _PATH = re.compile(rb"(?:FROM|TO):<([^<>]*)>", re.IGNORECASE)
@@ -34,6 +34,17 @@ _BUFFER = 64 << 20
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER of no seconds
 _LONG_LINE = 10 << 20
 _SAYS = (Does.REPLY, Does.LATE, Does.DRIP)
+
+
+class Looks(selectors.DefaultSelector):
+    """Notes when it looked at all sockets: the last time, and the time before."""
+
+    before = now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        found = super().select(timeout)
+        self.before, self.now = self.now, time.monotonic()
+        return found
 
 
 class Reader(asyncio.StreamReader):
@@ -45,7 +56,7 @@ class Reader(asyncio.StreamReader):
         self.since = 0.0
 
     def feed_data(self, data: Any) -> None:
-        self.since = self._looks.at[-2]
+        self.since = self._looks.before
         super().feed_data(data)
 
 
@@ -329,10 +340,11 @@ def main() -> None:
         certificate = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         certificate.load_cert_chain(given.certificate)
     relay = Relay(given.folder, Rules(Plan.from_json(json.loads(given.plan))), certificate)
-    loop = LookingLoop()
+    looks = Looks()
+    loop = asyncio.SelectorEventLoop(looks)
     asyncio.set_event_loop(loop)
     with contextlib.suppress(KeyboardInterrupt):
-        loop.run_until_complete(serve(relay, loop.looks, given.port, host=given.host))
+        loop.run_until_complete(serve(relay, looks, given.port, host=given.host))
     os._exit(0)  # connections that are still open are not worth a word
 
 

@@ -18,7 +18,6 @@ from typing import Any
 
 from tests.cli.shell import KEY
 from tests.fakes.hosts import Host, Process
-from tests.fakes.looks import most_within
 from tests.mail.verifiers import dkimpy, quick
 from tests.scenarios.house import address
 from tests.scenarios.oracle import UNRECORDED, judge, leave_by_command, mail_after, may_get_nothing
@@ -109,8 +108,7 @@ class Witness:
     def _bounded(self, victim: Host | None) -> str:
         memory = max(self._memory())
         most = self._most_open(victim.address if victim else "")
-        came = self.town.house.relay.mails()
-        within = {seconds: most_within(seconds, came) for seconds in (1, 60)}
+        within = {seconds: self.town.house.relay.most_within(seconds) for seconds in (1, 60)}
         assert memory <= MOST_MEMORY
         assert self.files <= MOST_FILES
         assert most <= self.connections

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,9 +154,16 @@ class RelayProcess:
                     if kind in ("", event["event"]):
                         yield event
 
-    def mails(self) -> list[tuple[float, float]]:
-        """Between which two moments each MAIL command came to it."""
-        return [(event["since"], event["at"]) for event in self.events("mail")]
+    def most_within(self, seconds: float) -> int:
+        """How many MAIL commands at most certainly came within so many seconds.
+
+        Each came between its last look at all sockets and its reading: both are within.
+        """
+        came = [(event["since"], event["at"]) for event in self.events("mail")]
+        since, at = (sorted(moments) for moments in zip(*came, strict=True))
+        return max(
+            bisect_left(at, moment + seconds) - bisect_left(since, moment) for moment in since
+        )
 
     @property
     def ledger(self) -> list[Taken]:

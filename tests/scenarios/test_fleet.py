@@ -20,7 +20,6 @@ from typing import Any
 import pytest
 
 from tests.fakes.faked_time import FakedTime
-from tests.fakes.looks import most_within
 from tests.fakes.relay_plan import Plan
 from tests.scenarios import results
 from tests.scenarios.conftest import MakeHouse
@@ -190,4 +189,4 @@ def test_three_workers_together_keep_to_the_rate_of_a_relay(
     house.until_over()
     fleet.stop()
     assert judge(house).duplicates <= rate  # of who was killed: no more than a second's worth
-    assert most_within(1, house.relay.mails()) <= rate
+    assert house.relay.most_within(1) <= rate

@@ -6,7 +6,6 @@ from collections import Counter
 
 import pytest
 
-from tests.fakes.looks import most_within
 from tests.fakes.relay_plan import At, Plan, Rule
 from tests.scenarios import results
 from tests.scenarios.conftest import ON_SQLITE, MakeHouse
@@ -39,7 +38,7 @@ def test_a_relay_that_comes_back_after_a_day_is_not_overrun_and_nothing_expires_
     house.relay.start()
     house.relay.begin_anew()
     assert house.begin_send("--no-retries").wait(_PATIENCE) == 0
-    assert most_within(1, house.relay.mails()) <= rate
+    assert house.relay.most_within(1) <= rate
     states = house.states()
     assert states == {"accepted": readers - len(dead), "deferred": len(dead)}
 
