@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
+from digest.delivery.control import pause
 from digest.store.session import Database
 from tests.browser.test_desk import WEEKLY, a_desk
 from tests.browser.test_pages import browser
@@ -49,6 +50,31 @@ async def test_a_provider_refuses_and_the_missed_are_reached_in_the_end(
             await page.context.close()
     assert set(relay.recipients.values()) == {1}
     assert len(relay.recipients) == 81
+
+
+async def test_a_click_is_answered_though_the_issue_changes_meanwhile(
+    browser: Browser,
+    sqlite_url: str,
+) -> None:
+    async with await Database.open(sqlite_url) as db:
+        stage = await set_stage(db, 3)
+        await stage.start()
+        async with a_desk(db) as served:
+            page = await served.open(browser)
+            await page.goto(f"{served.url}{WEEKLY}/i/182")
+            await expect(page.locator("#live")).to_have_text("Live")
+
+            async def behind_another(route: Route) -> None:
+                async with page.expect_event(
+                    "requestfinished", lambda one: one.url.endswith("/events")
+                ):
+                    await pause(db, stage.issue_id, reason="by Bart", clock=stage.clock)
+                await route.continue_()
+
+            await page.route("**/i/182/pause", behind_another)
+            await page.get_by_role("button", name="Pause").click()
+            await expect(page.locator(".said")).to_contain_text("Paused")
+            await page.context.close()
 
 
 async def _paused_before_ones_eyes(page: Page) -> None:

@@ -9,6 +9,12 @@
     return;
   }
   const events = new EventSource(place.dataset.events);
+  let leaving = false;
+
+  // Whoever has pressed a button gets the page that answers, not this one once more.
+  document.addEventListener("submit", () => {
+    leaving = true;
+  });
 
   events.addEventListener("look", (event) => {
     const fresh = new DOMParser().parseFromString(event.data, "text/html");
@@ -17,7 +23,9 @@
   });
   events.addEventListener("over", () => {
     events.close();
-    location.reload();
+    if (!leaving) {
+      location.reload();
+    }
   });
   events.addEventListener("error", () => {
     live.textContent = events.readyState === EventSource.CLOSED ? "No answer; load the page again" : "…";
