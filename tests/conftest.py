@@ -11,6 +11,7 @@ import gc
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
@@ -27,6 +28,10 @@ from tests.fakes.postgres_pool import DatabasePool
 # A busy machine is no failure: no example has a time limit, nor has the making of them.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
+
+# A shell has what it runs in the background ignore Ctrl-C, and so would the commands that we start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _ROOT = Path(__file__).resolve().parent.parent
 _numbers = itertools.count(1)
