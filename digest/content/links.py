@@ -73,11 +73,13 @@ def canonical_url(url: str) -> str:
     scheme, host = parts.scheme.lower(), (parts.hostname or "").rstrip(".")
     if scheme not in _DEFAULT_PORTS or not host:
         return url.strip()
-    known = _known_site(host, parts.path, parts.query)
+    # Without what came behind them, blanks would end the address.
+    path, query = parts.path.rstrip(), _without_trackers(parts.query).rstrip()
+    known = _known_site(host, path, query)
     if known is not None:
         return known
     netloc = host if port is None or str(port) == _DEFAULT_PORTS[scheme] else f"{host}:{port}"
-    return urlunsplit((scheme, netloc, parts.path or "/", _without_trackers(parts.query), ""))
+    return urlunsplit((scheme, netloc, path or "/", query, ""))
 
 
 def _known_site(host: str, path: str, query: str) -> str | None:
@@ -86,7 +88,7 @@ def _known_site(host: str, path: str, query: str) -> str | None:
         paper = _ARXIV_PATH.match(path)
         return f"https://arxiv.org/abs/{paper[1]}" if paper else None
     if host == "youtu.be" and len(path) > 1:
-        return f"https://www.youtube.com/watch?v={path[1:].split('/', maxsplit=1)[0]}"
+        return f"https://www.youtube.com/watch?v={quote(path[1:].split('/', maxsplit=1)[0])}"
     if host in _YOUTUBE_HOSTS:
         video = dict(parse_qsl(query)).get("v") if path == "/watch" else None
         found = _YOUTUBE_PATH.match(path)

@@ -24,6 +24,9 @@ SAME_PAGE = [
     ("https://www.youtube.com/shorts/abc_-9", "https://www.youtube.com/watch?v=abc_-9"),
     ("https://www.youtube.com/embed/abc_-9", "https://www.youtube.com/watch?v=abc_-9"),
     ("https://www.youtube.com/@somebody", "https://www.youtube.com/@somebody"),
+    ("https://example.org/a #part", "https://example.org/a"),
+    ("https://example.org/a?b=1 &utm_source=x", "https://example.org/a?b=1"),
+    ("https://youtu.be/dQw4w9WgXcQ ?t=3", "https://www.youtube.com/watch?v=dQw4w9WgXcQ"),
     ("mailto:anne@example.org", "mailto:anne@example.org"),
 ]
 
